@@ -1,0 +1,67 @@
+# Everything here works on a machine with Python 3.11 and make; each target sets up what it needs in .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test quick lint types interop bench format lock clean
+
+help:
+	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
+	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
+	@echo "make quick    the tests of make test that take seconds"
+	@echo "make interop  judges nobody here wrote: a FLO full node and npm libraries (needs node and npm)"
+	@echo "make bench    measure speed and memory beside a reference"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "etdb needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements-demo.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) with the development tools (once)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/demo.stamp
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/etdb demo
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+quick: $(VENV)/dev.stamp
+	$(BIN)/pytest -q -n 2 -m "not interop and not crash"
+
+test: lint types quick
+	$(BIN)/pytest -q -n 2 -m crash
+
+interop: $(VENV)/dev.stamp
+	sh tests/interop/setup.sh
+	$(BIN)/pytest -q -m interop
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Locks name no index: they resolve against whatever the machine is set up to use.
+lock: | $(BIN)/python
+	$(PIP) install uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra demo --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra demo -c requirements-dev.lock pyproject.toml requirements-build.in -o requirements-demo.lock
+
+clean:
+	rm -rf $(VENV) demo-workspace .mypy_cache .ruff_cache .hypothesis build dist
