@@ -16,7 +16,7 @@ OWN_VECTORS = ROOT / "tests" / "vectors"
 
 @pytest.fixture(scope="session")
 def shared_vectors() -> Callable[[str], Any]:
-    """Load a file of the vectors that stand beside the checkout; the tests that need them say so when they are absent."""
+    """Load a file of the vectors beside the checkout; a test that needs them says so when they are absent."""
 
     def load(name: str) -> Any:
         path = SHARED_VECTORS / name

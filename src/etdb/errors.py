@@ -53,8 +53,7 @@ class EtdbError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as the JSON document that ``--json`` and the API give."""
         fields = {
-            k: v if isinstance(v, (int, str, float, bool)) or v is None else str(v)
-            for k, v in self.fields.items()
+            k: v if isinstance(v, (int, str, float, bool)) or v is None else str(v) for k, v in self.fields.items()
         }
         return {"error": self.code, "message": self.message, "hint": self.hint, **fields}
 

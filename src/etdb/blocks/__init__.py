@@ -1,1 +1,1 @@
-"""blocks"""
+"""The room blocks."""

@@ -1,1 +1,1 @@
-"""catalogue"""
+"""The room catalogue."""

@@ -1,1 +1,1 @@
-"""cli"""
+"""The room cli."""

@@ -1,1 +1,1 @@
-"""demo"""
+"""The room demo."""

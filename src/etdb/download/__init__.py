@@ -1,1 +1,1 @@
-"""download"""
+"""The room download."""

@@ -1,1 +1,1 @@
-"""flo"""
+"""The room flo."""

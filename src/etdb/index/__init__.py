@@ -1,1 +1,1 @@
-"""index"""
+"""The room index."""

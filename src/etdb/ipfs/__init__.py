@@ -1,1 +1,1 @@
-"""ipfs"""
+"""The room ipfs."""

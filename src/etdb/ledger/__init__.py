@@ -1,1 +1,1 @@
-"""ledger"""
+"""The room ledger."""

@@ -1,1 +1,1 @@
-"""manifest"""
+"""The room manifest."""

@@ -1,1 +1,1 @@
-"""oip"""
+"""The room oip."""

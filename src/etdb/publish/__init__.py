@@ -1,1 +1,1 @@
-"""publish"""
+"""The room publish."""

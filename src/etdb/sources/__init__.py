@@ -1,1 +1,1 @@
-"""sources"""
+"""The room sources."""

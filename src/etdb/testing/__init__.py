@@ -1,1 +1,1 @@
-"""testing"""
+"""The room testing."""

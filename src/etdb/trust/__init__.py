@@ -1,1 +1,1 @@
-"""trust"""
+"""The room trust."""

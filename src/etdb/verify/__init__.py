@@ -1,1 +1,1 @@
-"""verify"""
+"""The room verify."""

@@ -1,1 +1,1 @@
-"""web"""
+"""The room web."""

@@ -1,1 +1,1 @@
-"""workspace"""
+"""The room workspace."""
