@@ -1,1 +1,30 @@
-"""The room workspace."""
+"""The workspace: the folder, its settings, its locks and its keys."""
+
+from etdb.workspace.folder import WORKSPACE_VARIABLE, Workspace
+from etdb.workspace.inventory import Holding, Worth
+from etdb.workspace.keyring import KeyInfo, Keyring
+from etdb.workspace.settings import (
+    CONFIG_NAME,
+    NETWORK_NAMES,
+    DescribeSettings,
+    LimitSettings,
+    PublisherSettings,
+    Settings,
+    parse_settings,
+)
+
+__all__ = [
+    "CONFIG_NAME",
+    "NETWORK_NAMES",
+    "WORKSPACE_VARIABLE",
+    "DescribeSettings",
+    "Holding",
+    "KeyInfo",
+    "Keyring",
+    "LimitSettings",
+    "PublisherSettings",
+    "Settings",
+    "Workspace",
+    "Worth",
+    "parse_settings",
+]

@@ -1,0 +1,187 @@
+"""The workspace: one folder with settings, keys, and what can be made again kept apart from what cannot."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from etdb.errors import ConfigurationError, StorageError
+from etdb.workspace.inventory import Holding, measure
+from etdb.workspace.keyring import Keyring
+from etdb.workspace.locks import hold_lock
+from etdb.workspace.settings import CONFIG_NAME, NETWORK_NAMES, Settings, parse_settings, settings_template
+
+__all__ = ["WORKSPACE_VARIABLE", "Workspace"]
+
+WORKSPACE_VARIABLE = "ETDB_WORKSPACE"
+# The local chain speaks FLO's own regtest format; nothing else differs.
+FLO_NETWORK_OF = {"local": "regtest", "regtest": "regtest", "testnet": "testnet", "main": "main"}
+
+
+class Workspace:
+    """An opened workspace: its settings and where each of its parts lies.
+
+    Args:
+        root: the folder that holds `etdb.toml`.
+
+    Raises:
+        ConfigurationError: there is no `etdb.toml`, or it is not right.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        try:
+            text = self.config_path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ConfigurationError(
+                f"{root} is not a workspace: it has no {CONFIG_NAME}",
+                hint=f"make one with: etdb init {root}",
+                path=str(root),
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(f"{self.config_path} cannot be read: {error.strerror}", path=str(root)) from None
+        self.settings: Settings = parse_settings(text, self.config_path)
+
+    @classmethod
+    def init(cls, path: Path | str, network: str = "local") -> Workspace:
+        """Make a workspace in a new or existing folder; the settings file comes last and never replaces one.
+
+        Raises:
+            ConfigurationError: there is a workspace already, the path is a file, or the network is unknown.
+            StorageError: the folder cannot be written.
+        """
+        root = Path(path).absolute()
+        if network not in NETWORK_NAMES:
+            raise ConfigurationError(f"{network!r} is not a network", hint=f"one of {', '.join(NETWORK_NAMES)}")
+        config = root / CONFIG_NAME
+        if os.path.lexists(config):
+            raise ConfigurationError(
+                f"{root} is a workspace already", hint=f"its settings are in {config}", path=str(root)
+            )
+        if root.exists() and not root.is_dir():
+            raise ConfigurationError(f"{root} is a file, not a folder", hint="choose another place", path=str(root))
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for name in ("chain", "content", "cache", "locks"):
+                (root / name).mkdir(exist_ok=True)
+            keys = root / "keys"
+            keys.mkdir(mode=0o700, exist_ok=True)
+            keys.chmod(0o700)
+            with config.open("x", encoding="utf-8") as file:
+                file.write(settings_template(network))
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            raise ConfigurationError(f"{root} is a workspace already", path=str(root)) from None
+        except OSError as error:
+            raise StorageError(
+                f"the workspace {root} cannot be made: {error.strerror}",
+                hint="check that the folder can be written",
+                path=str(root),
+            ) from error
+        return cls(root)
+
+    @classmethod
+    def find(cls, explicit: Path | str | None = None, *, start: Path | None = None) -> Workspace:
+        """Open the workspace that the user means.
+
+        Args:
+            explicit: the folder that the user named; nothing else is tried then.
+            start: where to look upwards from, when neither this nor `ETDB_WORKSPACE` names one (the current folder).
+
+        Raises:
+            ConfigurationError: there is none, or its settings are not right.
+        """
+        named = explicit if explicit is not None else os.environ.get(WORKSPACE_VARIABLE) or None
+        if named is not None:
+            return cls(Path(named))
+        here = (start or Path.cwd()).absolute()
+        for folder in (here, *here.parents):
+            if (folder / CONFIG_NAME).is_file():
+                return cls(folder)
+        raise ConfigurationError(
+            f"there is no workspace in {here} or above it",
+            hint=f"make one with: etdb init FOLDER; or name one with --workspace or {WORKSPACE_VARIABLE}",
+            path=str(here),
+        )
+
+    @property
+    def config_path(self) -> Path:
+        """The settings."""
+        return self.root / CONFIG_NAME
+
+    @property
+    def keys_folder(self) -> Path:
+        """The keys, encrypted: precious."""
+        return self.root / "keys"
+
+    @property
+    def journal_path(self) -> Path:
+        """What was and is being published: precious."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def chain_folder(self) -> Path:
+        """The local chain: precious."""
+        return self.root / "chain"
+
+    @property
+    def content_folder(self) -> Path:
+        """Manifests and previews that published roots commit to: precious."""
+        return self.root / "content"
+
+    @property
+    def digests_path(self) -> Path:
+        """Leaf digests of the lab's files: costly, all files would be read again."""
+        return self.root / "digests.sqlite"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be made again at any time: free."""
+        return self.root / "cache"
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The catalogue, a fold of the ledger: free."""
+        return self.cache_folder / "catalogue.sqlite"
+
+    @property
+    def network(self) -> str:
+        """The ledger's name in the settings (`local`, `regtest`, `testnet`, `main`)."""
+        return self.settings.network
+
+    @property
+    def flo_network_name(self) -> str:
+        """The name of FLO's network constants that keys and addresses use."""
+        return FLO_NETWORK_OF[self.settings.network]
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of this workspace, for its network."""
+        return Keyring(self.keys_folder, self.flo_network_name)
+
+    def lock(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Hold one of the workspace's locks while a block runs; see `hold_lock`."""
+        if not name.isidentifier():
+            raise ValueError(f"not a lock's name: {name!r}")
+        folder = self.root / "locks"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be made: {error.strerror}", path=str(folder)) from error
+        return hold_lock(folder / f"{name}.lock", shared=shared)
+
+    def describe_folder(self) -> tuple[Holding, ...]:
+        """Each part of the workspace with its size, and what losing it would mean."""
+        return (
+            measure("settings", self.config_path, "precious", "your choices"),
+            measure("keys", self.keys_folder, "precious", "without them nothing can be published or corrected"),
+            measure("journal", self.journal_path, "precious", "what was sent, and what is on its way"),
+            measure("chain", self.chain_folder, "precious", "the local ledger itself"),
+            measure(
+                "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
+            ),
+            measure("digests", self.digests_path, "costly", "every published file would be read again"),
+            measure("cache", self.cache_folder, "free", "the catalogue; made again from the ledger"),
+        )

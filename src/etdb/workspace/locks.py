@@ -1,0 +1,92 @@
+"""Locks between processes: `flock` on a file that also says who holds it.
+
+The kernel lets go of such a lock when its process dies, however it dies, so that a stale one cannot exist. The file
+stays: removing it would let two processes lock two files of the same name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from etdb.errors import LockedError
+
+__all__ = ["hold_lock"]
+
+MAX_HOLDER_BYTES = 4096
+WORD = re.compile(r"[a-z][a-z-]{1,15}")
+
+
+class _Holder(msgspec.Struct, frozen=True, kw_only=True):
+    pid: int
+    command: str
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock while the block runs; do not wait for it.
+
+    Args:
+        path: the lock's file; made when missing.
+        shared: many may hold it so, but nobody then holds it alone.
+
+    Raises:
+        LockedError: somebody else holds it; `pid` and `command` say who, where that is known.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _locked(path, descriptor) from None
+        note = msgspec.json.encode(_Holder(pid=os.getpid(), command=_command()))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note, 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path, descriptor: int) -> LockedError:
+    holder = None
+    with contextlib.suppress(msgspec.DecodeError, ValueError):
+        holder = msgspec.json.decode(os.pread(descriptor, MAX_HOLDER_BYTES, 0), type=_Holder)
+    if holder is None or not _is_alive(holder.pid):
+        # Of several that share a lock the file names the last, which may have gone.
+        return LockedError(f"{path.stem} is in use by another process", hint="wait until it has ended", lock=path.stem)
+    return LockedError(
+        f"{path.stem} is in use by process {holder.pid} ({holder.command})",
+        hint="wait until it has ended",
+        lock=path.stem,
+        pid=holder.pid,
+        command=holder.command,
+    )
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _command() -> str:
+    """The program and its subcommands: plain words only, because any other argument may be a secret or a path."""
+    words = [Path(sys.argv[0]).name] if sys.argv and sys.argv[0] else ["etdb"]
+    for word in sys.argv[1:4]:
+        if not WORD.fullmatch(word):
+            break
+        words.append(word)
+    return " ".join(words)

@@ -1,0 +1,179 @@
+"""The settings of a workspace: `etdb.toml`, read strictly into typed values.
+
+An unknown or mistyped key is an error that names the nearest known one: a setting that is silently ignored is worse
+than one that is refused. Nothing in the file is an absolute path, so that the folder can be moved.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from etdb.errors import ConfigurationError
+
+__all__ = [
+    "CONFIG_NAME",
+    "NETWORK_NAMES",
+    "DescribeSettings",
+    "LimitSettings",
+    "PublisherSettings",
+    "Settings",
+    "parse_settings",
+    "settings_template",
+]
+
+CONFIG_NAME = "etdb.toml"
+NETWORK_NAMES = ("local", "regtest", "testnet", "main")
+MAX_CONFIG_BYTES = 1 << 20
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Satoshi = Annotated[int, Meta(ge=0, le=10**16)]
+
+
+class PublisherSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every record of this lab says, unless a dataset says otherwise."""
+
+    key: str = ""
+    institution: str = ""
+    lab: str = ""
+    microscopist: str = ""
+    licence: str = ""
+    authors: tuple[str, ...] = ()
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the chain allows and what we are willing to spend (satoshi; 1 FLO is 100,000,000)."""
+
+    final_depth: Count = 6
+    max_unconfirmed_chain: Count = 25
+    max_unconfirmed_chain_bytes: Annotated[int, Meta(ge=2_000, le=100_000_000)] = 101_000
+    fee_rate_sat_per_kb: Satoshi = 100_000
+    max_fee_sat: Satoshi = 1_000_000_000
+
+
+class DescribeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a description says when neither the dataset nor its files tell it."""
+
+    description: str = ""
+    species: str = ""
+    microscope: str = ""
+    acquisition_software: str = ""
+    reconstruction_software: str = ""
+    tags: tuple[str, ...] = ("electron tomography",)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a workspace."""
+
+    network: str = "local"
+    gateways: tuple[str, ...] = ()
+    publisher: PublisherSettings = PublisherSettings()
+    limits: LimitSettings = LimitSettings()
+    describe: DescribeSettings = DescribeSettings()
+
+
+def settings_template(network: str) -> str:
+    """The text of a new `etdb.toml`: every setting with its default and what it does."""
+    return f"""\
+# The settings of this etdb workspace. Lines that start with '#' show the defaults.
+# No path in here is absolute: the folder can be moved.
+
+# The ledger that records are written to: "local" (a chain of your own in this folder, no coins needed),
+# "regtest", "testnet" or "main". Keys belong to one network.
+network = "{network}"
+
+# Trustless IPFS gateways to download from, tried together; every byte is checked, so any will do.
+# gateways = ["http://127.0.0.1:8080"]
+
+[publisher]
+# The name of the key that signs (see `etdb key list`); needed only when there are several.
+# key = ""
+# What every record says unless its dataset.toml says otherwise.
+# institution = ""
+# lab = ""
+# microscopist = ""
+# An SPDX identifier such as "CC0-1.0" or "CC-BY-4.0".
+# licence = ""
+# authors = []
+
+[limits]
+# Blocks on top of a record before it counts as final.
+# final_depth = 6
+# How many unconfirmed transactions may hang on each other, and their bytes (25 and 101000 in old nodes).
+# max_unconfirmed_chain = 25
+# max_unconfirmed_chain_bytes = 101000
+# What is paid for 1000 bytes of transaction, in satoshi (1 FLO is 100000000 satoshi).
+# fee_rate_sat_per_kb = 100000
+# Never pay more than this for one run, in satoshi.
+# max_fee_sat = 1000000000
+
+[describe]
+# What a record says when neither dataset.toml nor the files tell it. Defaults that are used are always shown.
+# description = ""
+# species = ""
+# microscope = ""
+# acquisition_software = ""
+# reconstruction_software = ""
+# tags = ["electron tomography"]
+"""
+
+
+def parse_settings(text: bytes, path: Path) -> Settings:
+    """Read the settings from the bytes of `etdb.toml`.
+
+    Args:
+        text: the file's bytes.
+        path: where they came from, for messages only.
+
+    Raises:
+        ConfigurationError: not TOML, an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigurationError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes", path=str(path))
+    try:
+        document = tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path} is not valid TOML: {error}", hint="correct the line", path=str(path)
+        ) from None
+    _refuse_unknown(document, Settings, path, "")
+    try:
+        settings = msgspec.convert(document, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        key = where.strip("`").removeprefix("$.") or "the file"
+        raise ConfigurationError(
+            f"{path}: {key}: {message}", hint="correct the value", path=str(path), key=key
+        ) from None
+    if settings.network not in NETWORK_NAMES:
+        raise ConfigurationError(
+            f"{path}: network: {settings.network!r} is not a network",
+            hint=f"one of {', '.join(NETWORK_NAMES)}",
+            path=str(path),
+            key="network",
+        )
+    for url in settings.gateways:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"{path}: gateways: {url!r} is not an http or https address", path=str(path), key="gateways"
+            )
+    return settings
+
+
+def _refuse_unknown(table: dict[str, Any], shape: type[Struct], path: Path, prefix: str) -> None:
+    fields = {field.name: field for field in msgspec.structs.fields(shape)}
+    for key, value in table.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
+            known = f"did you mean `{prefix}{near[0]}`?" if near else f"known here: {', '.join(fields)}"
+            raise ConfigurationError(
+                f"{path}: unknown setting `{prefix}{key}`", hint=known, path=str(path), key=prefix + key
+            )
+        inner = fields[key].type
+        if isinstance(inner, type) and issubclass(inner, Struct) and isinstance(value, dict):
+            _refuse_unknown(value, inner, path, f"{prefix}{key}.")
