@@ -1,1 +1,101 @@
-"""The room flo."""
+"""The chain's formats: networks, keys, addresses, signed messages, transactions with floData, blocks, proofs."""
+
+from etdb.flo.blocks import (
+    HEADER_BYTES,
+    MAX_BLOCK_BYTES,
+    Block,
+    BlockHeader,
+    bits_target,
+    build_coinbase,
+    encode_block,
+    encode_height,
+    mine,
+    parse_block,
+    parse_header,
+    verify_link,
+    verify_merkle_root,
+    verify_pow,
+)
+from etdb.flo.cursor import encode_varint
+from etdb.flo.hashes import display_hex, hash160, internal_bytes, sha256d
+from etdb.flo.keys import PrivateKey, PublicKey, address_hash, is_address
+from etdb.flo.merkle import MerkleProof, make_proof, merkle_root, verify_proof
+from etdb.flo.messages import message_digest, recover_message_address, sign_message, verify_message
+from etdb.flo.networks import COIN, MAIN, MAX_FLO_DATA_BYTES, MAX_MONEY_SAT, REGTEST, TESTNET, Network, network
+from etdb.flo.scripts import address_script, hash_script, parse_pushes, push, script_address
+from etdb.flo.sighash import (
+    SIGHASH_ALL,
+    SIGHASH_ANYONECANPAY,
+    SIGHASH_NONE,
+    SIGHASH_OMIT_FLO_DATA,
+    SIGHASH_SINGLE,
+    signature_hash,
+)
+from etdb.flo.signing import InputSignature, input_key, sign_all, sign_input, verify_input
+from etdb.flo.transactions import NO_TXID, Transaction, TxInput, TxOutput, parse_transaction
+from etdb.flo.walk import FloDataTx, walk_flo_data
+
+__all__ = [
+    "COIN",
+    "HEADER_BYTES",
+    "MAIN",
+    "MAX_BLOCK_BYTES",
+    "MAX_FLO_DATA_BYTES",
+    "MAX_MONEY_SAT",
+    "NO_TXID",
+    "REGTEST",
+    "SIGHASH_ALL",
+    "SIGHASH_ANYONECANPAY",
+    "SIGHASH_NONE",
+    "SIGHASH_OMIT_FLO_DATA",
+    "SIGHASH_SINGLE",
+    "TESTNET",
+    "Block",
+    "BlockHeader",
+    "FloDataTx",
+    "InputSignature",
+    "MerkleProof",
+    "Network",
+    "PrivateKey",
+    "PublicKey",
+    "Transaction",
+    "TxInput",
+    "TxOutput",
+    "address_hash",
+    "address_script",
+    "bits_target",
+    "build_coinbase",
+    "display_hex",
+    "encode_block",
+    "encode_height",
+    "encode_varint",
+    "hash160",
+    "hash_script",
+    "input_key",
+    "internal_bytes",
+    "is_address",
+    "make_proof",
+    "merkle_root",
+    "message_digest",
+    "mine",
+    "network",
+    "parse_block",
+    "parse_header",
+    "parse_pushes",
+    "parse_transaction",
+    "push",
+    "recover_message_address",
+    "script_address",
+    "sha256d",
+    "sign_all",
+    "sign_input",
+    "sign_message",
+    "signature_hash",
+    "verify_input",
+    "verify_link",
+    "verify_merkle_root",
+    "verify_message",
+    "verify_pow",
+    "verify_proof",
+    "walk_flo_data",
+]

@@ -1,0 +1,79 @@
+"""Merkle trees of transaction ids: the root, and the proof that one id is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from etdb.errors import FormatError, VerificationError
+from etdb.flo.hashes import display_hex, internal_bytes, sha256d
+
+__all__ = ["MerkleProof", "make_proof", "merkle_root", "verify_proof"]
+
+_MAX_DEPTH: Final = 32
+
+
+class MerkleProof(msgspec.Struct, frozen=True, kw_only=True):
+    """That a transaction stands at ``index`` of a block: the hashes beside its way up, lowest first."""
+
+    txid: str
+    index: int
+    branch: tuple[bytes, ...]
+
+
+def merkle_root(txids: Sequence[str]) -> str:
+    """The root of a block's transaction ids.
+
+    Raises:
+        FormatError: none, or two neighbours are equal at the end of a row: such a list has the root of a shorter one
+            (CVE-2012-2459), so nodes refuse it.
+    """
+    if not txids:
+        raise FormatError("a block without transactions has no Merkle root")
+    row = [internal_bytes(txid) for txid in txids]
+    while len(row) > 1:
+        if any(row[place] == row[place + 1] for place in range(0, len(row) - 1, 2)):
+            raise FormatError("a block repeats transactions so that its Merkle root stays the same")
+        row = _next_row(row)
+    return display_hex(row[0])
+
+
+def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
+    """The proof that ``txids[index]`` is in the block of these ids."""
+    row = [internal_bytes(txid) for txid in txids]
+    branch, place = [], index
+    while len(row) > 1:
+        beside = place ^ 1
+        branch.append(row[beside] if beside < len(row) else row[place])
+        row = _next_row(row)
+        place >>= 1
+    return MerkleProof(txid=txids[index], index=index, branch=tuple(branch))
+
+
+def verify_proof(proof: MerkleProof, root: str) -> None:
+    """Check a proof against a block's Merkle root.
+
+    Raises:
+        VerificationError: it leads elsewhere, or is not of a form that a block can have.
+    """
+    node = internal_bytes(proof.txid)
+    if len(proof.branch) > _MAX_DEPTH or not 0 <= proof.index < 1 << len(proof.branch):
+        raise VerificationError(f"the proof of {proof.txid} has a place that its depth cannot have", txid=proof.txid)
+    place = proof.index
+    for beside in proof.branch:
+        if len(beside) != 32 or (place & 1 and beside == node):
+            raise VerificationError(f"the proof of {proof.txid} is not of a block's form", txid=proof.txid)
+        node = sha256d(beside + node if place & 1 else node + beside)
+        place >>= 1
+    if display_hex(node) != root:
+        raise VerificationError(
+            f"transaction {proof.txid} is not in the block with Merkle root {root}", txid=proof.txid
+        )
+
+
+def _next_row(row: list[bytes]) -> list[bytes]:
+    if len(row) % 2:
+        row = [*row, row[-1]]
+    return [sha256d(row[place] + row[place + 1]) for place in range(0, len(row), 2)]

@@ -1,0 +1,75 @@
+"""Signed messages, as FLO nodes make and check them (``signmessage``; the magic never became FLO's)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+import coincurve
+
+from etdb.errors import FormatError, VerificationError
+from etdb.flo.cursor import encode_varint
+from etdb.flo.hashes import sha256d
+from etdb.flo.keys import PrivateKey, PublicKey
+from etdb.flo.networks import Network
+
+__all__ = ["message_digest", "recover_message_address", "recover_message_key", "sign_message", "verify_message"]
+
+_MAGIC: Final = b"Florincoin Signed Message:\n"
+_MAX_SIGNATURE_LETTERS: Final = 128
+
+
+def message_digest(message: bytes | str) -> bytes:
+    """What is signed: the double SHA-256 of magic and message, each with its length before it."""
+    text = message.encode() if isinstance(message, str) else message
+    return sha256d(encode_varint(len(_MAGIC)) + _MAGIC + encode_varint(len(text)) + text)
+
+
+def sign_message(key: PrivateKey, message: bytes | str) -> str:
+    """Sign; base64 of 65 bytes."""
+    signature = key.sign_recoverable(message_digest(message))
+    head = 27 + signature[64] + (4 if key.compressed else 0)
+    return base64.b64encode(bytes([head]) + signature[:64]).decode()
+
+
+def recover_message_key(message: bytes | str, signature: str) -> PublicKey:
+    """The key that made this signature.
+
+    Raises:
+        FormatError: not a signature of this form.
+        VerificationError: no key can have made it.
+    """
+    if len(signature) > _MAX_SIGNATURE_LETTERS:
+        raise FormatError(f"not a message signature: {len(signature)} letters")
+    try:
+        data = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError("not a message signature: not base64") from error
+    if len(data) != 65 or not 27 <= data[0] <= 34:
+        raise FormatError("not a message signature: not 65 bytes with a header of 27 to 34")
+    head = data[0] - 27
+    try:
+        point = coincurve.PublicKey.from_signature_and_message(
+            data[1:] + bytes([head & 3]), message_digest(message), hasher=None
+        )
+    except Exception as error:  # the binding raises plain Exception when there is no such point
+        raise VerificationError("no key can have made this message signature") from error
+    return PublicKey(point.format(compressed=head >= 4))
+
+
+def recover_message_address(message: bytes | str, signature: str, network: Network) -> str:
+    """The address whose key made this signature. Errors as ``recover_message_key``."""
+    return recover_message_key(message, signature).address(network)
+
+
+def verify_message(address: str, message: bytes | str, signature: str, network: Network) -> None:
+    """Check that the key of ``address`` signed ``message``.
+
+    Raises:
+        FormatError: not a signature of this form.
+        VerificationError: another key made it.
+    """
+    signer = recover_message_address(message, signature, network)
+    if signer != address:
+        raise VerificationError(f"the message is signed by {signer}, not by {address[:64]}", signer=signer)

@@ -1,0 +1,151 @@
+"""Transactions with floData: read, written, named.
+
+Version 2 and later carry a string after the lock time, which is part of the id (FLO Core, primitives/transaction.h):
+version | [00 01 when there are witnesses] | inputs | outputs | [witnesses] | lock time | floData when version >= 2.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+from etdb.flo.cursor import Cursor, encode_varint
+from etdb.flo.hashes import display_hex, internal_bytes, sha256d
+
+__all__ = ["NO_TXID", "Transaction", "TxInput", "TxOutput", "parse_transaction", "read_transaction"]
+
+NO_TXID = "00" * 32
+"""What a coinbase's input names as the transaction that it spends."""
+
+
+class TxInput(msgspec.Struct, frozen=True):
+    """One coin that is spent: the id of its transaction as people write it, and its place there."""
+
+    txid: str
+    vout: int
+    script_sig: bytes = b""
+    sequence: int = 0xFFFFFFFF
+
+
+class TxOutput(msgspec.Struct, frozen=True):
+    """One coin that is made."""
+
+    value_sat: int
+    script: bytes
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A transaction. ``witnesses`` has one stack an input, or is empty."""
+
+    version: int = 2
+    inputs: tuple[TxInput, ...]
+    outputs: tuple[TxOutput, ...]
+    lock_time: int = 0
+    flo_data: bytes = b""
+    witnesses: tuple[tuple[bytes, ...], ...] = ()
+
+    @property
+    def is_coinbase(self) -> bool:
+        """Whether it makes new coins: one input that spends nothing."""
+        return len(self.inputs) == 1 and self.inputs[0].txid == NO_TXID and self.inputs[0].vout == 0xFFFFFFFF
+
+    @property
+    def has_flo_data(self) -> bool:
+        """Whether its form has a place for floData. Versions are compared with their sign, as nodes do."""
+        return self.version >= 2
+
+    def encode(self, *, witnesses: bool = True) -> bytes:
+        """The bytes on the wire, or without witnesses those that the id is made of."""
+        with_witnesses = witnesses and any(self.witnesses)
+        pieces = [self.version.to_bytes(4, "little", signed=True)]
+        if with_witnesses:
+            pieces.append(b"\x00\x01")
+        pieces.append(encode_varint(len(self.inputs)))
+        for one in self.inputs:
+            pieces += (
+                internal_bytes(one.txid),
+                one.vout.to_bytes(4, "little"),
+                encode_varint(len(one.script_sig)),
+                one.script_sig,
+                one.sequence.to_bytes(4, "little"),
+            )
+        pieces.append(encode_varint(len(self.outputs)))
+        for coin in self.outputs:
+            pieces += (coin.value_sat.to_bytes(8, "little", signed=True), encode_varint(len(coin.script)), coin.script)
+        if with_witnesses:
+            for stack in self.witnesses:
+                pieces.append(encode_varint(len(stack)))
+                for item in stack:
+                    pieces += (encode_varint(len(item)), item)
+        pieces.append(self.lock_time.to_bytes(4, "little"))
+        if self.has_flo_data:
+            pieces += (encode_varint(len(self.flo_data)), self.flo_data)
+        return b"".join(pieces)
+
+    @functools.cached_property
+    def txid(self) -> str:
+        """The id: of all but the witnesses."""
+        return display_hex(sha256d(self.encode(witnesses=False)))
+
+    @functools.cached_property
+    def wtxid(self) -> str:
+        """The id with the witnesses."""
+        return display_hex(sha256d(self.encode()))
+
+
+def parse_transaction(data: bytes) -> Transaction:
+    """Read a transaction that fills the bytes.
+
+    Raises:
+        FormatError: cut off, too long, or a form that nodes refuse.
+    """
+    cursor = Cursor(data, "transaction")
+    transaction = read_transaction(cursor)
+    cursor.end()
+    return transaction
+
+
+def read_transaction(cursor: Cursor) -> Transaction:
+    """Read the transaction at the cursor, which then stands behind it. Errors as ``parse_transaction``."""
+    version = cursor.signed(4)
+    flag = 0
+    inputs = _read_inputs(cursor)
+    if not inputs and cursor.offset < len(cursor.data):
+        # No inputs where a count should be: the marker of the form with witnesses, if a flag follows.
+        flag = cursor.integer(1)
+        if flag == 1:
+            inputs = _read_inputs(cursor)
+            outputs = _read_outputs(cursor)
+        elif flag == 0:
+            outputs = ()
+        else:
+            raise cursor.wrong("an unknown flag stands where witnesses are announced")
+    else:
+        outputs = _read_outputs(cursor)
+    witnesses: tuple[tuple[bytes, ...], ...] = ()
+    if flag == 1:
+        witnesses = tuple(tuple(cursor.text() for _ in range(cursor.count(1))) for _ in inputs)
+        if not any(witnesses):
+            raise cursor.wrong("witnesses are announced and all are empty")
+    lock_time = cursor.integer(4)
+    flo_data = cursor.text() if version >= 2 else b""
+    return Transaction(
+        version=version,
+        inputs=inputs,
+        outputs=outputs,
+        lock_time=lock_time,
+        flo_data=flo_data,
+        witnesses=witnesses,
+    )
+
+
+def _read_inputs(cursor: Cursor) -> tuple[TxInput, ...]:
+    return tuple(
+        TxInput(display_hex(cursor.take(32)), cursor.integer(4), cursor.text(), cursor.integer(4))
+        for _ in range(cursor.count(41))
+    )
+
+
+def _read_outputs(cursor: Cursor) -> tuple[TxOutput, ...]:
+    return tuple(TxOutput(cursor.signed(8), cursor.text()) for _ in range(cursor.count(9)))
