@@ -1,0 +1,114 @@
+"""The demo's report: what happened, for someone who has never seen any of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+
+__all__ = ["CLAIM_WORDS", "show_report"]
+
+CLAIM_WORDS = {
+    "artifact_signature": "the publisher signed the record",
+    "multipart_signatures": "the publisher signed each part of it",
+    "transaction_signature": "the transactions' signatures cover the record",
+    "manifest_agrees": "the dataset's own manifest says the same",
+    "block_inclusion": "the record is in a block of the ledger",
+    "header_chain_work": "proof of work protects the ledger",
+    "file_bytes": "every file is the one that was published",
+}
+_OUTCOME_MARKS = {
+    "held": "[bold green]✔ held[/bold green]",
+    "failed": "[bold red]✘ failed[/bold red]",
+    "not_checked": "[yellow]· not checked[/yellow]",
+    "not_possible": "[cyan]- not possible[/cyan]",
+}
+_MEGA = 1e6
+_ID_SHOWN = 12
+
+
+def show_report(console: Console, facts: dict[str, Any]) -> None:
+    """Print the report of a demo."""
+    console.print()
+    console.print(
+        Panel.fit(
+            "[bold]Real electron tomograms: published, indexed, found, and fetched back with every byte checked[/bold]",
+            border_style="green",
+        )
+    )
+    _published(console, facts)
+    _found(console, facts)
+    _received(console, facts)
+    _claims(console, facts)
+    _next(console, facts)
+
+
+def _published(console: Console, facts: dict[str, Any]) -> None:
+    report = facts["published"]
+    heights = {str(item.get("dataset_id")): item.get("height") for item in facts["found"].get("results", [])}
+    console.print("\n[bold]1  Published[/bold] by an address of its own, on a ledger of its own, files left in place")
+    table = Table("dataset", "record", "transactions", "root CID", box=None, header_style="dim", pad_edge=False)
+    for dataset in report["datasets"]:
+        table.add_row(
+            escape(str(dataset["sid"])),
+            str(dataset["dataset_id"])[:_ID_SHOWN],
+            str(dataset["transactions"]),
+            str(dataset["root_cid"])[:20] + "…",
+        )
+    console.print(Padding(table, (0, 3)))
+    tip = next((height for height in heights.values() if height is not None), None)
+    console.print(
+        f"   tomogram of 256 x 256 x 256 voxels reconstructed in {facts['reconstruction_seconds']:.1f} s; "
+        f"{report['transactions_sent']} transactions sent in {facts['publish_seconds']:.1f} s"
+        + (f"; the record is in block {tip}" if tip is not None else "")
+    )
+
+
+def _found(console: Console, facts: dict[str, Any]) -> None:
+    results = facts["found"].get("results", [])
+    console.print(
+        "\n[bold]2  Found[/bold] in another process, with a fresh workspace that knows only the ledger and a gateway"
+    )
+    console.print(f"   search [bold]{escape(facts['query'])}[/bold]: {len(results)} dataset(s)")
+    for hit in results:
+        console.print(f"   [green]{str(hit['dataset_id'])[:_ID_SHOWN]}[/green]  {escape(str(hit.get('title', '')))}")
+
+
+def _received(console: Console, facts: dict[str, Any]) -> None:
+    compared = facts["compared"]
+    rate = compared["bytes"] / _MEGA / max(facts["download_seconds"], 1e-3)
+    console.print(f"\n[bold]3  Fetched back[/bold] from {escape(facts['gateway'])}, each block checked by its address")
+    console.print(
+        f"   {compared['files']} files, {compared['bytes'] / _MEGA:.1f} MB in {facts['download_seconds']:.1f} s "
+        f"({rate:.0f} MB/s with start-up), [green]equal to the originals by SHA-256[/green]"
+    )
+
+
+def _claims(console: Console, facts: dict[str, Any]) -> None:
+    console.print("\n[bold]4  Verified[/bold], claim by claim")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for claim in facts["claims"]:
+        words = CLAIM_WORDS.get(claim["claim"], claim["claim"].replace("_", " "))
+        mark = _OUTCOME_MARKS.get(claim["outcome"], claim["outcome"])
+        table.add_row(mark, words, f"[dim]{escape(str(claim.get('detail', '')))}[/dim]")
+    console.print(Padding(table, (0, 3)))
+
+
+def _next(console: Console, facts: dict[str, Any]) -> None:
+    folder = facts["folder"]
+    first = str(facts["found"]["results"][0]["dataset_id"])[:_ID_SHOWN]
+    etdb = f".venv/bin/etdb --workspace {folder}"
+    console.print(f"\n[bold]Try next[/bold]  [dim](all done in {facts['seconds']:.0f} s)[/dim]")
+    for line, what in (
+        (f"{etdb} search SerialEM", "the other dataset"),
+        (f"{etdb} search --help", "filters, ranges, facets"),
+        (f"{etdb} show {first}", "one record in full"),
+        (f"{etdb} verify {first}", "its claims again"),
+        (f"{etdb} serve", "be the gateway yourself"),
+    ):
+        console.print(f"   {escape(line)}   [dim]# {what}[/dim]")
+    console.print()
