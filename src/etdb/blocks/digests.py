@@ -1,0 +1,310 @@
+"""The table of digests: which leaf is where in which file, and the nodes that no file holds. SQLite.
+
+Costly, not precious: it can be made again by reading every file once more. Each thread has its own connection; WAL
+lets other processes read while one writes. The leaf index keeps eight bytes of each digest (about 20 bytes a leaf);
+the whole digest stands in the file's table, 4,096 digests a row, so a lookup reads one row whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from etdb.blocks.durable import storage_errors
+from etdb.blocks.hashing import FileState
+from etdb.errors import StorageError
+from etdb.ipfs import DIGEST_BYTES, Cid, FileDag, ImportProfile, IpldBlock, parse_cid_bytes, profile_by_name
+
+__all__ = ["DigestTable", "KnownFile", "LeafPlace"]
+
+SCHEMA_VERSION = 1
+LEAVES_A_ROW = 4096
+BUSY_SECONDS = 30.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    root BLOB NOT NULL,
+    root_digest BLOB NOT NULL,
+    tree_size INTEGER NOT NULL,
+    sha256 BLOB,
+    UNIQUE (path, profile)
+);
+CREATE INDEX IF NOT EXISTS files_by_root ON files (root_digest);
+CREATE TABLE IF NOT EXISTS digests (
+    file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    first_leaf INTEGER NOT NULL,
+    digests BLOB NOT NULL,
+    UNIQUE (file_id, first_leaf)
+);
+CREATE TABLE IF NOT EXISTS leaves (
+    prefix INTEGER NOT NULL,
+    file_id INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    PRIMARY KEY (prefix, file_id, leaf)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes (
+    digest BLOB PRIMARY KEY,
+    block BLOB NOT NULL
+);
+"""
+
+
+class KnownFile(Struct, frozen=True, kw_only=True):
+    """A file as it was when it was hashed."""
+
+    file_id: int
+    path: Path
+    profile: ImportProfile
+    state: FileState
+    root: Cid
+    tree_size: int
+    sha256: bytes | None
+
+
+class LeafPlace(Struct, frozen=True, kw_only=True):
+    """Where a leaf was when its file was hashed."""
+
+    path: Path
+    profile: ImportProfile
+    size_bytes: int
+    leaf: int
+
+
+class DigestTable:
+    """The SQLite file. Opening it makes it; it holds no locks between calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._closed = False
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._reading() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            with self._write_lock, self._reading() as connection:
+                connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            self.close()
+            raise StorageError(
+                f"{path} has version {version}; this release reads {SCHEMA_VERSION}",
+                hint="use a newer etdb, or move the file away: it is made again by adding the files again",
+                path=str(path),
+            )
+
+    def file(self, path: Path, profile: ImportProfile) -> KnownFile | None:
+        """What is known of a file by its absolute path."""
+        with self._reading() as connection:
+            row = connection.execute(
+                f"{_SELECT_FILE} WHERE path = ? AND profile = ?",
+                (str(path), profile.name),
+            ).fetchone()
+        return _known_file(row) if row else None
+
+    def files_with_root(self, root: Cid) -> list[KnownFile]:
+        """All files with this CID."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"{_SELECT_FILE} WHERE root_digest = ? ORDER BY id",
+                (root.digest,),
+            ).fetchall()
+        return [_known_file(row) for row in rows]
+
+    def files(self) -> list[KnownFile]:
+        """All files, in the order in which they were added."""
+        with self._reading() as connection:
+            return [_known_file(row) for row in connection.execute(f"{_SELECT_FILE} ORDER BY id").fetchall()]
+
+    def file_digests(self, file_id: int) -> bytes:
+        """All leaf digests of a file, joined."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT digests FROM digests WHERE file_id = ? ORDER BY first_leaf", (file_id,)
+            ).fetchall()
+        return b"".join(row[0] for row in rows)
+
+    def store_file(
+        self,
+        path: Path,
+        dag: FileDag,
+        *,
+        state: FileState,
+        sha256: bytes | None,
+        digests: bytes,
+    ) -> None:
+        """Take up a file with its nodes, or replace what was known of it: one transaction."""
+        root, tree_size, profile = dag.root, dag.tree_size, dag.profile
+        row_bytes = LEAVES_A_ROW * DIGEST_BYTES
+        with self._writing() as connection:
+            _forget_file(connection, path, profile)
+            file_id = connection.execute(
+                "INSERT INTO files (path, profile, size, mtime_ns, inode, root, root_digest, tree_size, sha256)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    str(path),
+                    profile.name,
+                    state.size_bytes,
+                    state.mtime_ns,
+                    _signed(state.inode),
+                    bytes(root),
+                    root.digest,
+                    tree_size,
+                    sha256,
+                ),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO digests (file_id, first_leaf, digests) VALUES (?, ?, ?)",
+                (
+                    (file_id, at // DIGEST_BYTES, digests[at : at + row_bytes])
+                    for at in range(0, len(digests), row_bytes)
+                ),
+            )
+            # Sorted, because rows that arrive in the order of the key touch each page once.
+            connection.executemany(
+                "INSERT INTO leaves (prefix, file_id, leaf) VALUES (?, ?, ?)",
+                sorted((prefix, file_id, leaf) for leaf, prefix in enumerate(_prefixes(digests))),
+            )
+            _insert_nodes(connection, dag.nodes())
+
+    def set_state(self, file_id: int, state: FileState) -> None:
+        """Note a new time or inode of a file whose bytes were found to be the same."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE files SET mtime_ns = ?, inode = ? WHERE id = ?",
+                (state.mtime_ns, _signed(state.inode), file_id),
+            )
+
+    def store_nodes(self, nodes: Iterable[IpldBlock]) -> None:
+        """Keep nodes that no file holds."""
+        with self._writing() as connection:
+            _insert_nodes(connection, nodes)
+
+    def node(self, cid: Cid) -> bytes | None:
+        """A kept node's bytes; the caller checks them."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT block FROM nodes WHERE digest = ?", (cid.digest,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def leaf_places(self, cid: Cid) -> list[LeafPlace]:
+        """Every place where this leaf was, the earliest added file first."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT f.path, f.profile, f.size, l.leaf FROM leaves l JOIN files f ON f.id = l.file_id"
+                " JOIN digests d ON d.file_id = l.file_id AND d.first_leaf = (l.leaf / ?1) * ?1"
+                " WHERE l.prefix = ?2 AND substr(d.digests, (l.leaf % ?1) * 32 + 1, 32) = ?3"
+                " ORDER BY f.id, l.leaf LIMIT 16",
+                (LEAVES_A_ROW, _prefix(cid.digest), cid.digest),
+            ).fetchall()
+        return [
+            LeafPlace(path=Path(path), profile=profile_by_name(profile), size_bytes=size, leaf=leaf)
+            for path, profile, size, leaf in rows
+        ]
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            self._closed = True
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with storage_errors(self.path):
+            yield self._connection()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock, storage_errors(self.path):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if self._closed:
+            raise StorageError(f"{self.path} was closed", path=str(self.path))
+        if connection is None:
+            # close() runs in another thread than the one that opened the connection.
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+
+_SELECT_FILE = "SELECT id, path, profile, size, mtime_ns, inode, root, tree_size, sha256 FROM files"
+
+
+def _known_file(row: tuple[int, str, str, int, int, int, bytes, int, bytes | None]) -> KnownFile:
+    file_id, path, profile, size, mtime_ns, inode, root, tree_size, sha256 = row
+    return KnownFile(
+        file_id=file_id,
+        path=Path(path),
+        profile=profile_by_name(profile),
+        state=FileState(size_bytes=size, mtime_ns=mtime_ns, inode=inode & 0xFFFF_FFFF_FFFF_FFFF),
+        root=parse_cid_bytes(root),
+        tree_size=tree_size,
+        sha256=sha256,
+    )
+
+
+def _forget_file(connection: sqlite3.Connection, path: Path, profile: ImportProfile) -> None:
+    # The leaf index has no second index by file, which would double it: its keys are made from the digests again.
+    row = connection.execute(
+        "SELECT id FROM files WHERE path = ? AND profile = ?", (str(path), profile.name)
+    ).fetchone()
+    if row is None:
+        return
+    for first, digests in connection.execute(
+        "SELECT first_leaf, digests FROM digests WHERE file_id = ?", row
+    ).fetchall():
+        connection.executemany(
+            "DELETE FROM leaves WHERE prefix = ? AND file_id = ? AND leaf = ?",
+            ((prefix, row[0], first + index) for index, prefix in enumerate(_prefixes(digests))),
+        )
+    connection.execute("DELETE FROM files WHERE id = ?", row)
+
+
+def _prefixes(digests: bytes) -> Iterator[int]:
+    return (_prefix(digests[at : at + 8]) for at in range(0, len(digests), DIGEST_BYTES))
+
+
+def _insert_nodes(connection: sqlite3.Connection, nodes: Iterable[IpldBlock]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO nodes (digest, block) VALUES (?, ?)", ((node.cid.digest, node.data) for node in nodes)
+    )
+
+
+def _prefix(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _signed(value: int) -> int:
+    """SQLite's integers are signed; some file systems use inodes of 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,0 +1,328 @@
+"""Files in place: a block store over files that stay where they are.
+
+Adding a file reads it once and keeps only the digests of its leaves; a leaf is served by reading the file again and
+hashing what was read once more, because a disk that loses bits keeps the time of the file. The lab's folders are
+never written to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from etdb.blocks.digests import DigestTable, KnownFile, LeafPlace
+from etdb.blocks.durable import write_durably
+from etdb.blocks.hashing import file_state, hash_file, open_source_file, read_exactly
+from etdb.blocks.port import block_too_large, identity_block, not_in_store
+from etdb.errors import NotFoundError, SourceFileError, VerificationError
+from etdb.ipfs import (
+    MAX_BLOCK_BYTES,
+    UNIXFS_V1_2025,
+    Cid,
+    FileDag,
+    ImportProfile,
+    build_tree,
+    file_geometry,
+    leaf_digest,
+    leaf_frame,
+    verify_block,
+)
+
+__all__ = ["AddedFile", "FilesInPlace"]
+
+
+class AddedFile(Struct, frozen=True, kw_only=True):
+    """A file that the store can serve.
+
+    Attributes:
+        cid: of the file.
+        size_bytes: its content.
+        sha256: of its content, in hexadecimal; None when it was not asked for.
+        path: where it is.
+        tree_size: bytes of all its blocks; what a directory's link says.
+    """
+
+    cid: Cid
+    size_bytes: int
+    sha256: str | None
+    path: Path
+    tree_size: int
+
+
+class FilesInPlace:
+    """Block store over files in place.
+
+    Args:
+        db_path: the table of digests; made when it is not there.
+        content_folder: where :meth:`add_bytes` keeps what exists nowhere else. Precious.
+        profile: how files are cut.
+        threads: readers of :meth:`add_file`; twice the cores by default.
+
+    Raises:
+        StorageError: the table cannot be opened.
+    """
+
+    def __init__(
+        self,
+        db_path: Path,
+        *,
+        content_folder: Path,
+        profile: ImportProfile = UNIXFS_V1_2025,
+        threads: int | None = None,
+    ) -> None:
+        self.content_folder = content_folder
+        self.profile = profile
+        self._threads = threads
+        self._table = DigestTable(db_path)
+
+    @property
+    def name(self) -> str:
+        """See :class:`~etdb.blocks.port.BlockStore`."""
+        return f"the files known to {self._table.path}"
+
+    def add_file(self, path: Path, *, sha256: bool = True, progress: Callable[[int], None] | None = None) -> AddedFile:
+        """Read a file once and take it up. A known file with the same size, time and inode is not read again.
+
+        Args:
+            path: a regular file; empty is allowed.
+            sha256: also give the SHA-256 of the whole file, from the same read.
+            progress: told the bytes of each part that is done (all at once for a file that is not read again).
+                It is called from several threads, one call at a time; what it raises ends the work.
+
+        Raises:
+            SourceFileError: missing, unreadable, not a regular file, or it changed while it was read.
+            DiskFullError: no room for the digests. Nothing was taken up.
+        """
+        path = path.absolute()
+        _verify_path_text(path)
+        known = self._table.file(path, self.profile)
+        if known is not None and (known.sha256 is not None or not sha256) and _state_of(path) == known.state:
+            if progress is not None:
+                progress(known.state.size_bytes)
+            return _added(known, sha256=sha256)
+        hashed = hash_file(path, self.profile, sha256=sha256, threads=self._threads, progress=progress)
+        dag = FileDag(hashed.digests, hashed.state.size_bytes, self.profile)
+        whole = hashed.sha256
+        if whole is None and known is not None and known.root == dag.root:
+            whole = known.sha256
+        self._table.store_file(path, dag, state=hashed.state, sha256=whole, digests=hashed.digests)
+        return AddedFile(
+            cid=dag.root,
+            size_bytes=hashed.state.size_bytes,
+            sha256=hashed.sha256.hex() if hashed.sha256 else None,
+            path=path,
+            tree_size=dag.tree_size,
+        )
+
+    def add_bytes(self, data: bytes, name: str) -> AddedFile:
+        """Keep content that exists nowhere else, in the content folder under its CID, flushed to the disk.
+
+        Args:
+            data: the content, which is in memory: manifests and previews.
+            name: what it is, for messages; the file itself is called by its CID.
+
+        Raises:
+            DiskFullError: no room left; nothing was taken up.
+            StorageError: the folder cannot be written.
+        """
+        step = self.profile.leaf_bytes
+        view = memoryview(data)
+        leaves = [view[at : at + step] for at in range(0, len(view), step)] or [view]
+        dag = FileDag(b"".join(leaf_digest(leaf, self.profile) for leaf in leaves), len(data), self.profile)
+        target = self.content_folder / str(dag.root)
+        if _state_of(target) is None or _content(target) != data:
+            write_durably(target, [data])
+        added = self.add_file(target)
+        if added.cid != dag.root:
+            raise SourceFileError(f"the content of {name!r} changed while it was kept in {target}", path=str(target))
+        return added
+
+    def add_content_folder(self) -> int:
+        """Take up everything in the content folder again, after the table of digests was lost; gives the count."""
+        count = 0
+        for path in sorted(self.content_folder.iterdir()) if self.content_folder.is_dir() else ():
+            if not path.name.startswith("."):
+                self.add_file(path)
+                count += 1
+        return count
+
+    def add_directory(self, entries: Mapping[str, AddedFile]) -> Cid:
+        """Keep the directory nodes over files: ``{"a/b/c.mrc": added}``; gives the root's CID.
+
+        Raises:
+            InputError: a bad path, or a directory too large for one block.
+            DiskFullError: no room left.
+        """
+        root, nodes = build_tree({path: (file.cid, file.tree_size) for path, file in entries.items()}, self.profile)
+        self._table.store_nodes(nodes)
+        return root.cid
+
+    def verify_file(self, file: Path | Cid, *, progress: Callable[[int], None] | None = None) -> AddedFile:
+        """Read a file again, all of it, and compare it with what was added.
+
+        A new time or inode over the same bytes is taken over.
+
+        Raises:
+            NotFoundError: the file was never added.
+            SourceFileError: it cannot be read.
+            VerificationError: its bytes are others; fields ``cid``, ``offset`` of the first such leaf, ``path``.
+        """
+        if isinstance(file, Cid):
+            known_files = self._table.files_with_root(file)
+        else:
+            known = self._table.file(file.absolute(), self.profile)
+            known_files = [known] if known else []
+        if not known_files:
+            raise NotFoundError(f"{file} was never added", hint="add it first")
+        for known in known_files:
+            self._verify_known(known, progress)
+        return _added(known_files[0], sha256=True)
+
+    def files(self) -> list[AddedFile]:
+        """All files that were added, in that order."""
+        return [_added(known, sha256=True) for known in self._table.files()]
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
+        """See :class:`~etdb.blocks.port.BlockStore`. A leaf is read from its file and hashed again.
+
+        Raises:
+            NotFoundError: never added, or the files that held it are gone.
+            VerificationError: the file holds other bytes now.
+        """
+        block = identity_block(cid, max_bytes)
+        if block is None:
+            block = self._table.node(cid)
+            if block is not None:
+                verify_block(cid, block, source=str(self._table.path))
+        if block is None:
+            block = self._get_leaf(cid, max_bytes)
+        if len(block) > max_bytes:
+            raise block_too_large(cid, len(block), max_bytes)
+        return block
+
+    def has(self, cid: Cid) -> bool:
+        """See :class:`~etdb.blocks.port.BlockStore`."""
+        return cid.is_identity or self._table.node(cid) is not None or bool(self._table.leaf_places(cid))
+
+    def close(self) -> None:
+        """See :class:`~etdb.blocks.port.BlockStore`."""
+        self._table.close()
+
+    def _get_leaf(self, cid: Cid, max_bytes: int) -> bytes:
+        places = self._table.leaf_places(cid)
+        if not places:
+            raise not_in_store(cid, self.name)
+        failure: Exception | None = None
+        for place in places:
+            try:
+                return _read_leaf(cid, place, max_bytes)
+            except (VerificationError, NotFoundError) as error:
+                # Prefer to say that bytes changed over saying that another copy is gone.
+                if failure is None or isinstance(error, VerificationError):
+                    failure = error
+        assert failure is not None
+        raise failure
+
+    def _verify_known(self, known: KnownFile, progress: Callable[[int], None] | None) -> None:
+        hashed = hash_file(
+            known.path, known.profile, sha256=known.sha256 is not None, threads=self._threads, progress=progress
+        )
+        digests = self._table.file_digests(known.file_id)
+        if hashed.digests != digests or hashed.state.size_bytes != known.state.size_bytes:
+            index = next(
+                (
+                    at // 32
+                    for at in range(0, len(digests), 32)
+                    if digests[at : at + 32] != hashed.digests[at : at + 32]
+                ),
+                len(digests) // 32,
+            )
+            raise _other_bytes(known.root, known.path, index * known.profile.leaf_bytes)
+        if hashed.state != known.state:
+            self._table.set_state(known.file_id, hashed.state)
+
+
+def _read_leaf(cid: Cid, place: LeafPlace, max_bytes: int) -> bytes:
+    span = file_geometry(place.size_bytes, place.profile).leaf(place.leaf)
+    head, tail = (b"", b"") if place.profile.raw_leaves else leaf_frame(span.length)
+    size = len(head) + span.length + len(tail)
+    if size > max_bytes:
+        raise block_too_large(cid, size, max_bytes)
+    try:
+        descriptor = open_source_file(place.path)
+    except SourceFileError as error:
+        raise NotFoundError(
+            f"the IPLD block {cid} was in a file that cannot be read: {error.message}",
+            hint="put the file back, or publish the dataset from where it is now",
+            cid=str(cid),
+            path=str(place.path),
+        ) from error
+    try:
+        if not head:
+            block = os.pread(descriptor, size, span.offset)
+        else:
+            content = bytearray(span.length)
+            read_exactly(descriptor, memoryview(content), span.offset)
+            block = b"".join((head, content, tail))
+    except OSError as error:
+        raise NotFoundError(
+            f"the IPLD block {cid} cannot be read from {place.path} at offset {span.offset}: {error.strerror}",
+            hint="look at the disk",
+            cid=str(cid),
+            offset=span.offset,
+            path=str(place.path),
+        ) from error
+    finally:
+        os.close(descriptor)
+    try:
+        verify_block(cid, block)
+    except VerificationError:
+        raise _other_bytes(cid, place.path, span.offset) from None
+    return block
+
+
+def _other_bytes(cid: Cid, path: Path, offset: int) -> VerificationError:
+    return VerificationError(
+        f"the file {path} holds other bytes at offset {offset} than when it was added as {cid}",
+        hint="restore the file; if it was corrected on purpose, publish it as a revision",
+        cid=str(cid),
+        offset=offset,
+        path=str(path),
+        source=str(path),
+    )
+
+
+def _verify_path_text(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise SourceFileError(
+            f"the name of {str(path)!r} is not valid UTF-8", hint="rename the file", path=repr(str(path))
+        ) from None
+
+
+def _state_of(path: Path) -> object:
+    try:
+        return file_state(path.stat())
+    except OSError:
+        return None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _added(known: KnownFile, *, sha256: bool) -> AddedFile:
+    return AddedFile(
+        cid=known.root,
+        size_bytes=known.state.size_bytes,
+        sha256=known.sha256.hex() if sha256 and known.sha256 is not None else None,
+        path=known.path,
+        tree_size=known.tree_size,
+    )
