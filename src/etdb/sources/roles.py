@@ -23,21 +23,11 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 from etdb.em import MrcLook
+from etdb.oip.tomogram import FILE_ROLES
 
 __all__ = ["MRC_SUFFIXES", "ROLES", "guess_media_type", "guess_role"]
 
-ROLES = (
-    "tilt_series",
-    "reconstruction",
-    "subvolume",
-    "snapshot",
-    "preview",
-    "key_image",
-    "key_movie",
-    "thumbnail",
-    "metadata",
-    "other",
-)
+ROLES = FILE_ROLES
 
 MRC_SUFFIXES = frozenset({".mrc", ".st", ".ali", ".rec", ".mrcs", ".map", ".ccp4"})
 PLAIN_ROLES = {
