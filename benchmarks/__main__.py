@@ -1,0 +1,93 @@
+"""Run the cases, each in a process of its own, and write what was found."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import GIB, Settings, describe_machine
+from benchmarks.table import write_table
+
+CASES = ("cids", "download", "scan", "records")
+HERE = Path(__file__).resolve().parent
+_ROOM = 2 * GIB
+_KIB = 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and memory beside references.")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; all when none is named")
+    parser.add_argument("--gib", type=float, default=4.0, help="the data of the case cids (4)")
+    parser.add_argument("--turns", type=int, default=3, help="how often each side is measured (3)")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help="where to write test data; by default in memory when there is room")
+    options = parser.parse_args()
+    if unknown := set(options.cases) - set(CASES):
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}")
+    if options.one:
+        print(json.dumps(_measure(options.one, options.gib, options.turns, options.folder)))
+        return
+    results = [_in_own_process(case, options) for case in options.cases or CASES]
+    document = {"machine": describe_machine(), "turns": options.turns, "cases": results}
+    if not options.cases:
+        target = HERE / "results" / "latest.json"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_table(document, HERE.parent / "docs" / "benchmarks.md")
+    if any("error" in case for case in results):
+        sys.exit(1)
+
+
+def _in_own_process(case: str, options: argparse.Namespace) -> dict[str, Any]:
+    print(f"{case} ...", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="etdb-bench-", dir=options.folder or _roomy_folder(options.gib)))
+    command = [sys.executable, "-m", "benchmarks", "--one", case, "--folder", str(folder)]
+    command += ["--gib", str(options.gib), "--turns", str(options.turns)]
+    try:
+        done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, check=False, text=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if done.returncode != 0:
+        print(f"  failed with status {done.returncode}")
+        return {"case": case, "error": f"status {done.returncode}"}
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    for figure in result["figures"]:
+        aim = f"  (aim {figure['aim']})" if figure["aim"] is not None else ""
+        print(
+            f"  {figure['name']}: {figure['ours']:,.4g} {figure['unit']}, "
+            f"{figure['ratio']:.2f} of {figure['reference_name']}{aim}"
+        )
+    print(f"  peak memory {result['peak_mib']:.0f} MiB", flush=True)
+    return result
+
+
+def _measure(case: str, gib: float, turns: int, folder: Path) -> dict[str, Any]:
+    module = importlib.import_module(f"benchmarks.case_{case}")
+    figures = module.run(Settings(gib=gib, turns=turns, folder=folder))
+    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "case": case,
+        "peak_mib": used[0] / _KIB,
+        "peak_children_mib": used[1] / _KIB,
+        "figures": [dataclasses.asdict(figure) | {"ratio": figure.ratio} for figure in figures],
+    }
+
+
+def _roomy_folder(gib: float) -> str | None:
+    """Memory that looks like a disk, when it has room; else the system's folder for such things."""
+    memory = "/dev/shm"
+    if Path(memory).is_dir() and shutil.disk_usage(memory).free > gib * GIB + _ROOM:
+        return memory
+    return None
+
+
+main()
