@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any, Final
 
 import msgspec
@@ -57,7 +57,7 @@ class Tomogram(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     year: int | None = None
     nsfw: bool | None = None
-    acquired_on: datetime.date | None = None
+    acquired_on: dt.date | None = None
     ncbi_taxon_id: int | None = None
     notes: str = ""
     microscope: str = ""
