@@ -1,7 +1,19 @@
-"""Where blocks are kept: files in place, memory."""
+"""Where blocks are kept: files in place, CAR files, memory, and other people's gateways."""
 
+from etdb.blocks.car import CarStore, write_car
 from etdb.blocks.files import AddedFile, FilesInPlace
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.memory import MemoryStore
 from etdb.blocks.port import BlockStore
+from etdb.blocks.reader import DagReader
 
-__all__ = ["AddedFile", "BlockStore", "FilesInPlace", "MemoryStore"]
+__all__ = [
+    "AddedFile",
+    "BlockStore",
+    "CarStore",
+    "DagReader",
+    "FilesInPlace",
+    "GatewayStore",
+    "MemoryStore",
+    "write_car",
+]
