@@ -1,5 +1,7 @@
 """Ledgers: the local chain, later FLO nodes; coins and fees."""
 
+from etdb.ledger.coins import ChainFullError, Limits, SendPlan, plan_send, select_coins, transaction_size, wanted_lanes
+from etdb.ledger.local import LocalChain
 from etdb.ledger.port import (
     BlockRef,
     Coin,
@@ -11,15 +13,26 @@ from etdb.ledger.port import (
     SignedTransaction,
     TxStatus,
 )
+from etdb.ledger.wallet import Wallet, is_same_payment
 
 __all__ = [
     "BlockRef",
+    "ChainFullError",
     "Coin",
     "InclusionEvidence",
     "Ledger",
     "LedgerBlock",
     "LedgerMessage",
+    "Limits",
+    "LocalChain",
     "Outpoint",
+    "SendPlan",
     "SignedTransaction",
     "TxStatus",
+    "Wallet",
+    "is_same_payment",
+    "plan_send",
+    "select_coins",
+    "transaction_size",
+    "wanted_lanes",
 ]

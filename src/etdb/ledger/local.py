@@ -1,0 +1,366 @@
+"""The local chain: FLO's regtest format in a folder, one writer, mined on demand. See docs/adr/0003."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from etdb.errors import LockedError, NotFoundError, RefusedError, StorageError
+from etdb.flo import (
+    REGTEST,
+    Block,
+    BlockHeader,
+    PublicKey,
+    address_script,
+    build_coinbase,
+    encode_block,
+    hash_script,
+    input_key,
+    make_proof,
+    merkle_root,
+    mine,
+    parse_block,
+    parse_header,
+    parse_transaction,
+    walk_flo_data,
+)
+from etdb.ledger.blockfiles import BlockFiles
+from etdb.ledger.chain_index import ChainIndex
+from etdb.ledger.coins import Limits
+from etdb.ledger.port import (
+    BlockRef,
+    Coin,
+    InclusionEvidence,
+    LedgerBlock,
+    LedgerMessage,
+    Outpoint,
+    TxStatus,
+)
+from etdb.ledger.rules import (
+    MAX_BLOCK_TRANSACTION_BYTES,
+    KnownCoin,
+    check_block,
+    check_policy,
+    check_transaction,
+    median_time_s,
+)
+
+__all__ = ["LocalChain"]
+
+_BLOCK_VERSION: Final = 0x20000000
+_NOBODY: Final = hash_script(bytes(20))
+"""Who is paid when no address was ever given: nobody."""
+
+
+class LocalChain:
+    """A chain in a folder. Implements the port ``Ledger``.
+
+    Args:
+        folder: holds ``blk00000.dat`` and on, and ``index.sqlite``.
+        writable: whether this process may add to it; one at a time can.
+        limits: of what waits for a block.
+        clock: Unix seconds, for block times.
+
+    Raises:
+        LockedError: another process writes it.
+        StorageError: it is damaged, or does not exist and this process may not make it.
+    """
+
+    network_name = "local"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        writable: bool = False,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._network = REGTEST
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._lock: int | None = None
+        path = folder / "index.sqlite"
+        if writable:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _take_lock(folder / "writer.lock")
+        elif not path.exists():
+            raise StorageError(
+                f"there is no chain in {folder}", hint="make a workspace with: etdb init", path=str(folder)
+            )
+        self._files = BlockFiles(folder, self._network.magic)
+        self._index = ChainIndex(path, self._network, writable=writable)
+        if writable:
+            tip = self._index.tip()
+            self._files.trim(self._index.place(tip.height) if tip else None)
+            if tip is None:
+                self._append([self._network.genesis_block], first=True)
+
+    def close(self) -> None:
+        """Let go of files and of the writer's lock."""
+        self._index.close()
+        self._files.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # -- reading
+
+    def tip(self) -> BlockRef | None:
+        """The newest block."""
+        return self._index.tip()
+
+    def block_ref(self, height: int) -> BlockRef | None:
+        """The block at a height."""
+        return self._index.block_ref(height)
+
+    def raw_block(self, height: int) -> bytes:
+        """A block's bytes.
+
+        Raises:
+            NotFoundError: above the tip.
+        """
+        place = self._index.place(height)
+        if place is None:
+            raise NotFoundError(f"the local chain has no block {height}", height=height)
+        return self._files.read(place)
+
+    def blocks(self, start_height: int) -> Iterator[LedgerBlock]:
+        """Blocks from a height up to the tip, as they are when this begins."""
+        tip = self._index.tip()
+        for height in range(max(0, start_height), (tip.height if tip else -1) + 1):
+            raw = self.raw_block(height)
+            header = parse_header(raw[:80])
+            messages = tuple(
+                LedgerMessage(
+                    txid=found.txid,
+                    position=found.position,
+                    data=found.flo_data,
+                    sender=self._senders(raw[found.offset : found.offset + found.length]),
+                )
+                for found in walk_flo_data(raw)
+            )
+            yield LedgerBlock(
+                ref=BlockRef(height, header.block_hash),
+                previous_hash=header.prev_hash,
+                time_s=header.time_s,
+                messages=messages,
+            )
+
+    def _senders(self, raw: bytes) -> tuple[str, ...]:
+        transaction = parse_transaction(raw)
+        keys: list[PublicKey] = []
+        for index in range(len(transaction.inputs)):
+            shown = input_key(transaction, index)
+            if shown is not None and shown[1] not in keys:
+                keys.append(shown[1])
+        return tuple(key.address(self._network) for key in keys)
+
+    def status(self, txid: str) -> TxStatus:
+        """What the chain knows of a transaction."""
+        found = self._index.find_transaction(txid)
+        if found is not None:
+            tip = self._index.tip()
+            depth = (tip.height if tip else found[0]) - found[0] + 1
+            return TxStatus(txid=txid, state="confirmed", height=found[0], confirmations=depth)
+        pending = self._index.pending_raw(txid) is not None
+        return TxStatus(txid=txid, state="pending" if pending else "unknown")
+
+    def raw(self, txid: str) -> bytes:
+        """A transaction's bytes."""
+        pending = self._index.pending_raw(txid)
+        if pending is not None:
+            return pending
+        block, position = self._block_of(txid)
+        return block.transactions[position].encode()
+
+    def spender(self, outpoint: Outpoint) -> str | None:
+        """Who spends a coin."""
+        coin = self._index.coin(outpoint)
+        return coin.spent_by if coin else None
+
+    def evidence(self, txid: str) -> InclusionEvidence:
+        """The proof of a transaction's place."""
+        block, position = self._block_of(txid)
+        found = self._index.find_transaction(txid)
+        proof = make_proof([one.txid for one in block.transactions], position)
+        return InclusionEvidence(
+            raw_transaction=block.transactions[position].encode(),
+            header=block.header.encode(),
+            position=position,
+            branch=proof.branch,
+            height=found[0] if found else 0,
+            network=self._network.name,
+            has_work=False,
+        )
+
+    def _block_of(self, txid: str) -> tuple[Block, int]:
+        found = self._index.find_transaction(txid)
+        if found is None:
+            raise NotFoundError(f"the local chain has no transaction {txid[:64]}", txid=txid[:64])
+        return parse_block(self.raw_block(found[0])), found[1]
+
+    def coins(self, address: str) -> list[Coin]:
+        """Coins that can be spent in the next block."""
+        tip = self._index.tip()
+        return self._index.unspent(address, tip.height if tip else 0)
+
+    # -- writing
+
+    def submit(self, raw: bytes) -> str:
+        """Take a transaction to wait for a block.
+
+        Raises:
+            FormatError: not a transaction.
+            RefusedError: with the reason.
+        """
+        transaction = parse_transaction(raw)
+        txid = transaction.txid
+        if self.status(txid).state != "unknown":
+            return txid
+        if transaction.is_coinbase:
+            raise RefusedError(f"transaction {txid} is a coinbase", reason="coinbase", txid=txid)
+        coins: list[KnownCoin | None] = []
+        depth, chain_bytes = 1, len(raw)
+        for one in transaction.inputs:
+            coin = self._index.coin(Outpoint(one.txid, one.vout))
+            if coin is not None and coin.spent_by is not None:
+                raise RefusedError(
+                    f"transaction {txid} spends a coin that {coin.spent_by} spends",
+                    reason="txn-mempool-conflict",
+                    txid=txid,
+                    rival=coin.spent_by,
+                )
+            depth += coin.chain_depth if coin else 0
+            chain_bytes += coin.chain_bytes if coin else 0
+            coins.append(coin)
+        tip = self._index.tip()
+        fee = check_transaction(transaction, coins, (tip.height if tip else 0) + 1, self._network)
+        check_policy(transaction, len(raw), fee, self._limits, self._network)
+        if depth > self._limits.max_chain or chain_bytes > self._limits.max_chain_bytes:
+            raise RefusedError(
+                f"transaction {txid} hangs on {depth - 1} unconfirmed ones",
+                hint="wait for a block",
+                reason="too-long-mempool-chain",
+                txid=txid,
+            )
+        with self._index.commit():
+            self._index.add_pending(transaction, raw, fee, depth, chain_bytes)
+        return txid
+
+    def settle(self) -> None:
+        """Mine until nothing waits."""
+        while self._index.pending(MAX_BLOCK_TRANSACTION_BYTES):
+            self.mine(1)
+
+    def earn(self, address: str, amount_sat: int) -> None:
+        """Mine until an address has so much that it can spend; its coins are mined for it from now on."""
+        self._index.keep_setting("miner", address)
+        need = max(amount_sat, 1)
+        while sum(coin.amount_sat for coin in self.coins(address)) < need:
+            mature = self._network.coinbase_maturity
+            waiting = self._network.subsidy_sat((self._index.tip() or BlockRef(0, "")).height + 1)
+            if not waiting:
+                raise RefusedError("this chain gives no more coins", hint="begin a new workspace", reason="no-subsidy")
+            self.mine(mature + 1 if not self.coins(address) else 1, address)
+
+    def mine(self, count: int, address: str | None = None, *, flo_data: bytes = b"") -> list[BlockRef]:
+        """Add blocks; the first takes what waits and fits. The coinbase pays ``address``, else the last earner."""
+        miner = address or self._index.setting("miner")
+        script = address_script(miner, self._network) if miner else _NOBODY
+        refs: list[BlockRef] = []
+        blocks: list[bytes] = []
+        times = self._index.recent_times_s()
+        tip = self._index.tip()
+        height, previous = (tip.height, tip.block_hash) if tip else (0, self._network.genesis_hash)
+        for number in range(count):
+            height += 1
+            waiting = self._index.pending(MAX_BLOCK_TRANSACTION_BYTES) if number == 0 else []
+            value = self._network.subsidy_sat(height) + sum(fee for _, fee in waiting)
+            txs = (build_coinbase(height, value, script, flo_data), *(parse_transaction(raw) for raw, _ in waiting))
+            time_s = max(int(self._clock()), median_time_s(times) + 1)
+            times = [time_s, *times[:10]]
+            header = mine(
+                BlockHeader(
+                    version=_BLOCK_VERSION,
+                    prev_hash=previous,
+                    merkle_root=merkle_root([one.txid for one in txs]),
+                    time_s=time_s,
+                    bits=parse_header(self._network.genesis_block[:80]).bits,
+                    nonce=0,
+                )
+            )
+            previous = header.block_hash
+            blocks.append(encode_block(Block(header, txs)))
+            refs.append(BlockRef(height, previous))
+        self._append(blocks)
+        return refs
+
+    def append_block(self, raw: bytes) -> BlockRef:
+        """Add a block that somebody else made.
+
+        Raises:
+            FormatError: not a block.
+            RefusedError: with the reason.
+        """
+        return self._append([raw])[0]
+
+    def _append(self, raws: list[bytes], *, first: bool = False) -> list[BlockRef]:
+        if self._lock is None:
+            raise StorageError("this chain was opened for reading", hint="only the workspace that owns it adds to it")
+        tip = self._index.tip()
+        place = self._index.place(tip.height) if tip else None
+        refs: list[BlockRef] = []
+        places = None
+        with self._index.commit():
+            height, previous = (tip.height, tip.block_hash) if tip else (-1, "00" * 32)
+            places = self._files.append(raws, place)
+            for raw, where in zip(raws, places, strict=True):
+                block = parse_block(raw)
+                height += 1
+                if not first:
+                    self._check(block, raw, height, previous)
+                previous = block.header.block_hash
+                refs.append(BlockRef(height, previous))
+                self._index.add_block(
+                    refs[-1], time_s=block.header.time_s, header=raw[:80], place=where, txs=block.transactions
+                )
+        return refs
+
+    def _check(self, block: Block, raw: bytes, height: int, previous: str) -> None:
+        def find(outpoint: Outpoint) -> KnownCoin | None:
+            coin = self._index.coin(outpoint)
+            if coin is None or coin.height is None:
+                return None
+            spent = coin.spent_by is not None and self._index.find_transaction(coin.spent_by) is not None
+            return None if spent else coin
+
+        check_block(
+            block,
+            size_bytes=len(raw),
+            height=height,
+            previous_hash=previous,
+            median_s=median_time_s(self._index.recent_times_s()),
+            now_s=int(self._clock()),
+            network=self._network,
+            find_coin=find,
+            is_checked=self._index.is_checked,
+        )
+
+
+def _take_lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise LockedError(
+            f"another process is adding to the chain in {path.parent}",
+            hint="wait until it is done",
+            path=str(path.parent),
+        ) from error
+    return descriptor

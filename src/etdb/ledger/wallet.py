@@ -1,0 +1,135 @@
+"""The wallet: signs messages into transactions that pay back to their own address. Nothing here talks to a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from etdb.errors import InputError, InsufficientFundsError
+from etdb.flo import Network, PrivateKey, Transaction, TxInput, TxOutput, address_script, parse_transaction, sign_all
+from etdb.ledger.coins import ChainFullError, Limits, lane_room, select_coins, transaction_size, wanted_lanes
+from etdb.ledger.port import Coin, Outpoint, SignedTransaction
+
+__all__ = ["Wallet", "is_same_payment"]
+
+
+class Wallet:
+    """Coins of one key, as the ledger showed them and as this wallet spent them since.
+
+    Each message spends one coin and gives the change back, so a coin becomes a lane: a chain of transactions that
+    hang on each other. Lanes are used evenly, the shallowest first.
+    """
+
+    def __init__(self, key: PrivateKey, network: Network, limits: Limits, coins: Iterable[Coin]) -> None:
+        self._key = key
+        self._limits = limits
+        self._coins = {coin.outpoint: coin for coin in coins}
+        self.address = key.address(network)
+        self._script = address_script(self.address, network)
+
+    @property
+    def balance_sat(self) -> int:
+        """What all coins hold together."""
+        return sum(coin.amount_sat for coin in self._coins.values())
+
+    @property
+    def coins(self) -> tuple[Coin, ...]:
+        """The coins that are left."""
+        return tuple(self._coins.values())
+
+    def lanes_wanted(self, transactions: int) -> int:
+        """Into how many lanes the coins should be split for this many messages; 0 when they will do."""
+        return wanted_lanes(transactions, self.coins, self._limits)
+
+    def fan_out(self, lanes: int, transactions: int) -> SignedTransaction:
+        """A transaction that makes ``lanes`` coins, each good for its share of the transactions.
+
+        Raises:
+            InsufficientFundsError: the coins do not reach.
+        """
+        full_fee = self._limits.fee_sat(transaction_size(1, 1, self._limits.data_limit_bytes))
+        share = -(-transactions // lanes) * full_fee + self._limits.dust_sat
+        usable = [coin for coin in self._coins.values() if coin.chain_depth < self._limits.max_chain]
+        chosen = select_coins(usable, share * lanes, lanes + 1, 0, self._limits)
+        return self._build(chosen, [share] * lanes, b"")
+
+    def sign(self, data: bytes) -> SignedTransaction:
+        """A transaction that carries these bytes.
+
+        Raises:
+            InputError: more bytes than a transaction may carry.
+            ChainFullError: a block must come first.
+            InsufficientFundsError: the coins cannot pay the fee.
+        """
+        if len(data) > self._limits.data_limit_bytes:
+            raise InputError(
+                f"{len(data)} bytes of text; a transaction carries at most {self._limits.data_limit_bytes}",
+                hint="longer messages are sent in parts",
+            )
+        size = transaction_size(1, 1, len(data))
+        room = [coin for coin in self._coins.values() if lane_room(coin, self._limits, size) > 0]
+        if room:
+            coin = min(room, key=lambda one: (one.chain_depth, -one.amount_sat, one.outpoint.txid, one.outpoint.vout))
+            return self._build((coin,), [], data)
+        shallow = [
+            coin
+            for coin in self._coins.values()
+            if coin.chain_depth < self._limits.max_chain and coin.chain_bytes + size <= self._limits.max_chain_bytes
+        ]
+        if len(shallow) < len(self._coins):
+            raise ChainFullError(
+                f"every coin of {self.address} hangs on as many unconfirmed transactions as the ledger allows",
+                hint="wait for a block, or raise max_unconfirmed_chain if your node allows longer chains",
+            )
+        # Small coins, none of which pays alone: together they may.
+        return self._build(select_coins(shallow, self._limits.dust_sat, 1, len(data), self._limits), [], data)
+
+    def _build(self, chosen: Sequence[Coin], amounts: Sequence[int], data: bytes) -> SignedTransaction:
+        total = sum(coin.amount_sat for coin in chosen)
+        size = transaction_size(len(chosen), len(amounts) + 1, len(data))
+        fee = self._limits.fee_sat(size)
+        if fee > self._limits.max_fee_sat:
+            raise InsufficientFundsError(
+                f"one transaction would cost {fee} satoshi, more than the {self._limits.max_fee_sat} that are allowed",
+                hint="raise max_fee_sat under [limits] in etdb.toml if that is meant",
+            )
+        change = total - sum(amounts) - fee
+        outputs = [TxOutput(amount, self._script) for amount in amounts]
+        if change >= self._limits.dust_sat:
+            outputs.append(TxOutput(change, self._script))
+        else:
+            fee += change  # too little to be a coin: the miner's
+        transaction = sign_all(
+            Transaction(
+                inputs=tuple(TxInput(coin.outpoint.txid, coin.outpoint.vout) for coin in chosen),
+                outputs=tuple(outputs),
+                flo_data=data,
+            ),
+            self._key,
+        )
+        raw = transaction.encode()
+        creates = tuple(
+            Coin(
+                outpoint=Outpoint(transaction.txid, vout),
+                amount_sat=coin.value_sat,
+                address=self.address,
+                chain_depth=1 + sum(one.chain_depth for one in chosen),
+                chain_bytes=len(raw) + sum(one.chain_bytes for one in chosen),
+            )
+            for vout, coin in enumerate(transaction.outputs)
+        )
+        for coin in chosen:
+            del self._coins[coin.outpoint]
+        self._coins.update((coin.outpoint, coin) for coin in creates)
+        return SignedTransaction(txid=transaction.txid, raw=raw, fee_sat=fee, spends=tuple(chosen), creates=creates)
+
+
+def is_same_payment(first: bytes, second: bytes) -> bool:
+    """Whether two transactions differ in nothing but their signatures: what a stranger can change on the way."""
+    bare = []
+    for raw in (first, second):
+        transaction = parse_transaction(raw)
+        inputs = tuple(msgspec.structs.replace(one, script_sig=b"") for one in transaction.inputs)
+        bare.append(msgspec.structs.replace(transaction, inputs=inputs, witnesses=()))
+    return bare[0] == bare[1]
