@@ -21,7 +21,7 @@ __all__ = [
     "MAX_BLOCK_BYTES",
     "Block",
     "BlockHeader",
-    "bits_target",
+    "bits_to_target",
     "build_coinbase",
     "encode_block",
     "encode_height",
@@ -75,7 +75,7 @@ class BlockHeader(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def work(self) -> int:
         """How many tries such a header takes on average."""
-        return (1 << 256) // (bits_target(self.bits) + 1)
+        return (1 << 256) // (bits_to_target(self.bits) + 1)
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class Block(msgspec.Struct, frozen=True):
     transactions: tuple[Transaction, ...]
 
 
-def bits_target(bits: int) -> int:
+def bits_to_target(bits: int) -> int:
     """The target that the short form stands for.
 
     Raises:
@@ -140,7 +140,7 @@ def verify_pow(header: BlockHeader, network: Network) -> None:
     Raises:
         VerificationError: it does not.
     """
-    target = bits_target(header.bits)
+    target = bits_to_target(header.bits)
     if target > network.pow_limit:
         raise VerificationError(f"block {header.block_hash} sets itself an easier target than {network.name} allows")
     if header.pow_hash > target:
@@ -191,7 +191,7 @@ def mine(header: BlockHeader) -> BlockHeader:
     Raises:
         FormatError: no nonce does.
     """
-    target = bits_target(header.bits)
+    target = bits_to_target(header.bits)
     for nonce in range(1 << 32):
         tried = msgspec.structs.replace(header, nonce=nonce)
         if tried.pow_hash <= target:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from etdb.errors import FormatError
+
 __all__ = ["display_hex", "hash160", "internal_bytes", "sha256d"]
 
 
@@ -26,9 +28,12 @@ def internal_bytes(shown: str) -> bytes:
     """The digest behind what ``display_hex`` shows.
 
     Raises:
-        ValueError: not 64 hexadecimal digits.
+        FormatError: not 64 hexadecimal digits.
     """
-    digest = bytes.fromhex(shown)
+    try:
+        digest = bytes.fromhex(shown)
+    except ValueError:
+        digest = b""
     if len(digest) != 32 or len(shown) != 64:
-        raise ValueError(f"not 64 hexadecimal digits: {shown[:80]!r}")
+        raise FormatError(f"not 64 hexadecimal digits: {shown[:80]!r}")
     return digest[::-1]

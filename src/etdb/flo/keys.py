@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import coincurve
+from coincurve.ecdsa import cdata_to_der, der_to_cdata, signature_normalize
 
 from etdb.errors import FormatError, InputError
 from etdb.flo.base58 import decode_base58check, encode_base58check
@@ -41,9 +42,13 @@ class PublicKey:
         return encode_base58check(bytes([network.p2pkh_prefix]) + self.hash)
 
     def is_signed(self, digest: bytes, der: bytes) -> bool:
-        """Whether a strict DER signature over a digest of 32 bytes is this key's."""
+        """Whether a strict DER signature over a digest of 32 bytes is this key's.
+
+        A high s is taken, as the rules of consensus do; nodes only do not relay it. The library takes a low s alone.
+        """
         try:
-            return self._point.verify(der, digest, hasher=None)
+            _, signature = signature_normalize(der_to_cdata(der))
+            return self._point.verify(cdata_to_der(signature), digest, hasher=None)
         except ValueError:
             return False
 

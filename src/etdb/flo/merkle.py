@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from etdb.errors import FormatError, VerificationError
+from etdb.errors import FormatError, InputError, VerificationError
 from etdb.flo.hashes import display_hex, internal_bytes, sha256d
 
 __all__ = ["MerkleProof", "make_proof", "merkle_root", "verify_proof"]
@@ -41,7 +41,13 @@ def merkle_root(txids: Sequence[str]) -> str:
 
 
 def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
-    """The proof that ``txids[index]`` is in the block of these ids."""
+    """The proof that ``txids[index]`` is in the block of these ids.
+
+    Raises:
+        InputError: the block has no such place.
+    """
+    if not 0 <= index < len(txids):
+        raise InputError(f"a block of {len(txids)} transactions has no place {index}")
     row = [internal_bytes(txid) for txid in txids]
     branch, place = [], index
     while len(row) > 1:

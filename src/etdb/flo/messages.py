@@ -9,8 +9,9 @@ from typing import Final
 import coincurve
 
 from etdb.errors import FormatError, VerificationError
+from etdb.flo.base58 import encode_base58check
 from etdb.flo.cursor import encode_varint
-from etdb.flo.hashes import sha256d
+from etdb.flo.hashes import hash160, sha256d
 from etdb.flo.keys import PrivateKey, PublicKey
 from etdb.flo.networks import Network
 
@@ -21,8 +22,15 @@ _MAX_SIGNATURE_LETTERS: Final = 128
 
 
 def message_digest(message: bytes | str) -> bytes:
-    """What is signed: the double SHA-256 of magic and message, each with its length before it."""
-    text = message.encode() if isinstance(message, str) else message
+    """What is signed: the double SHA-256 of magic and message, each with its length before it.
+
+    Raises:
+        FormatError: a text that UTF-8 cannot write.
+    """
+    try:
+        text = message.encode() if isinstance(message, str) else message
+    except UnicodeEncodeError as error:
+        raise FormatError("not a message: half a surrogate pair is no text") from error
     return sha256d(encode_varint(len(_MAGIC)) + _MAGIC + encode_varint(len(text)) + text)
 
 
@@ -40,27 +48,18 @@ def recover_message_key(message: bytes | str, signature: str) -> PublicKey:
         FormatError: not a signature of this form.
         VerificationError: no key can have made it.
     """
-    if len(signature) > _MAX_SIGNATURE_LETTERS:
-        raise FormatError(f"not a message signature: {len(signature)} letters")
-    try:
-        data = base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FormatError("not a message signature: not base64") from error
-    if len(data) != 65 or not 27 <= data[0] <= 34:
-        raise FormatError("not a message signature: not 65 bytes with a header of 27 to 34")
-    head = data[0] - 27
-    try:
-        point = coincurve.PublicKey.from_signature_and_message(
-            data[1:] + bytes([head & 3]), message_digest(message), hasher=None
-        )
-    except Exception as error:  # the binding raises plain Exception when there is no such point
-        raise VerificationError("no key can have made this message signature") from error
-    return PublicKey(point.format(compressed=head >= 4))
+    return _recover(message, signature)[0]
 
 
 def recover_message_address(message: bytes | str, signature: str, network: Network) -> str:
-    """The address whose key made this signature. Errors as ``recover_message_key``."""
-    return recover_message_key(message, signature).address(network)
+    """The address whose key made this signature. Errors as ``recover_message_key``.
+
+    A header of 35 to 38 means the P2SH address of the key's witness program, as FLO's wallets with witnesses sign.
+    """
+    key, nested = _recover(message, signature)
+    if nested:
+        return encode_base58check(bytes([network.p2sh_prefixes[0]]) + hash160(b"\x00\x14" + key.hash))
+    return key.address(network)
 
 
 def verify_message(address: str, message: bytes | str, signature: str, network: Network) -> None:
@@ -73,3 +72,22 @@ def verify_message(address: str, message: bytes | str, signature: str, network: 
     signer = recover_message_address(message, signature, network)
     if signer != address:
         raise VerificationError(f"the message is signed by {signer}, not by {address[:64]}", signer=signer)
+
+
+def _recover(message: bytes | str, signature: str) -> tuple[PublicKey, bool]:
+    """The key, and whether its P2SH address is meant."""
+    if len(signature) > _MAX_SIGNATURE_LETTERS:
+        raise FormatError(f"not a message signature: {len(signature)} letters")
+    try:
+        data = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError("not a message signature: not base64") from error
+    if len(data) != 65 or not 27 <= data[0] <= 38:
+        raise FormatError("not a message signature: not 65 bytes with a header of 27 to 38")
+    head = data[0] - 27
+    digest = message_digest(message)
+    try:
+        point = coincurve.PublicKey.from_signature_and_message(data[1:] + bytes([head & 3]), digest, hasher=None)
+    except Exception as error:  # the binding raises plain Exception when there is no such point
+        raise VerificationError("no key can have made this message signature") from error
+    return PublicKey(point.format(compressed=head >= 4)), head >= 8

@@ -7,15 +7,27 @@ version | [00 01 when there are witnesses] | inputs | outputs | [witnesses] | lo
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 import msgspec
 
+from etdb.errors import FormatError, InputError
 from etdb.flo.cursor import Cursor, encode_varint
 from etdb.flo.hashes import display_hex, internal_bytes, sha256d
 
-__all__ = ["NO_TXID", "Transaction", "TxInput", "TxOutput", "parse_transaction", "read_transaction"]
+__all__ = [
+    "MAX_TRANSACTION_BYTES",
+    "NO_TXID",
+    "Transaction",
+    "TxInput",
+    "TxOutput",
+    "parse_transaction",
+    "read_transaction",
+]
 
-NO_TXID = "00" * 32
+MAX_TRANSACTION_BYTES: Final = 4_000_000
+"""No transaction is longer than a block: 4,000,000 units of weight, at least one a byte."""
+NO_TXID: Final = "00" * 32
 """What a coinbase's input names as the transaction that it spends."""
 
 
@@ -81,6 +93,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         pieces.append(self.lock_time.to_bytes(4, "little"))
         if self.has_flo_data:
             pieces += (encode_varint(len(self.flo_data)), self.flo_data)
+        elif self.flo_data:
+            raise InputError(f"a transaction of version {self.version} has no place for floData", hint="use version 2")
         return b"".join(pieces)
 
     @functools.cached_property
@@ -100,6 +114,8 @@ def parse_transaction(data: bytes) -> Transaction:
     Raises:
         FormatError: cut off, too long, or a form that nodes refuse.
     """
+    if len(data) > MAX_TRANSACTION_BYTES:
+        raise FormatError(f"not a transaction: {len(data)} bytes, more than any block may have")
     cursor = Cursor(data, "transaction")
     transaction = read_transaction(cursor)
     cursor.end()

@@ -7,6 +7,7 @@ outputs and hashes nothing that carries no text; what it yields equals what the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -14,12 +15,11 @@ import msgspec
 from etdb.errors import FormatError
 from etdb.flo.blocks import HEADER_BYTES, MAX_BLOCK_BYTES
 from etdb.flo.cursor import Cursor
-from etdb.flo.hashes import display_hex, sha256d
-from etdb.flo.transactions import parse_transaction, read_transaction
+from etdb.flo.transactions import Transaction, read_transaction
 
 __all__ = ["FloDataTx", "walk_flo_data"]
 
-_VERSION_SIGN: Final = 0x80
+_WITHOUT_TEXT: Final = (b"\0\0\0\0", b"\1\0\0\0")
 
 
 class FloDataTx(msgspec.Struct, frozen=True):
@@ -39,76 +39,78 @@ def walk_flo_data(block: bytes) -> Iterator[FloDataTx]:
         FormatError: the block is cut off or too long. What was yielded before may come from a broken block: take
             all of it first, then believe it.
     """
-    if len(block) > MAX_BLOCK_BYTES:
-        raise FormatError(f"not a block: {len(block)} bytes, more than any block may have")
+    end = len(block)
+    if end > MAX_BLOCK_BYTES:
+        raise FormatError(f"not a block: {end} bytes, more than any block may have")
     cursor = Cursor(block, "block", HEADER_BYTES)
     count = cursor.count(10)
-    offset, end = cursor.offset, len(block)
+    if not count:
+        raise cursor.wrong("it has no transactions")
+    offset = cursor.offset
+    position = 0
+    # An offset beyond the end needs no test of its own: the next look there is an IndexError, or the last line sees it.
     try:
         for position in range(count):
             start = offset
-            if block[start + 4] == 0:  # the marker of witnesses, or a transaction without inputs
-                offset, text = _slow(block, start)
-            else:
-                offset, text = _skip(block, start, end)
-            if text:
+            many = block[start + 4]
+            if not many:  # the marker of witnesses, or a transaction without inputs
+                offset, found = _full_parse(block, start)
+                if found is not None:
+                    yield FloDataTx(start, offset - start, position, found.txid, found.flo_data)
+                continue
+            offset = start + 5
+            if many >= 0xFD:
+                many, offset = _wide(block, start + 4)
+            for _ in range(many):
+                size = block[offset + 36]
+                if size >= 0xFD:
+                    size, offset = _wide(block, offset + 36)
+                    offset += size + 4
+                else:
+                    offset += size + 41
+            many = block[offset]
+            offset += 1
+            if many >= 0xFD:
+                many, offset = _wide(block, offset - 1)
+            for _ in range(many):
+                size = block[offset + 8]
+                if size >= 0xFD:
+                    size, offset = _wide(block, offset + 8)
+                    offset += size
+                else:
+                    offset += size + 9
+            offset += 4
+            # Versions 0 and 1 and negative ones have no place for text.
+            if block[start + 3] >= 0x80 or (block[start] < 2 and block[start : start + 4] in _WITHOUT_TEXT):
+                continue
+            size = block[offset]
+            offset += 1
+            if size:
+                if size >= 0xFD:
+                    size, offset = _wide(block, offset - 1)
+                text_start = offset
+                offset += size
+                if offset > end:
+                    raise IndexError  # noqa: TRY301 - a slice would be silently short
                 raw = block[start:offset]
-                txid = display_hex(sha256d(raw)) if raw[4] else parse_transaction(raw).txid
-                yield FloDataTx(start, offset - start, position, txid, text)
+                txid = sha256(sha256(raw).digest()).digest()[::-1].hex()
+                yield FloDataTx(start, offset - start, position, txid, block[text_start:offset])
     except IndexError:
         raise FormatError(f"not a block: it ends within transaction {position}", offset=offset) from None
     if offset != end:
-        raise FormatError(f"not a block: {end - offset} bytes follow its end", offset=offset)
+        why = f"{end - offset} bytes follow its end" if offset < end else f"it ends within transaction {position}"
+        raise FormatError(f"not a block: {why}", offset=min(offset, end))
 
 
-def _skip(block: bytes, start: int, end: int) -> tuple[int, bytes]:
-    """The offset behind a transaction without witnesses, and its floData."""
-    count = block[start + 4]
-    offset = start + 5
-    if count >= 0xFD:
-        count, offset = _wide(block, start + 4)
-    for _ in range(count):
-        size = block[offset + 36]
-        offset += 37
-        if size >= 0xFD:
-            size, offset = _wide(block, offset - 1)
-        offset += size + 4
-        if offset > end:
-            raise IndexError
-    count = block[offset]
-    offset += 1
-    if count >= 0xFD:
-        count, offset = _wide(block, offset - 1)
-    for _ in range(count):
-        size = block[offset + 8]
-        offset += 9
-        if size >= 0xFD:
-            size, offset = _wide(block, offset - 1)
-        offset += size
-        if offset > end:
-            raise IndexError
-    offset += 4
-    version = block[start : start + 4]
-    if version[3] & _VERSION_SIGN or version in (b"\0\0\0\0", b"\1\0\0\0"):
-        if offset > end:
-            raise IndexError
-        return offset, b""
-    size = block[offset]
-    offset += 1
-    if size >= 0xFD:
-        size, offset = _wide(block, offset - 1)
-    if offset + size > end:
-        raise IndexError
-    return offset + size, block[offset : offset + size] if size else b""
-
-
-def _slow(block: bytes, start: int) -> tuple[int, bytes]:
+def _full_parse(block: bytes, start: int) -> tuple[int, Transaction | None]:
+    """The offset behind a transaction of the rarer form, and the transaction when it has text."""
     cursor = Cursor(block, "block", start)
     transaction = read_transaction(cursor)
-    return cursor.offset, transaction.flo_data
+    return cursor.offset, transaction if transaction.flo_data else None
 
 
 def _wide(block: bytes, offset: int) -> tuple[int, int]:
+    """A compact size of more than one byte, and the offset behind it."""
     cursor = Cursor(block, "block", offset)
     value = cursor.varint()
     if value > len(block):
