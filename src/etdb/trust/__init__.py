@@ -1,1 +1,26 @@
-"""The room trust."""
+"""What the formats together prove about a record: claims, and the functions that check them."""
+
+from etdb.trust.checks import (
+    check_artifact,
+    check_inclusion,
+    check_manifest,
+    check_parts,
+    check_transaction_signatures,
+    check_work,
+    is_part_signed,
+)
+from etdb.trust.claims import Claim, ClaimResult, Outcome, Verification
+
+__all__ = [
+    "Claim",
+    "ClaimResult",
+    "Outcome",
+    "Verification",
+    "check_artifact",
+    "check_inclusion",
+    "check_manifest",
+    "check_parts",
+    "check_transaction_signatures",
+    "check_work",
+    "is_part_signed",
+]
