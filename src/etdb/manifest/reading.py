@@ -137,15 +137,15 @@ def compare(manifest: Manifest, tomogram: Tomogram) -> tuple[Difference, ...]:
                 )
             )
             continue
-        for name in _COMPARED:
-            if getattr(said_file, name) != getattr(recorded_file, name):
-                found.append(
-                    Difference(
-                        field=f"files[{path}].{name}",
-                        in_manifest=getattr(said_file, name),
-                        in_record=getattr(recorded_file, name),
-                    )
-                )
+        found += [
+            Difference(
+                field=f"files[{path}].{name}",
+                in_manifest=getattr(said_file, name),
+                in_record=getattr(recorded_file, name),
+            )
+            for name in _COMPARED
+            if getattr(said_file, name) != getattr(recorded_file, name)
+        ]
         shown = (said_file.display_name or path, recorded_file.display_name or path)
         if shown[0] != shown[1]:
             found.append(Difference(field=f"files[{path}].display_name", in_manifest=shown[0], in_record=shown[1]))

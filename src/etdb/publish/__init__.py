@@ -1,1 +1,31 @@
-"""The room publish."""
+"""Publish: the journal, the steps, the sender. Killed anywhere, the same command goes on; nothing is doubled."""
+
+from etdb.publish.journal import DatasetEntry, Journal, TransactionEntry
+from etdb.publish.planning import plan_publish
+from etdb.publish.publisher import Publisher
+from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS, Transition
+from etdb.publish.submission import (
+    PlannedDataset,
+    Progress,
+    PublishedDataset,
+    PublishPlan,
+    PublishReport,
+    Submission,
+)
+
+__all__ = [
+    "DATASET_TRANSITIONS",
+    "TRANSACTION_TRANSITIONS",
+    "DatasetEntry",
+    "Journal",
+    "PlannedDataset",
+    "Progress",
+    "PublishPlan",
+    "PublishReport",
+    "PublishedDataset",
+    "Publisher",
+    "Submission",
+    "TransactionEntry",
+    "Transition",
+    "plan_publish",
+]

@@ -71,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a workspace."""
 
     network: str = "local"
+    ledger: str = ""
     gateways: tuple[str, ...] = ()
     publisher: PublisherSettings = PublisherSettings()
     limits: LimitSettings = LimitSettings()
@@ -86,6 +87,9 @@ def settings_template(network: str) -> str:
 # The ledger that records are written to: "local" (a chain of your own in this folder, no coins needed),
 # "regtest", "testnet" or "main". Keys belong to one network.
 network = "{network}"
+
+# The folder of a local chain that belongs to another workspace, seen from this folder; it is only read.
+# ledger = "../other-workspace/chain"
 
 # Trustless IPFS gateways to download from, tried together; every byte is checked, so any will do.
 # gateways = ["http://127.0.0.1:8080"]

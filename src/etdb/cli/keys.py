@@ -1,0 +1,106 @@
+"""``etdb key``: new, list, show, import, export."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.table import Table
+
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace
+from etdb.cli.output import printable
+from etdb.cli.passphrase import ask_passphrase, passphrase_options
+from etdb.errors import InputError
+
+__all__ = ["key"]
+
+
+@click.group("key")
+def key() -> None:
+    """The keys that sign records: encrypted in the workspace, never sent anywhere."""
+
+
+@command(
+    "new",
+    examples="""
+    etdb key new                       a key named "publisher"; asks for a passphrase
+    etdb key new nightly --passphrase-file ~/.etdb-pass""",
+)
+@click.argument("name", default="publisher")
+@passphrase_options
+def new(context: Context, name: str, passphrase_file: str | None, passphrase_fd: int | None) -> None:
+    """Make a key and store it under a passphrase."""
+    ring = find_workspace(context).keyring
+    secret = ask_passphrase(
+        f"Passphrase for the new key {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd, confirm=True
+    )
+    info = ring.new(name, secret)
+    context.out.document(info)
+    context.out.say(f"Key [bold]{printable(info.name)}[/bold] publishes as [bold]{info.address}[/bold]")
+    context.out.remark(
+        "Keep a copy of the key file and the passphrase: without both nobody can publish as this address."
+    )
+
+
+@command("list", examples="etdb key list")
+def list_keys(context: Context) -> None:
+    """All keys of the workspace, with their addresses."""
+    infos = find_workspace(context).keyring.list()
+    context.out.document(infos)
+    if not infos:
+        context.out.say("No keys yet; make one with: etdb key new")
+        return
+    table = Table("key", "publishes as", "network", box=None, header_style="bold")
+    for info in infos:
+        table.add_row(printable(info.name), info.address, info.network)
+    context.out.table(table)
+
+
+@command("show", examples="etdb key show publisher")
+@click.argument("name", default="publisher")
+def show(context: Context, name: str) -> None:
+    """One key: its address and network. Needs no passphrase."""
+    info = find_workspace(context).keyring.show(name)
+    context.out.document(info)
+    context.out.say(f"{printable(info.name)}  {info.address}  ({info.network})")
+
+
+@command("import", examples="etdb key import old --wif-file old.wif")
+@click.argument("name", default="publisher")
+@passphrase_options
+@click.option("--wif-file", type=click.Path(dir_okay=False), help="A file with the key; else it is asked for.")
+def import_key(
+    context: Context, name: str, wif_file: str | None, passphrase_file: str | None, passphrase_fd: int | None
+) -> None:
+    """Take in a key in wallet import format (WIF)."""
+    ring = find_workspace(context).keyring
+    if wif_file is not None:
+        with open(wif_file, encoding="ascii") as file:  # noqa: PTH123 - errors are the frame's
+            wif = file.readline(200).strip()
+    elif sys.stdin.isatty():
+        wif = str(click.prompt("The key (WIF)", hide_input=True, err=True))
+    else:
+        raise InputError("there is no terminal to ask for the key on", hint="give --wif-file FILE")
+    secret = ask_passphrase(
+        f"Passphrase for the key {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd, confirm=True
+    )
+    info = ring.import_wif(name, wif, secret)
+    context.out.document(info)
+    context.out.say(f"Key [bold]{printable(info.name)}[/bold] publishes as [bold]{info.address}[/bold]")
+
+
+@command("export", examples="etdb key export publisher > publisher.wif")
+@click.argument("name", default="publisher")
+@passphrase_options
+def export(context: Context, name: str, passphrase_file: str | None, passphrase_fd: int | None) -> None:
+    """Print a key in wallet import format. Whoever reads it can publish as you."""
+    ring = find_workspace(context).keyring
+    secret = ask_passphrase(f"Passphrase of {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+    wif = ring.export(name, secret)
+    context.out.document({"name": name, "wif": wif})
+    context.out.say(wif)
+
+
+for _one in (new, list_keys, show, import_key, export):
+    key.add_command(_one)

@@ -1,0 +1,119 @@
+"""Opening what commands need from a workspace: ledger, stores, catalogue, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from etdb.blocks import FilesInPlace
+from etdb.catalogue import Catalogue
+from etdb.cli.app import Context
+from etdb.cli.passphrase import ask_passphrase
+from etdb.errors import ConfigurationError, InputError
+from etdb.flo import PrivateKey
+from etdb.ledger import Limits, LocalChain
+from etdb.workspace import Workspace
+
+__all__ = ["find_workspace", "ledger_limits", "open_catalogue", "open_files", "open_ledger", "unlock_key"]
+
+
+def find_workspace(context: Context) -> Workspace:
+    """The workspace that the user means."""
+    return Workspace.find(context.workspace_option)
+
+
+def ledger_folder(workspace: Workspace) -> Path:
+    """The folder of the local chain: the workspace's own, or the one that its settings name."""
+    named = workspace.settings.ledger
+    return (workspace.root / named).resolve() if named else workspace.chain_folder
+
+
+@contextmanager
+def open_ledger(workspace: Workspace, *, writable: bool = False) -> Iterator[LocalChain]:
+    """The workspace's ledger.
+
+    Raises:
+        ConfigurationError: this version has no adapter for the network, or the ledger belongs to somebody else.
+    """
+    if workspace.network != "local":
+        raise ConfigurationError(
+            f"the network {workspace.network} needs a FLO node, which this version cannot use yet",
+            hint='use network = "local" in etdb.toml',
+        )
+    if writable and workspace.settings.ledger:
+        raise ConfigurationError(
+            f"the ledger in {ledger_folder(workspace)} belongs to another workspace and is only read from here",
+            hint="publish from the workspace that owns it",
+        )
+    chain = LocalChain(ledger_folder(workspace), writable=writable, limits=ledger_limits(workspace))
+    try:
+        yield chain
+    finally:
+        chain.close()
+
+
+@contextmanager
+def open_files(workspace: Workspace) -> Iterator[FilesInPlace]:
+    """The lab's files as blocks."""
+    files = FilesInPlace(workspace.digests_path, content_folder=workspace.content_folder)
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+@contextmanager
+def open_catalogue(workspace: Workspace, *, writable: bool = False) -> Iterator[Catalogue]:
+    """The catalogue.
+
+    Raises:
+        ConfigurationError: there is none yet.
+    """
+    if not writable and not workspace.catalogue_path.exists():
+        raise ConfigurationError("nothing is indexed yet", hint="run: etdb index")
+    catalogue = Catalogue(workspace.catalogue_path, writable=writable)
+    try:
+        yield catalogue
+    finally:
+        catalogue.close()
+
+
+def ledger_limits(workspace: Workspace) -> Limits:
+    """The limits from the settings."""
+    limits = workspace.settings.limits
+    return Limits(
+        max_chain=limits.max_unconfirmed_chain,
+        max_chain_bytes=limits.max_unconfirmed_chain_bytes,
+        fee_rate_sat_per_kb=limits.fee_rate_sat_per_kb,
+        max_fee_sat=limits.max_fee_sat,
+    )
+
+
+def key_name(workspace: Workspace, named: str | None) -> str:
+    """The key to use: the one named, the one in the settings, or the only one.
+
+    Raises:
+        InputError: there is none, or more than one to choose from.
+    """
+    if named or workspace.settings.publisher.key:
+        return named or workspace.settings.publisher.key
+    names = [info.name for info in workspace.keyring.list()]
+    if not names:
+        raise InputError("there is no key to publish with", hint="make one with: etdb key new")
+    if len(names) > 1:
+        raise InputError(
+            f"there are {len(names)} keys: {', '.join(names)}",
+            hint="say which with --key NAME, or set `key` under [publisher] in etdb.toml",
+        )
+    return names[0]
+
+
+def unlock_key(
+    workspace: Workspace, named: str | None, *, passphrase_file: str | None, passphrase_fd: int | None
+) -> PrivateKey:
+    """Open the publisher's key."""
+    name = key_name(workspace, named)
+    workspace.keyring.show(name)
+    secret = ask_passphrase(f"Passphrase of {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+    return workspace.keyring.unlock(name, secret)

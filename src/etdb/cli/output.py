@@ -1,0 +1,119 @@
+"""What commands print: for people with colours and progress bars, for programs one JSON document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from etdb.errors import EtdbError
+
+__all__ = ["Output", "printable", "size_text"]
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def size_text(size_bytes: int | float) -> str:
+    """A size for people, in decimal units."""
+    value = float(size_bytes)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.3g} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def printable(text: object) -> str:
+    """Foreign text made safe for a terminal: no control or bidirectional characters, no markup."""
+    shown = "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    return escape(shown)
+
+
+class Output:
+    """Where a command's words go.
+
+    Args:
+        json_mode: print one JSON document on standard output and nothing else there.
+        quiet: no progress and no remarks.
+    """
+
+    def __init__(self, *, json_mode: bool = False, quiet: bool = False) -> None:
+        self.json_mode = json_mode
+        self.quiet = quiet
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def document(self, value: Any) -> None:
+        """The command's result, in JSON mode; otherwise nothing."""
+        if self.json_mode:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+    def say(self, text: str = "") -> None:
+        """A line for people (rich markup; foreign text goes through ``printable`` first)."""
+        if not self.json_mode:
+            self.console.print(text)
+
+    def table(self, table: Table) -> None:
+        """A table for people."""
+        if not self.json_mode:
+            self.console.print(table)
+
+    def remark(self, text: str) -> None:
+        """A line about the work, on standard error."""
+        if not self.quiet:
+            self.remarks.print(text)
+
+    def error(self, error: EtdbError) -> None:
+        """What went wrong, where, and what to do next."""
+        if self.json_mode:
+            self.document(error.to_dict())
+        self.remarks.print(f"[red]etdb: {printable(error.message)}[/red]")
+        if error.hint:
+            self.remarks.print(f"      {printable(error.hint)}")
+
+    @contextmanager
+    def progress(
+        self, labels: dict[str, str], *, bytes_steps: frozenset[str] = frozenset()
+    ) -> Iterator[Callable[[str, int, int], None]]:
+        """A function ``(step, done, total)`` that draws a bar a step; silent when nobody watches.
+
+        Args:
+            labels: what each step is called for people.
+            bytes_steps: the steps that count bytes, shown with a rate.
+        """
+        if self.quiet or self.json_mode or not self.remarks.is_terminal:
+            yield lambda _step, _done, _total: None
+            return
+        text = TextColumn("{task.description:<12}")
+        moved = Progress(
+            text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=self.remarks
+        )
+        counted = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self.remarks)
+        tasks: dict[str, tuple[Progress, TaskID]] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                bars = moved if step in bytes_steps else counted
+                tasks[step] = (bars, bars.add_task(labels.get(step, step), total=total or None))
+            bars, task = tasks[step]
+            bars.update(task, completed=done, total=total or None)
+
+        with Live(Group(moved, counted), console=self.remarks, refresh_per_second=8):
+            yield show

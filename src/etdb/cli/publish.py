@@ -1,0 +1,165 @@
+"""``etdb publish``: from folders to records, with a plan and a question first."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+
+import click
+from rich.table import Table
+
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace, key_name, ledger_limits, open_files, open_ledger, unlock_key
+from etdb.cli.output import Output, printable, size_text
+from etdb.cli.passphrase import passphrase_options
+from etdb.describe import describe
+from etdb.errors import CancelledError, InputError
+from etdb.flo import network
+from etdb.publish import Journal, Publisher, PublishPlan, PublishReport, Submission, plan_publish
+from etdb.sources import FolderSource
+from etdb.workspace import Workspace
+
+__all__ = ["publish"]
+
+_SAT_PER_FLO = 100_000_000
+_SHOWN = 20
+_LABELS = {"add": "hashing", "send": "sending"}
+
+
+@command(
+    "publish",
+    examples="""
+    etdb publish /data/2026-11-20             every dataset folder below it: plan, ask, publish
+    etdb publish ts_01 ts_02 --dry-run        only the plan; writes nothing
+    etdb publish ts_01 --price 0.02           also say what the fees are in money (a FLO costs 0.02)
+    etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash""",
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
+@click.option("--title", help="The title, for a single file without a dataset.toml.")
+@click.option("--price", type=Decimal, metavar="MONEY", help="What one FLO costs, to show fees in money too.")
+@click.option("--no-sha256", is_flag=True, help="Leave out the SHA-256 of whole files (CIDs are always made).")
+@passphrase_options
+def publish(
+    context: Context,
+    paths: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    key_option: str | None,
+    title: str | None,
+    price: Decimal | None,
+    no_sha256: bool,
+    passphrase_file: str | None,
+    passphrase_fd: int | None,
+) -> None:
+    """Publish datasets: hash the files where they are, write and sign the records, send them to the ledger.
+
+    Nothing is copied and nothing is written into your folders. A dataset is a folder with files, and an optional
+    dataset.toml for what the files cannot tell. What is published already is left as it is; a run that was cut off
+    goes on.
+    """
+    out = context.out
+    workspace = find_workspace(context)
+    submissions = _submissions(workspace, paths, title, out)
+    flo_network = network(workspace.flo_network_name)
+    limits = ledger_limits(workspace)
+    address = workspace.keyring.show(key_name(workspace, key_option)).address
+    with open_ledger(workspace) as ledger:
+        journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
+        plan = plan_publish(submissions, publisher=address, journal=journal, ledger=ledger, limits=limits)
+        if journal is not None:
+            journal.close()
+    if dry_run:
+        out.document(plan)
+    _show_plan(out, plan, price)
+    if dry_run:
+        return
+    if plan.to_publish and not yes:
+        _ask(plan)
+    key = unlock_key(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+    with workspace.lock("publish"), open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
+        # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
+        ledger.earn(address, plan.fee_sat)
+        journal = Journal(workspace.journal_path)
+        try:
+            with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
+                report = Publisher(
+                    journal=journal,
+                    blocks=blocks,
+                    ledger=ledger,
+                    key=key,
+                    network=flo_network,
+                    limits=limits,
+                    final_depth=1 if workspace.network == "local" else workspace.settings.limits.final_depth,
+                    sha256=not no_sha256,
+                    progress=progress,
+                ).run(submissions)
+        finally:
+            journal.close()
+    out.document(report)
+    _show_report(out, report)
+
+
+def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None, out: Output) -> list[Submission]:
+    if title is not None and len(paths) != 1:
+        raise InputError("--title is for one path; several datasets cannot have the same title")
+    submissions = []
+    for path in paths:
+        for dataset in FolderSource(path).datasets():
+            draft = describe(dataset, workspace.settings, title=title)
+            if draft.defaulted:
+                out.remark(f"{printable(dataset.name)}: by default {printable(', '.join(draft.defaulted))}")
+            submissions.append(
+                Submission(
+                    tomogram=draft.tomogram,
+                    paths={file.path: file.absolute for file in dataset.files},
+                    source=str(dataset.root),
+                )
+            )
+    return submissions
+
+
+def _show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
+    table = Table("dataset", "title", "files", "size", "transactions", "", box=None, header_style="bold")
+    for dataset in plan.datasets[:_SHOWN]:
+        table.add_row(
+            printable(dataset.sid),
+            printable(dataset.title),
+            str(dataset.files),
+            size_text(dataset.size_bytes),
+            str(dataset.transactions),
+            dataset.status,
+        )
+    out.table(table)
+    if len(plan.datasets) > _SHOWN:
+        out.say(f"... and {len(plan.datasets) - _SHOWN} more")
+    flo = Decimal(plan.fee_sat) / _SAT_PER_FLO
+    money = f", {flo * price:.4f} in money" if price is not None else ""
+    out.say(
+        f"[bold]{plan.to_publish}[/bold] to publish, {size_text(plan.size_bytes)}; "
+        f"{plan.transactions} transactions on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
+    )
+
+
+def _ask(plan: PublishPlan) -> None:
+    if not sys.stdin.isatty():
+        raise CancelledError(
+            "publishing needs your consent and there is no terminal to ask on",
+            hint="look at the plan with --dry-run, then give --yes",
+        )
+    if not click.confirm(f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?", err=True):
+        raise CancelledError("nothing was published")
+
+
+def _show_report(out: Output, report: PublishReport) -> None:
+    table = Table("dataset", "id", "root CID", "state", box=None, header_style="bold")
+    for dataset in report.datasets[:_SHOWN]:
+        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.root_cid, dataset.state)
+    out.table(table)
+    if report.orphaned:
+        out.say(
+            f"[yellow]{len(report.orphaned)} orphaned parts[/yellow] on the ledger belong to no record: they do no harm"
+        )
+    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s. Next: etdb index")

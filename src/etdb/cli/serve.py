@@ -1,0 +1,37 @@
+"""``etdb serve``: the trustless gateway."""
+
+from __future__ import annotations
+
+import click
+
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace, open_files
+
+__all__ = ["serve"]
+
+
+@command(
+    "serve",
+    examples="""
+    etdb serve                       on http://127.0.0.1:8080, for this machine only
+    etdb serve --port 0              on any free port; the first line says which""",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 is any.")
+def serve(context: Context, host: str, port: int) -> None:
+    """Serve the published files to anyone who asks by CID, straight from where they are.
+
+    Every block is hashed once more before it leaves; changed files are refused, never served.
+    """
+    from etdb.web import gateway_app
+    from etdb.web import serve as run
+
+    out = context.out
+
+    def ready(url: str) -> None:
+        out.document({"gateway": url})
+        out.say(f"Gateway at {url}  (Ctrl-C ends it)")
+        out.console.file.flush()
+
+    with open_files(find_workspace(context)) as files:
+        run(gateway_app(files), host=host, port=port, on_ready=ready)

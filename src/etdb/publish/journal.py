@@ -1,0 +1,378 @@
+"""The journal: what was decided, written down before it is done, so that a crash loses and doubles nothing.
+
+One SQLite file. What the ledger will see (signed bytes) is on disk before it is sent; what the ledger has seen is
+noted afterwards, and may be forgotten, because sending the same bytes again changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from etdb.errors import DiskFullError, InputError, StorageError
+from etdb.ledger import Coin, SignedTransaction
+from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
+
+__all__ = ["DatasetEntry", "Journal", "Observer", "TransactionEntry"]
+
+Observer = Callable[[str, Literal["before", "after"]], None]
+"""Called with a transition's name before it is written and after; the crash test kills the process in it."""
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE datasets(
+  id INTEGER PRIMARY KEY,
+  publisher TEXT NOT NULL,      -- address
+  sid TEXT NOT NULL,            -- the lab's own id, unique within a publisher
+  source TEXT NOT NULL,         -- where the files were when it was planned; for people
+  state TEXT NOT NULL,
+  draft BLOB NOT NULL,          -- the record without location, time and signature
+  files BLOB,                   -- JSON: path -> CID
+  root_cid TEXT,
+  record BLOB,                  -- the signed message, as the ledger carries it
+  UNIQUE(publisher, sid)
+) STRICT;
+CREATE TABLE transactions(
+  seq INTEGER PRIMARY KEY,      -- the order of signing, which is an order in which they can be sent
+  dataset INTEGER REFERENCES datasets(id),  -- NULL: a fan-out
+  part INTEGER NOT NULL,
+  txid TEXT NOT NULL UNIQUE,
+  seen_as TEXT,                 -- the id under which the ledger holds it, when a stranger changed it
+  state TEXT NOT NULL,
+  height INTEGER,
+  raw BLOB NOT NULL,
+  data BLOB NOT NULL,
+  fee_sat INTEGER NOT NULL,
+  spends BLOB NOT NULL,
+  creates BLOB NOT NULL
+) STRICT;
+CREATE TABLE other_ids(         -- every id under which the ledger once held one of our transactions
+  txid TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL REFERENCES transactions(seq)
+) STRICT;
+CREATE INDEX transactions_of ON transactions(dataset, part);
+CREATE INDEX transactions_open ON transactions(state) WHERE state IN ('signed', 'submitted');
+"""
+
+
+class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset as the journal knows it."""
+
+    id: int
+    publisher: str
+    sid: str
+    source: str
+    state: str
+    draft: bytes
+    files: dict[str, str]
+    root_cid: str
+    record: bytes
+
+
+class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed transaction as the journal keeps it. ``part`` is -1 for a fan-out."""
+
+    seq: int
+    dataset: int | None
+    part: int
+    state: str
+    seen_as: str | None
+    height: int | None
+    data: bytes
+    signed: SignedTransaction
+
+    @property
+    def ledger_txid(self) -> str:
+        """The id under which the ledger holds it."""
+        return self.seen_as or self.signed.txid
+
+
+_coins = msgspec.json.Decoder(tuple[Coin, ...])
+_paths = msgspec.json.Decoder(dict[str, str])
+_TX_COLUMNS: Final = "seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates"
+
+
+class Journal:
+    """The journal of one workspace; one process at a time writes it (the caller holds the publishing lock).
+
+    Raises:
+        StorageError: the file cannot be read or written, or is of another version.
+    """
+
+    def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
+        self._observer = observer
+        with _storage(path):
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            elif version != SCHEMA_VERSION:
+                raise StorageError(
+                    f"the journal {path} is of version {version}; this etdb reads version {SCHEMA_VERSION}",
+                    hint="use the etdb that wrote it, or a newer one",
+                    path=str(path),
+                )
+        self._path = path
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # -- reading
+
+    def find(self, publisher: str, sid: str) -> DatasetEntry | None:
+        """The dataset of this publisher and sid, if the journal has it."""
+        return next(self._datasets("publisher = ? AND sid = ?", publisher, sid), None)
+
+    def dataset(self, dataset_id: int) -> DatasetEntry:
+        """The dataset with this number."""
+        return next(self._datasets("id = ?", dataset_id))
+
+    def datasets(self, *states: str) -> list[DatasetEntry]:
+        """All datasets, or those in the given states, oldest first."""
+        marks = ",".join("?" * len(states))
+        return list(self._datasets(f"state IN ({marks})" if states else "1", *states))
+
+    def state_counts(self) -> dict[str, int]:
+        """How many datasets are in which state."""
+        return dict(self._db.execute("SELECT state, count(*) FROM datasets GROUP BY state ORDER BY state"))
+
+    def transactions(self, dataset_id: int | None = None, *, states: Iterable[str] = ()) -> list[TransactionEntry]:
+        """Transactions in the order of signing: of one dataset, or of all, in the given states."""
+        wanted = tuple(states)
+        where = f"state IN ({','.join('?' * len(wanted))})" if wanted else "1"
+        values: tuple[str | int, ...] = wanted
+        if dataset_id is not None:
+            where, values = f"{where} AND dataset = ?", (*values, dataset_id)
+        query = f"SELECT {_TX_COLUMNS} FROM transactions WHERE {where} ORDER BY seq"  # noqa: S608 - constants only
+        return [_transaction(row) for row in self._db.execute(query, values)]
+
+    def unsettled(self, shallow_height: int) -> list[TransactionEntry]:
+        """Transactions on whose place in the chain nobody should rely yet, in the order of signing.
+
+        Those not in a block, those of records that are not final, and fan-outs above ``shallow_height``.
+        """
+        columns = ", ".join(f"t.{name}" for name in _TX_COLUMNS.split(", "))
+        query = (
+            f"SELECT {columns} FROM transactions t LEFT JOIN datasets d ON d.id = t.dataset"  # noqa: S608 - constants
+            " WHERE t.state IN ('signed', 'submitted') OR (t.state = 'confirmed'"
+            " AND (d.state <> 'final' OR (d.id IS NULL AND t.height > ?))) ORDER BY t.seq"
+        )
+        return [_transaction(row) for row in self._db.execute(query, (shallow_height,))]
+
+    def is_dead(self, txid: str) -> bool:
+        """Whether this is an id of one of our transactions that is void or goes by another id now."""
+        row = self._db.execute(
+            "SELECT state, coalesce(seen_as, txid) FROM transactions"
+            " WHERE txid = ?1 OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)",
+            (txid,),
+        ).fetchone()
+        return row is not None and (row[0] == "void" or row[1] != txid)
+
+    def parts(self, dataset_id: int) -> list[TransactionEntry]:
+        """The live transactions of a dataset's record, by part number."""
+        live = self.transactions(dataset_id, states=("signed", "submitted", "confirmed"))
+        return sorted(live, key=lambda entry: entry.part)
+
+    # -- transitions of datasets
+
+    def plan(self, publisher: str, sid: str, source: str, draft: bytes) -> DatasetEntry:
+        """A new dataset."""
+        with self._transition("plan"):
+            self._db.execute(
+                "INSERT INTO datasets(publisher, sid, source, state, draft) VALUES (?, ?, ?, 'planned', ?)",
+                (publisher, sid, source, draft),
+            )
+        entry = self.find(publisher, sid)
+        if entry is None:
+            raise StorageError(f"the journal {self._path} did not keep {sid}")
+        return entry
+
+    def restart(self, dataset_id: int, source: str, draft: bytes) -> None:
+        """The data or metadata changed before anything was sent: begin again with what is there now."""
+        with self._transition("restart"):
+            self._move("restart", dataset_id)
+            self._db.execute(
+                "UPDATE datasets SET source = ?, draft = ?, files = NULL, root_cid = NULL, record = NULL WHERE id = ?",
+                (source, draft, dataset_id),
+            )
+
+    def add(self, dataset_id: int, files: dict[str, str], root_cid: str) -> None:
+        """The files are hashed and the manifest is stored."""
+        with self._transition("add"):
+            self._move("add", dataset_id)
+            self._db.execute(
+                "UPDATE datasets SET files = ?, root_cid = ? WHERE id = ?",
+                (msgspec.json.encode(files), root_cid, dataset_id),
+            )
+
+    def sign(self, dataset_id: int, record: bytes) -> None:
+        """The record is signed."""
+        with self._transition("sign"):
+            self._move("sign", dataset_id)
+            self._db.execute("UPDATE datasets SET record = ? WHERE id = ?", (record, dataset_id))
+
+    def prepare(self, parts: Iterable[tuple[int, int, bytes, SignedTransaction]], finished: Iterable[int]) -> None:
+        """Transactions of records are signed: (dataset, part number, floData, transaction); durable before it returns.
+
+        ``finished`` are the datasets that have all their transactions now.
+        """
+        with self._transition("prepare", durable=True):
+            for dataset_id, number, data, signed in parts:
+                self._insert(dataset_id, number, data, signed)
+            for dataset_id in finished:
+                self._move("prepare", dataset_id)
+
+    def send(self, dataset_id: int) -> None:
+        """The ledger has taken every transaction of a record."""
+        with self._transition("send"):
+            self._move("send", dataset_id)
+
+    def settle(self, name: Literal["confirm", "finalise", "return", "reopen"], dataset_ids: Iterable[int]) -> None:
+        """What the ledger says of sent records: confirmed, final, taken back, or to be signed anew."""
+        for dataset_id in dataset_ids:
+            with self._transition(name):
+                self._move(name, dataset_id)
+
+    # -- transitions of transactions
+
+    def fan_out(self, signed: SignedTransaction) -> None:
+        """A transaction that splits coins is signed; durable before it returns."""
+        with self._transition("fan-out", durable=True):
+            self._insert(None, -1, b"", signed)
+
+    def submit(self, entry: TransactionEntry) -> None:
+        """The ledger has taken the bytes."""
+        self._move_transaction("submit", entry)
+
+    def bury(self, entry: TransactionEntry, height: int) -> None:
+        """The transaction is in a block."""
+        self._move_transaction("bury", entry, height=height)
+
+    def unbury(self, entry: TransactionEntry) -> None:
+        """A reorganisation took the block back."""
+        self._move_transaction("unbury", entry)
+
+    def adopt(self, entry: TransactionEntry, seen_as: str) -> None:
+        """The ledger holds this transaction under another id."""
+        self._move_transaction("adopt", entry, seen_as=seen_as)
+
+    def void(self, entry: TransactionEntry) -> None:
+        """The transaction can never be confirmed."""
+        self._move_transaction("void", entry)
+
+    # -- inside
+
+    def _insert(self, dataset_id: int | None, number: int, data: bytes, signed: SignedTransaction) -> None:
+        encode = msgspec.json.encode
+        self._db.execute(
+            "INSERT INTO transactions(dataset, part, txid, state, raw, data, fee_sat, spends, creates)"
+            " VALUES (?, ?, ?, 'signed', ?, ?, ?, ?, ?)",
+            (
+                dataset_id,
+                number,
+                signed.txid,
+                signed.raw,
+                data,
+                signed.fee_sat,
+                encode(signed.spends),
+                encode(signed.creates),
+            ),
+        )
+
+    def _move(self, name: str, dataset_id: int) -> None:
+        row = DATASET_TRANSITIONS[name]
+        marks = ",".join("?" * len(row.sources))
+        done = self._db.execute(
+            f"UPDATE datasets SET state = ? WHERE id = ? AND state IN ({marks})",  # noqa: S608 - marks only
+            (row.target, dataset_id, *row.sources),
+        )
+        if done.rowcount != 1:
+            raise InputError(f"dataset {dataset_id} cannot {name}: it is not {' or '.join(row.sources)}")
+
+    def _move_transaction(
+        self, name: str, entry: TransactionEntry, *, height: int | None = None, seen_as: str | None = None
+    ) -> None:
+        row = TRANSACTION_TRANSITIONS[name]
+        marks = ",".join("?" * len(row.sources))
+        with self._transition(name):
+            done = self._db.execute(
+                "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"
+                f" WHERE seq = ? AND state IN ({marks})",  # noqa: S608 - marks only
+                (row.target, height, seen_as, entry.seq, *row.sources),
+            )
+            if seen_as is not None:
+                self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, entry.seq))
+            if done.rowcount != 1:
+                raise InputError(f"transaction {entry.signed.txid} cannot {name}: it is not {' or '.join(row.sources)}")
+
+    @contextmanager
+    def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:
+        if self._observer is not None:
+            self._observer(name, "before")
+        with _storage(self._path):
+            # Without FULL a commit survives a killed process but not a power cut: enough for notes that can be
+            # made again by asking the ledger, not for signed bytes that are about to leave.
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        if self._observer is not None:
+            self._observer(name, "after")
+
+    def _datasets(self, where: str, *values: str | int) -> Iterator[DatasetEntry]:
+        query = f"SELECT id, publisher, sid, source, state, draft, files, root_cid, record FROM datasets WHERE {where}"  # noqa: S608 - constants only
+        for row in self._db.execute(query + " ORDER BY id", values):
+            yield DatasetEntry(
+                id=row[0],
+                publisher=row[1],
+                sid=row[2],
+                source=row[3],
+                state=row[4],
+                draft=row[5],
+                files=_paths.decode(row[6]) if row[6] else {},
+                root_cid=row[7] or "",
+                record=row[8] or b"",
+            )
+
+
+def _transaction(
+    row: tuple[int, int | None, int, str, str, str, int, bytes, bytes, int, bytes, bytes],
+) -> TransactionEntry:
+    seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates = row
+    signed = SignedTransaction(
+        txid=txid, raw=raw, fee_sat=fee_sat, spends=_coins.decode(spends), creates=_coins.decode(creates)
+    )
+    return TransactionEntry(
+        seq=seq, dataset=dataset, part=part, state=state, seen_as=seen_as, height=height, data=data, signed=signed
+    )
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    """Give SQLite's errors the names that users know."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "full" in str(error):
+            raise DiskFullError(
+                f"the disk is full: the journal {path} could not be written; nothing was lost",
+                hint="make room and run the same command again",
+                path=str(path),
+            ) from error
+        raise StorageError(
+            f"the journal {path} cannot be used: {error}",
+            hint="if it is damaged, put back the copy from your backup: it holds what was sent but not yet confirmed",
+            path=str(path),
+        ) from error

@@ -1,0 +1,88 @@
+"""The plan: what publishing will do and cost, before anything is read whole or written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from etdb.errors import InputError
+from etdb.ledger import Ledger, Limits, plan_send
+from etdb.oip import plan_parts
+from etdb.publish.journal import Journal
+from etdb.publish.states import SENT_STATES
+from etdb.publish.steps import draft_for, stand_in_record
+from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
+
+__all__ = ["plan_publish", "refuse_twins"]
+
+_PART_HEAD: Final = 210
+"""Bytes before a part's data, at the most."""
+
+
+def plan_publish(
+    submissions: Sequence[Submission], *, publisher: str, journal: Journal | None, ledger: Ledger, limits: Limits
+) -> PublishPlan:
+    """What publishing these datasets will do and cost; needs no key.
+
+    Args:
+        submissions: what is to be published.
+        publisher: the address that will sign.
+        journal: of the workspace, if it has one yet.
+        ledger: where it goes.
+        limits: of the ledger, and what the user will pay.
+
+    Raises:
+        InputError: two datasets have the same sid, or a record cannot be written as it is.
+    """
+    refuse_twins(submissions)
+    datasets, sizes = [], []
+    for submission in submissions:
+        draft = draft_for(submission, publisher)
+        entry = journal.find(publisher, draft.sid) if journal else None
+        record = entry.record if entry and entry.record else stand_in_record(draft, int(time.time()))
+        pieces = plan_parts(record, publisher)
+        sent = entry is not None and entry.state in SENT_STATES
+        if not sent:
+            head = _PART_HEAD if len(pieces) > 1 else 0
+            sizes += [min(limits.data_limit_bytes, len(piece) + head) for piece in pieces]
+        datasets.append(
+            PlannedDataset(
+                sid=draft.sid,
+                title=draft.title,
+                source=submission.source,
+                files=len(draft.files),
+                size_bytes=submission.size_bytes,
+                transactions=len(pieces),
+                record_bytes=len(record),
+                status="published" if sent else "new" if entry is None else "unfinished",
+            )
+        )
+    cost = plan_send(sizes, ledger.coins(publisher), limits)
+    return PublishPlan(
+        publisher=publisher,
+        ledger=ledger.network_name,
+        datasets=tuple(datasets),
+        transactions=cost.transactions,
+        transaction_bytes=cost.bytes,
+        fee_sat=cost.fee_sat,
+        available_sat=cost.available_sat,
+    )
+
+
+def refuse_twins(submissions: Sequence[Submission]) -> None:
+    """Two datasets of one sid would be one for every reader.
+
+    Raises:
+        InputError: naming both.
+    """
+    sources: dict[str, str] = {}
+    for submission in submissions:
+        sid = submission.tomogram.sid
+        if sid in sources:
+            raise InputError(
+                f"two datasets have the sid {sid}: {sources[sid]} and {submission.source}",
+                hint="give one of them another `sid` in its dataset.toml",
+                sid=sid,
+            )
+        sources[sid] = submission.source

@@ -1,0 +1,92 @@
+"""What is given to be published, and what publishing it will mean: values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from etdb.oip import Tomogram
+
+__all__ = ["PlannedDataset", "Progress", "PublishPlan", "PublishReport", "PublishedDataset", "Submission"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, what is done and the total: bytes in "add", datasets or transactions elsewhere."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One dataset as its describer leaves it.
+
+    ``tomogram`` has every field but publisher, time, location and signature; ``paths`` says where each of its
+    files is; ``source`` names the whole for people.
+    """
+
+    tomogram: Tomogram
+    paths: Mapping[str, Path]
+    source: str
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all files together."""
+        return sum(entry.size_bytes or 0 for entry in self.tomogram.files)
+
+
+class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the plan. ``status``: new, unfinished (a former run was cut off), or published."""
+
+    sid: str
+    title: str
+    source: str
+    files: int
+    size_bytes: int
+    transactions: int
+    record_bytes: int
+    status: Literal["new", "unfinished", "published"]
+
+
+class PublishPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run will do and cost. Fees are estimates in satoshi (1e-8 FLO)."""
+
+    publisher: str
+    ledger: str
+    datasets: tuple[PlannedDataset, ...]
+    transactions: int
+    transaction_bytes: int
+    fee_sat: int
+    available_sat: int
+
+    @property
+    def to_publish(self) -> int:
+        """How many datasets are not published yet."""
+        return sum(dataset.status != "published" for dataset in self.datasets)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all files of these datasets."""
+        return sum(dataset.size_bytes for dataset in self.datasets if dataset.status != "published")
+
+
+class PublishedDataset(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one dataset: its state in the journal, its id on the ledger, its root CID."""
+
+    sid: str
+    title: str
+    state: str
+    dataset_id: str
+    root_cid: str
+    transactions: int
+    fee_sat: int
+
+
+class PublishReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did."""
+
+    publisher: str
+    ledger: str
+    datasets: tuple[PublishedDataset, ...]
+    transactions_sent: int
+    fee_sat: int
+    orphaned: tuple[str, ...]
+    seconds: float
