@@ -112,6 +112,14 @@ class FilePart(Struct, frozen=True, kw_only=True):
     data: bytes = b""
 
 
+class _Opened(Struct, frozen=True):
+    """A node that was read once, for all its places: a small DAG can name the same node a million times."""
+
+    node: PbNode
+    unixfs: UnixFs
+    parts: tuple[FilePart, ...]
+
+
 class DagWalk:
     """Walks a DAG whose nodes arrive in any order.
 
@@ -127,7 +135,7 @@ class DagWalk:
         self.root = root
         self.limits = limits or WalkLimits()
         self._wanted: dict[bytes, tuple[Cid, list[_Place]]] = {}
-        self._ready: deque[tuple[Cid, bytes, _Place]] = deque()
+        self._ready: deque[tuple[Cid, _Opened, _Place]] = deque()
         self._nodes = self._entries = self._leaves = self._bytes = 0
         self._started = False
 
@@ -164,17 +172,17 @@ class DagWalk:
         if waiting is None:
             return []
         verify_block(waiting[0], block, source=source)
+        opened = self._read_node(waiting[0], block)
         del self._wanted[cid.digest]
-        for place in waiting[1]:
-            self._ready.append((waiting[0], block, place))
+        self._ready.extend((waiting[0], opened, place) for place in waiting[1])
         events: list[WalkEvent] = []
         self._work(events)
         return events
 
     def _work(self, events: list[WalkEvent]) -> None:
         while self._ready:
-            cid, block, place = self._ready.popleft()
-            self._open_node(cid, block, place, events)
+            cid, opened, place = self._ready.popleft()
+            self._open_node(cid, opened, place, events)
 
     def _visit(self, cid: Cid, place: _Place, claimed: int | None, events: list[WalkEvent]) -> None:
         """Meet a CID: ``claimed`` is the Tsize of a directory's link, which for a raw leaf is its length."""
@@ -203,21 +211,26 @@ class DagWalk:
         if place.depth > self.limits.max_depth:
             raise FormatError(f"the DAG {self.root} is deeper than {self.limits.max_depth} levels", cid=str(cid))
         if cid.is_identity:
-            self._ready.append((cid, cid.digest, place))
+            self._ready.append((cid, self._read_node(cid, cid.digest), place))
         else:
             self._wanted.setdefault(cid.digest, (cid, []))[1].append(place)
 
-    def _open_node(self, cid: Cid, block: bytes, place: _Place, events: list[WalkEvent]) -> None:
+    def _read_node(self, cid: Cid, block: bytes) -> _Opened:
         if len(block) > self.limits.max_node_bytes:
             raise FormatError(f"the node {cid} has {len(block)} bytes; {self.limits.max_node_bytes} are the limit")
         node = parse_node(block, max_links=self.limits.max_links)
         unixfs = parse_unixfs(node.data)
+        return _Opened(node, unixfs, tuple(file_parts(cid, node, unixfs)) if unixfs.is_file else ())
+
+    def _open_node(self, cid: Cid, opened: _Opened, place: _Place, events: list[WalkEvent]) -> None:
+        unixfs = opened.unixfs
         if unixfs.is_file:
+            size = sum(part.length for part in opened.parts) if place.size is None else place.size
             if place.size is None:
-                self._count_file(place.path, cid, _file_size(cid, unixfs), events)
-            elif place.size != _file_size(cid, unixfs):
-                raise _size_lie(place, cid, f"its node says {unixfs.file_size} bytes, its parent {place.size}")
-            for part in file_parts(cid, node, unixfs):
+                self._count_file(place.path, cid, size, events)
+            elif _file_size(cid, unixfs) != size:
+                raise _size_lie(place, cid, f"its node says {unixfs.file_size} bytes, its parent {size}")
+            for part in opened.parts:
                 at = place.offset + part.offset
                 if part.cid is None:
                     self._count_leaf()
@@ -225,7 +238,7 @@ class DagWalk:
                 else:
                     self._visit(part.cid, _Place(place.path, place.depth + 1, at, part.length), None, events)
         elif unixfs.kind == DIRECTORY and place.size is None:
-            self._open_directory(cid, node, place, events)
+            self._open_directory(cid, opened.node, place, events)
         else:
             raise FormatError(
                 f"{place.path!r}: a UnixFS {unixfs.kind_name} is not read by this release",

@@ -126,7 +126,7 @@ def test_nothing_new_is_304(site):
 
 def test_directories(site):
     url, root, added, _ = site
-    with asked(url, f"/ipfs/{root}/") as (response, body):
+    with asked(url, f"/ipfs/{root}/") as (_, body):
         listing = json.loads(body)
     assert [entry["name"] for entry in listing["entries"]] == ["big.mrc", "none", "sub"]
     assert listing["entries"][0]["cid"] == str(added["big.mrc"].cid)
