@@ -42,14 +42,16 @@ def walk_flo_data(block: bytes) -> Iterator[FloDataTx]:
     end = len(block)
     if end > MAX_BLOCK_BYTES:
         raise FormatError(f"not a block: {end} bytes, more than any block may have")
-    cursor = Cursor(block, "block", HEADER_BYTES)
-    count = cursor.count(10)
-    if not count:
-        raise cursor.wrong("it has no transactions")
-    offset = cursor.offset
     position = 0
+    offset = HEADER_BYTES
     # An offset beyond the end needs no test of its own: the next look there is an IndexError, or the last line sees it.
     try:
+        count = block[offset]
+        offset += 1
+        if count >= 0xFD:
+            count, offset = _wide(block, HEADER_BYTES)
+        if not count:
+            raise FormatError("not a block: it has no transactions", offset=offset)
         for position in range(count):
             start = offset
             many = block[start + 4]
