@@ -41,13 +41,16 @@ class Draft(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def describe(dataset: SourceDataset, defaults: Settings, given: Mapping[str, Any] | None = None) -> Draft:
+def describe(
+    dataset: SourceDataset, defaults: Settings, given: Mapping[str, Any] | None = None, *, title: str | None = None
+) -> Draft:
     """Make the draft of a dataset's record.
 
     Args:
         dataset: what a source found.
         defaults: the workspace's settings.
-        given: fields from the command line, such as `title`.
+        given: fields from the command line.
+        title: the commonest of them.
 
     Raises:
         InputError: the title is missing, or `given` has an unknown field or a value of the wrong type.
@@ -66,7 +69,8 @@ def describe(dataset: SourceDataset, defaults: Settings, given: Mapping[str, Any
         put(name, value, path)
     for name, value in _checked(dataset.metadata, dataset).items():
         put(name, value, DATASET_TOML)
-    for name, value in _checked(given or {}, dataset).items():
+    said = dict(given or {}) if title is None else {**(given or {}), "title": title}
+    for name, value in _checked(said, dataset).items():
         put(name, value, COMMAND_LINE)
 
     if not fields.get("title", "").strip():

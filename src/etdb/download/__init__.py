@@ -1,1 +1,28 @@
-"""The room download."""
+"""Bulk download: plan, fetch from any source, check every byte, go on after any interruption."""
+
+from etdb.download.names import dataset_folder_name, safe_component, safe_paths
+from etdb.download.plan import FILE_CLASSES, DownloadPlan, PlannedDataset, PlannedFile, file_class, plan_download
+from etdb.download.pool import BannedSource, RangeStore, SourcePool
+from etdb.download.run import DatasetReport, DownloadReport, Evidence, FailedFile, download
+from etdb.sources.received import TransactionEvidence
+
+__all__ = [
+    "FILE_CLASSES",
+    "BannedSource",
+    "DatasetReport",
+    "DownloadPlan",
+    "DownloadReport",
+    "Evidence",
+    "FailedFile",
+    "PlannedDataset",
+    "PlannedFile",
+    "RangeStore",
+    "SourcePool",
+    "TransactionEvidence",
+    "dataset_folder_name",
+    "download",
+    "file_class",
+    "plan_download",
+    "safe_component",
+    "safe_paths",
+]

@@ -52,7 +52,7 @@ class ReceivedFile(Struct, frozen=True, kw_only=True):
 
 
 class ReceivedDataset(Struct, frozen=True, kw_only=True):
-    """What is known of a downloaded dataset. `claims` are those of the download; verify them again, do not trust them."""
+    """What is known of a downloaded dataset. `claims` are what held when it came: verify again, do not trust."""
 
     format: str = FORMAT
     dataset_id: str

@@ -135,7 +135,7 @@ def test_a_single_file_gets_its_title_from_the_command(tmp_path):
     with pytest.raises(InputError) as caught:
         describe(dataset, Settings())
     assert caught.value.hint == "give one: --title TITLE"
-    assert describe(dataset, Settings(), {"title": "A"}).tomogram.title == "A"
+    assert describe(dataset, Settings(), title="A").tomogram.title == "A"
 
 
 @pytest.mark.parametrize("given", [{"titel": "x"}, {"title": 3}])
