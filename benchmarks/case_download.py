@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def _publish(path: Path, folder: Path) -> Tomogram:
             sha256=None,
             role="reconstruction",
         )
-        manifest = store.add_bytes(encode_manifest(tomogram, [listed]), MANIFEST_NAME)
+        manifest = store.add_bytes(encode_manifest(tomogram, [listed], prepared_on=dt.date(2020, 1, 1)), MANIFEST_NAME)
         root = store.add_directory({_FILE: added, MANIFEST_NAME: manifest})
     finally:
         store.close()

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from etdb.demo.align import Alignment, align, normalise, straighten
 from etdb.demo.mrc import read_stack
 from etdb.demo.pictures import grey, middle_of, to_uint8
-from etdb.demo.report import CLAIM_WORDS
+from etdb.demo.report import claim_words
 
 WIDTH, HEIGHT = 1280, 784
 PANEL, CARD, LINE = (17, 22, 29), (10, 14, 19), (45, 55, 68)
@@ -218,9 +218,8 @@ def _terminal(canvas: Image.Image, facts: dict[str, Any]) -> None:
     write(("$ ", GREEN), (f"etdb verify {short}", TEXT), strong=True)
     for claim in facts["claims"]:
         held = claim["outcome"] == "held"
-        words = CLAIM_WORDS.get(claim["claim"], claim["claim"])
-        mark, colour = ("✔ held         ", GREEN) if held else (f"- {claim['outcome'].replace('_', ' '):<13}", AMBER)
-        write((mark, colour), (words, TEXT if held else DIM))
+        mark, colour = ("✔ held         ", GREEN) if held else (f"- {claim['outcome']:<13}", AMBER)
+        write((mark, colour), (claim_words(claim), TEXT if held else DIM))
 
 
 def main() -> None:

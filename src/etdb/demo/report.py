@@ -10,22 +10,15 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 
-__all__ = ["CLAIM_WORDS", "show_report"]
+from etdb.trust import Claim
 
-CLAIM_WORDS = {
-    "artifact_signature": "the publisher signed the record",
-    "multipart_signatures": "the publisher signed each part of it",
-    "transaction_signature": "the transactions' signatures cover the record",
-    "manifest_agrees": "the dataset's own manifest says the same",
-    "block_inclusion": "the record is in a block of the ledger",
-    "header_chain_work": "proof of work protects the ledger",
-    "file_bytes": "every file is the one that was published",
-}
+__all__ = ["claim_words", "show_report"]
+
 _OUTCOME_MARKS = {
     "held": "[bold green]✔ held[/bold green]",
     "failed": "[bold red]✘ failed[/bold red]",
-    "not_checked": "[yellow]· not checked[/yellow]",
-    "not_possible": "[cyan]- not possible[/cyan]",
+    "not checked": "[yellow]· not checked[/yellow]",
+    "not possible": "[cyan]- not possible[/cyan]",
 }
 _MEGA = 1e6
 _ID_SHOWN = 12
@@ -36,7 +29,7 @@ def show_report(console: Console, facts: dict[str, Any]) -> None:
     console.print()
     console.print(
         Panel.fit(
-            "[bold]Real electron tomograms: published, indexed, found, and fetched back with every byte checked[/bold]",
+            "[bold]Real tomograms: published, indexed, found, fetched back, every byte checked[/bold]",
             border_style="green",
         )
     )
@@ -92,9 +85,9 @@ def _claims(console: Console, facts: dict[str, Any]) -> None:
     console.print("\n[bold]4  Verified[/bold], claim by claim")
     table = Table(box=None, show_header=False, pad_edge=False)
     for claim in facts["claims"]:
-        words = CLAIM_WORDS.get(claim["claim"], claim["claim"].replace("_", " "))
-        mark = _OUTCOME_MARKS.get(claim["outcome"], claim["outcome"])
-        table.add_row(mark, words, f"[dim]{escape(str(claim.get('detail', '')))}[/dim]")
+        table.add_row(_OUTCOME_MARKS.get(claim["outcome"], claim["outcome"]), escape(claim_words(claim)))
+        if claim["outcome"] != "held" and claim.get("detail"):
+            table.add_row("", f"[dim]{escape(str(claim['detail']))}[/dim]")
     console.print(Padding(table, (0, 3)))
 
 
@@ -112,3 +105,11 @@ def _next(console: Console, facts: dict[str, Any]) -> None:
     ):
         console.print(f"   {escape(line)}   [dim]# {what}[/dim]")
     console.print()
+
+
+def claim_words(claim: dict[str, Any]) -> str:
+    """A claim of a verification's document as a sentence."""
+    try:
+        return Claim(claim["claim"]).meaning
+    except ValueError:
+        return str(claim["claim"]).replace("_", " ")
