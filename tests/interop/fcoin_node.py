@@ -1,0 +1,221 @@
+"""A FLO full node that nobody here wrote (npm fcoin 1.2.3), for as long as a test lasts.
+
+    with FcoinNode(tmp_path) as node:
+        node.submit_block(raw)          # FcoinError with the node's own reason when it refuses
+        assert node.rpc("getblockcount") == 1
+
+It listens on 127.0.0.1 only, keeps everything below the folder that it is given, and is ended by its process id.
+Its own miner is broken in this release, so blocks are built on our side; its wallet is off.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Self
+
+HERE = Path(__file__).resolve().parent
+NODE_MODULES = HERE / "node_modules"
+LEFT_OUT = "left out: the judges from npm are not installed (needs node and npm; run: make interop)"
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_STARTS = 3
+_LOG_LINES = 20
+_LOG_LETTERS = 300
+
+
+class FcoinError(RuntimeError):
+    """The node refused, or is not there; ``reason`` is its own word, and the end of its log follows."""
+
+    def __init__(self, reason: str, log: str) -> None:
+        super().__init__(f"{reason}\n--- the end of fcoin's log ---\n{log}" if log else reason)
+        self.reason = reason
+
+
+def is_installed() -> bool:
+    """Whether setup.sh has been here, and node is."""
+    return shutil.which("node") is not None and (NODE_MODULES / "fcoin" / "package.json").is_file()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now; somebody may take it, so starting is tried again."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class FcoinNode:
+    """One node on regtest.
+
+    Args:
+        folder: where it keeps its chain and log; made when absent. A node started again there has its chain again.
+        peer_port: the P2P port of another node on this machine to connect to, or None for no peer.
+    """
+
+    def __init__(self, folder: Path, *, peer_port: int | None = None) -> None:
+        self.folder = folder
+        self.peer_port = peer_port
+        self.p2p_port = 0
+        self.http_port = 0
+        self._api_key = secrets.token_hex(16)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id while it runs."""
+        assert self._process is not None, "the node is not started"
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start and wait until it answers."""
+        for attempt in range(_STARTS):
+            self._spawn()
+            try:
+                self._wait()
+            except FcoinError:
+                self.stop()
+                if attempt == _STARTS - 1:
+                    raise
+            else:
+                break
+        return self
+
+    def stop(self) -> None:
+        """End it by its process id; harmless when it is not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)  # what it closes its database for
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """Call Bitcoin's JSON-RPC method; FcoinError with the node's reason when it answers with an error."""
+        answer = self._call("/", {"method": method, "params": list(params), "id": 1})
+        if answer.get("error"):
+            raise FcoinError(f"{method}: {answer['error'].get('message', answer['error'])}", self.log_tail())
+        return answer["result"]
+
+    def submit_block(self, raw: bytes) -> None:
+        """Hand it a block; FcoinError unless it takes the block into its chain."""
+        reason = self.rpc("submitblock", raw.hex())
+        if reason is not None:
+            raise FcoinError(f"submitblock: {reason}", self.log_tail())
+
+    def submit_transaction(self, raw: bytes) -> str:
+        """Hand it a transaction for its mempool; its id, or FcoinError with the reason when it refuses.
+
+        Not by ``sendrawtransaction``: this release answers that before it has looked at the transaction.
+        """
+        answer = self._call("/broadcast", {"tx": raw.hex()})
+        if "error" in answer:
+            raise FcoinError(f"broadcast: {answer['error'].get('message', answer['error'])}", self.log_tail())
+        txid: str = self.rpc("decoderawtransaction", raw.hex())["txid"]
+        if txid not in self.rpc("getrawmempool"):
+            raise FcoinError(f"broadcast: {txid} is kept out of the mempool, as an orphan perhaps", self.log_tail())
+        return txid
+
+    def raw_transaction(self, txid: str) -> bytes:
+        """The bytes of a transaction that it knows. (Its decoded form leaves floData out.)"""
+        return bytes.fromhex(self.rpc("getrawtransaction", txid))
+
+    def raw_block(self, height: int) -> bytes:
+        """The bytes of the block at a height of its chain."""
+        return bytes.fromhex(self.rpc("getblock", self.rpc("getblockhash", height), 0))
+
+    @property
+    def height(self) -> int:
+        """The height of its chain's tip."""
+        height: int = self.rpc("getblockcount")
+        return height
+
+    @property
+    def tip_hash(self) -> str:
+        """The hash of its chain's tip."""
+        tip: str = self.rpc("getbestblockhash")
+        return tip
+
+    def log_tail(self) -> str:
+        """The last lines that it logged or printed."""
+        lines: list[str] = []
+        for path in [self.folder / "output.log", *sorted(self.folder.rglob("debug.log"))]:
+            if path.is_file():
+                lines += path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(line[:_LOG_LETTERS] for line in lines)
+
+    def _spawn(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.p2p_port, self.http_port = free_port(), free_port()
+        command = [
+            "node",
+            str(NODE_MODULES / "fcoin" / "bin" / "node"),
+            "--network=regtest",
+            f"--prefix={self.folder}",
+            "--host=127.0.0.1",
+            f"--port={self.p2p_port}",
+            "--http-host=127.0.0.1",
+            f"--http-port={self.http_port}",
+            f"--api-key={self._api_key}",
+            "--no-wallet",
+            "--index-tx",
+            "--index-address",
+            "--upnp=false",
+            "--discover=false",
+            "--log-console=false",
+            # Without a peer it is told to know one place only, where nobody is; so it never looks further.
+            f"--only=127.0.0.1:{self.peer_port or 1}",
+        ]
+        with (self.folder / "output.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise FcoinError(f"fcoin ended with status {self._process.returncode}", self.log_tail())
+            try:
+                self.rpc("getblockcount")
+            except (OSError, FcoinError):
+                if time.monotonic() > deadline:
+                    raise FcoinError(f"fcoin does not answer after {_START_SECONDS:.0f} s", self.log_tail()) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
+        try:
+            login = base64.b64encode(f"x:{self._api_key}".encode()).decode()
+            headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+            connection.request("POST", path, json.dumps(body), headers)
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        try:
+            answer: dict[str, Any] = json.loads(data)
+        except ValueError:
+            raise FcoinError(f"fcoin answers HTTP {response.status}: {data[:200]!r}", self.log_tail()) from None
+        return answer

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Install the judges from outside (package.json) once; again only when the lock is newer than what is installed.
+set -eu
+cd "$(dirname "$0")"
+if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+    echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
+    exit 0
+fi
+if [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
+    exit 0
+fi
+echo "Installing the judges from npm into tests/interop/node_modules (once; builds native parts, takes minutes)"
+if ! npm ci --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1; then
+    cat npm-ci.log >&2
+    exit 1
+fi
+rm -f npm-ci.log
+# npm may keep the time stamps of its cache; what counts is that the installation is newer than the lock.
+touch node_modules/.package-lock.json
