@@ -209,7 +209,7 @@ def _terminal(canvas: Image.Image, facts: dict[str, Any]) -> None:
         line += 25
 
     write(("$ ", GREEN), (f'etdb search "{facts["query"]}"', TEXT), strong=True)
-    write((short, CYAN), ("  " + str(hit["title"]), TEXT))
+    write((short, CYAN), ("  " + str(hit["tomogram"]["title"]), TEXT))
     line += 6
     write(("$ ", GREEN), (f"etdb download {short}", TEXT), strong=True)
     size = compared["bytes"] / 1e6

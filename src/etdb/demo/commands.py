@@ -119,7 +119,7 @@ class Commands:
         if not isinstance(document, dict):
             document = {"items": document}
         if outcome.returncode != 0:
-            said = document.get("message") or outcome.stderr.strip()[-500:] or "it gave no reason"
+            said = document.get("message") or _last_line(outcome.stderr) or "it gave no reason"
             family = _FAMILIES.get(outcome.returncode, StepFailedError)
             raise family(f"etdb {arguments[0]}: {said}", hint=str(document.get("hint", "")), status=outcome.returncode)
         return document
@@ -138,5 +138,10 @@ class Commands:
             except ValueError:
                 continue
         process.terminate()
-        said = process.stderr.read().strip()[-500:] if process.stderr is not None else ""
+        said = _last_line(process.stderr.read()) if process.stderr is not None else ""
         raise StepFailedError(f"etdb serve did not start: {said or text.strip() or 'it gave no reason'}")
+
+
+def _last_line(text: str) -> str:
+    """What a program said last: of a traceback, the line that names the error."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -42,33 +42,35 @@ def show_report(console: Console, facts: dict[str, Any]) -> None:
 
 def _published(console: Console, facts: dict[str, Any]) -> None:
     report = facts["published"]
-    heights = {str(item.get("dataset_id")): item.get("height") for item in facts["found"].get("results", [])}
     console.print("\n[bold]1  Published[/bold] by an address of its own, on a ledger of its own, files left in place")
-    table = Table("dataset", "record", "transactions", "root CID", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        "dataset", "record", "transactions", "in block", "root CID", box=None, header_style="dim", pad_edge=False
+    )
     for dataset in report["datasets"]:
         table.add_row(
             escape(str(dataset["sid"])),
             str(dataset["dataset_id"])[:_ID_SHOWN],
             str(dataset["transactions"]),
+            str(facts["heights"].get(dataset["dataset_id"], "")),
             str(dataset["root_cid"])[:20] + "…",
         )
     console.print(Padding(table, (0, 3)))
-    tip = next((height for height in heights.values() if height is not None), None)
     console.print(
         f"   tomogram of 256 x 256 x 256 voxels reconstructed in {facts['reconstruction_seconds']:.1f} s; "
         f"{report['transactions_sent']} transactions sent in {facts['publish_seconds']:.1f} s"
-        + (f"; the record is in block {tip}" if tip is not None else "")
     )
 
 
 def _found(console: Console, facts: dict[str, Any]) -> None:
-    results = facts["found"].get("results", [])
+    results = facts["found"]["results"]
     console.print(
         "\n[bold]2  Found[/bold] in another process, with a fresh workspace that knows only the ledger and a gateway"
     )
     console.print(f"   search [bold]{escape(facts['query'])}[/bold]: {len(results)} dataset(s)")
     for hit in results:
-        console.print(f"   [green]{str(hit['dataset_id'])[:_ID_SHOWN]}[/green]  {escape(str(hit.get('title', '')))}")
+        console.print(
+            f"   [green]{str(hit['dataset_id'])[:_ID_SHOWN]}[/green]  {escape(str(hit['tomogram']['title']))}"
+        )
 
 
 def _received(console: Console, facts: dict[str, Any]) -> None:

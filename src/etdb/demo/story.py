@@ -107,7 +107,14 @@ def _publish(workspace: Path, lab: Path, say: Callable[[str], None]) -> dict[str
     publish_seconds = etdb.seconds
     say("Indexing the ledger")
     indexed = etdb.run("index")
-    return {"key": key, "published": published, "publish_seconds": publish_seconds, "indexed": indexed}
+    listed = etdb.run("search")
+    return {
+        "key": key,
+        "published": published,
+        "publish_seconds": publish_seconds,
+        "indexed": indexed,
+        "heights": {hit["dataset_id"]: hit["height"] for hit in listed["results"]},
+    }
 
 
 def _fetch_elsewhere(workspace: Path, say: Callable[[str], None]) -> dict[str, Any]:
@@ -120,23 +127,22 @@ def _fetch_elsewhere(workspace: Path, say: Callable[[str], None]) -> dict[str, A
         say("A stranger indexes the ledger and searches")
         etdb.run("index")
         found = etdb.run("search", _QUERY)
-        hits = found.get("results", [])
-        if not hits:
+        if not found["results"]:
             raise StepFailedError(f"the search for {_QUERY!r} found nothing")
         say("The stranger downloads what was found, checking every block")
-        target = reader / "downloads"
-        received = etdb.run("download", str(hits[0]["dataset_id"]), "--output", str(target))
+        chosen = str(found["results"][0]["dataset_id"])
+        received = etdb.run("download", chosen, "--output", str(reader / "downloads"))
         seconds = etdb.seconds
-        say("The stranger verifies the record's claims")
-        verified = etdb.run("verify", str(hits[0]["dataset_id"]), "--folder", str(target))
-    folders = [path.parent for path in target.rglob("ro-crate-metadata.json")]
+    say("The stranger verifies the record's claims and every byte")
+    folder = reader / received["datasets"][0]["folder"]
+    verified = etdb.run("verify", str(folder))
     return {
         "gateway": url,
         "found": found,
         "received": received,
-        "received_folder": str(folders[0] if folders else target),
+        "received_folder": str(folder),
         "download_seconds": seconds,
-        "verified": verified,
+        "claims": verified["results"],
     }
 
 

@@ -14,6 +14,7 @@ def facts_with(outcome):
     return {
         "folder": "demo-workspace",
         "query": "layered needle",
+        "heights": {"ab" * 32: 7},
         "seconds": 30.0,
         "gateway": "http://127.0.0.1:1",
         "download_seconds": 2.0,
@@ -24,7 +25,7 @@ def facts_with(outcome):
             "transactions_sent": 5,
             "datasets": [{"sid": "a[b]", "dataset_id": "ab" * 32, "transactions": 3, "root_cid": "bafy" + "x" * 55}],
         },
-        "found": {"results": [{"dataset_id": "ab" * 32, "title": "[red]not markup[/red]", "height": 7}]},
+        "found": {"results": [{"dataset_id": "ab" * 32, "tomogram": {"title": "[red]not markup[/red]"}, "height": 7}]},
         "claims": [{"claim": str(claim), "outcome": outcome, "detail": "because"} for claim in Claim],
     }
 
@@ -45,7 +46,7 @@ def test_every_claim_is_shown_with_its_outcome_and_what_speaks_against_it():
 
 def test_it_has_the_figures_and_the_next_commands():
     text = printed(facts_with("held"))
-    for expected in ("7 files, 40.0 MB", "20 MB/s", "5 transactions", "block 7", "--workspace demo-workspace search"):
+    for expected in ("7 files, 40.0 MB", "20 MB/s", "5 transactions", " 7 ", "--workspace demo-workspace search"):
         assert expected in text
 
 
