@@ -1,1 +1,51 @@
-"""The room catalogue."""
+"""The catalogue: messages of the ledger, the records folded from them, search, and what was observed apart."""
+
+from etdb.catalogue.fields import FACETS, FIELDS, RANGES, SORTS, Field, Sort
+from etdb.catalogue.query import MAX_PAGE, Query, Range, parse_query, query_pairs
+from etdb.catalogue.store import Catalogue
+from etdb.catalogue.text import display
+from etdb.catalogue.values import (
+    AsideMessage,
+    DatasetView,
+    Duplicate,
+    FacetValue,
+    Listing,
+    Observation,
+    OrphanedParts,
+    OtherRecord,
+    Page,
+    StoredManifest,
+    StoredMessage,
+    Tip,
+)
+from etdb.catalogue.writing import Batch, PartRow
+
+__all__ = [
+    "FACETS",
+    "FIELDS",
+    "MAX_PAGE",
+    "RANGES",
+    "SORTS",
+    "AsideMessage",
+    "Batch",
+    "Catalogue",
+    "DatasetView",
+    "Duplicate",
+    "FacetValue",
+    "Field",
+    "Listing",
+    "Observation",
+    "OrphanedParts",
+    "OtherRecord",
+    "Page",
+    "PartRow",
+    "Query",
+    "Range",
+    "Sort",
+    "StoredManifest",
+    "StoredMessage",
+    "Tip",
+    "display",
+    "parse_query",
+    "query_pairs",
+]

@@ -1,1 +1,5 @@
-"""The room index."""
+"""Indexing: follow the ledger, fold messages into records, roll back when the chain changes."""
+
+from etdb.index.follow import IndexReport, follow, watch
+
+__all__ = ["IndexReport", "follow", "watch"]

@@ -1,0 +1,166 @@
+"""The catalogue's file: one writer, many readers, one connection a thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from etdb.catalogue.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from etdb.errors import DiskFullError, EtdbError, InputError, LockedError, NotFoundError, StorageError
+
+__all__ = ["Database"]
+
+_BUSY_S: Final = 30.0
+_CACHE_KB: Final = 65_536
+_AGAIN: Final = "the catalogue is made from the ledger: remove the file and run: etdb index"
+
+
+class Database:
+    """Connections to one catalogue file.
+
+    Args:
+        path: the file.
+        writable: make it when it is not there, and allow ``write``.
+
+    Raises:
+        NotFoundError: there is none, and it may not be made.
+        StorageError: it is no catalogue, or one of another version.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        if not writable and not path.exists():
+            raise NotFoundError(f"there is no catalogue {path}", hint="make it with: etdb index", path=str(path))
+        with self.errors():
+            if writable:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._prepare()
+            self._check(self._connect())
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Give the store's failures our names."""
+        try:
+            yield
+        except EtdbError:
+            raise
+        except sqlite3.Error as error:
+            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            where = f"the catalogue {self.path}"
+            if kind in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise LockedError(f"{where} is being written by another process", hint="try again later") from error
+            if kind == sqlite3.SQLITE_FULL:
+                raise DiskFullError(f"no room left for {where}", path=str(self.path)) from error
+            raise StorageError(f"{where} cannot be used: {error}", hint=_AGAIN, path=str(self.path)) from error
+
+    def _open_connection(self, *, query_only: bool) -> sqlite3.Connection:
+        mode = "rwc" if self.writable else "rw"
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+        if query_only:
+            connection.execute("PRAGMA query_only = ON")
+        with self._guard:
+            self._open.append(connection)
+        return connection
+
+    def _prepare(self) -> None:
+        self._writer = self._open_connection(query_only=False)
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            empty = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+            if empty:
+                for statement in _statements(SCHEMA):
+                    self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise StorageError(f"{self.path} is no catalogue", path=str(self.path))
+        if version != SCHEMA_VERSION:
+            raise StorageError(
+                f"the catalogue {self.path} has version {version}, this program reads {SCHEMA_VERSION}", hint=_AGAIN
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._open_connection(query_only=True)
+            self._local.connection = connection
+        return connection
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view, whatever is written meanwhile."""
+        with self.errors():
+            connection = self._connect()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or nothing.
+
+        Raises:
+            InputError: the catalogue was opened for reading.
+            LockedError: another process writes.
+        """
+        if not self.writable:
+            raise InputError("the catalogue was opened for reading only")
+        with self._writing, self.errors():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close all connections of all threads."""
+        with self._guard:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._local = threading.local()
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; a trigger's own semicolon does not end it."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

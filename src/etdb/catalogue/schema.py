@@ -1,0 +1,140 @@
+"""The catalogue's tables.
+
+Everything that is a function of the ledger hangs on a block and goes with it: deleting blocks is the whole rollback.
+A record hangs on the message that completed it, so that it is gone as soon as one of its parts is. Observations hang
+on nothing: they are not a function of the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from etdb.catalogue.fields import FIELDS
+
+__all__ = ["APPLICATION_ID", "FOLD_TABLES", "SCHEMA", "SCHEMA_VERSION"]
+
+APPLICATION_ID: Final = 0x65746462  # "etdb"
+SCHEMA_VERSION: Final = 1
+
+_TYPES: Final = {"integer": "INTEGER", "number": "REAL", "date": "TEXT"}
+_COLUMNS: Final = ",\n    ".join(
+    f"{field.column} {_TYPES[field.kind]}"
+    for field in FIELDS
+    if field.column and field.column not in {"size_bytes", "height"}
+)
+
+SCHEMA: Final = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE blocks (
+    height INTEGER PRIMARY KEY,
+    block_hash TEXT NOT NULL,
+    time_s INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    height INTEGER NOT NULL REFERENCES blocks ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    txid TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (height, position)
+) STRICT;
+CREATE INDEX messages_txid ON messages (txid);
+
+CREATE TABLE parts (
+    message_id INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    short_reference TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    first_txid TEXT NOT NULL
+) STRICT;
+CREATE INDEX parts_group ON parts (address, last, short_reference, number);
+
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
+    dataset_id TEXT NOT NULL UNIQUE,
+    message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    height INTEGER NOT NULL,
+    publisher TEXT NOT NULL,
+    sid TEXT NOT NULL,
+    location TEXT NOT NULL,
+    title_key TEXT NOT NULL,
+    species_key TEXT NOT NULL,
+    microscopist_key TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    {_COLUMNS},
+    signature TEXT NOT NULL,
+    claims TEXT NOT NULL,
+    document BLOB NOT NULL
+) STRICT;
+CREATE INDEX records_message ON records (message_id);
+CREATE INDEX records_sid ON records (publisher, sid);
+CREATE INDEX records_location ON records (location);
+CREATE INDEX records_title ON records (title_key, id);
+CREATE INDEX records_date ON records (acquired_on, id);
+CREATE INDEX records_size ON records (size_bytes, id);
+
+CREATE TABLE record_parts (
+    record_id INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    PRIMARY KEY (record_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_parts_message ON record_parts (message_id);
+
+CREATE TABLE terms (
+    record_id INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    folded TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (record_id, field, folded)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX terms_value ON terms (field, folded, record_id, value);
+
+-- Text comes split already (etdb.catalogue.text); "ascii" only cuts at spaces what is given to it.
+CREATE VIRTUAL TABLE search USING fts5(title, names, body, pieces, joined, tokenize='ascii', prefix='1 2 3');
+CREATE TRIGGER records_search AFTER DELETE ON records BEGIN DELETE FROM search WHERE rowid = old.id; END;
+
+CREATE TABLE aside (
+    message_id INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE others (
+    message_id INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    protocol TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    publisher TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE observations (
+    dataset_id TEXT NOT NULL,
+    claim TEXT NOT NULL,
+    source TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    time_s INTEGER NOT NULL,
+    PRIMARY KEY (dataset_id, claim, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manifests (
+    dataset_id TEXT PRIMARY KEY,
+    cid TEXT NOT NULL,
+    source TEXT NOT NULL,
+    time_s INTEGER NOT NULL,
+    document BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""  # noqa: S608  # our own names
+
+FOLD_TABLES: Final = (
+    *("blocks", "messages", "parts", "records", "record_parts", "terms", "search", "aside", "others"),
+)
+"""What is a function of the ledger: two catalogues of one ledger hold the same here."""
+
+DERIVED_TABLES: Final = ("parts", "records", "record_parts", "terms", "search", "aside", "others")
+"""What is a function of ``messages``, in an order in which it can be emptied."""

@@ -1,0 +1,205 @@
+"""The catalogue: what was read from the ledger, what was made of it, and what was observed apart from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from etdb.catalogue.database import Database
+from etdb.catalogue.query import Query
+from etdb.catalogue.reading import list_rows, load_observations, load_views
+from etdb.catalogue.schema import FOLD_TABLES
+from etdb.catalogue.search import search_rows
+from etdb.catalogue.values import DatasetView, Listing, Observation, Page, StoredManifest, StoredMessage, Tip
+from etdb.catalogue.writing import MAX_DETAIL, Batch, stored_message
+from etdb.errors import InputError, NotFoundError
+
+__all__ = ["Catalogue"]
+
+MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
+_ID: Final = re.compile(r"[0-9a-f]{1,64}\Z")
+_CANDIDATES: Final = 10
+
+
+class Catalogue:
+    """One catalogue file: one writer, readers in any number of threads and processes.
+
+    Args:
+        path: the SQLite file.
+        writable: make it when it is not there, and allow ``batch`` and ``observe``.
+
+    Raises:
+        NotFoundError: there is none, and it may not be made.
+        StorageError: it is damaged, or of another version. All methods raise it, and ``LockedError``.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        self.path = path
+        self._database = Database(path, writable=writable)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, in all threads."""
+        self._database.close()
+
+    def tip(self) -> Tip | None:
+        """The newest block that is indexed; None at the beginning."""
+        with self._database.read() as db:
+            return Batch(db).tip()
+
+    def block_hash(self, height: int) -> str | None:
+        """The hash of an indexed block."""
+        with self._database.read() as db:
+            row = db.execute("SELECT block_hash FROM blocks WHERE height = ?", (height,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def meta(self, key: str) -> str | None:
+        """A word about the fold itself, such as its rule."""
+        with self._database.read() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table of the fold has: blocks, messages, parts, records, aside, others."""
+        with self._database.read() as db:
+            return {
+                name: Batch(db).count(name) for name in ("blocks", "messages", "parts", "records", "aside", "others")
+            }
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """One transaction on the fold; it is kept whole when the block ends well, else nothing of it."""
+        with self._database.write() as db:
+            yield Batch(db)
+
+    def search(self, query: Query) -> Page:
+        """Answer a query.
+
+        Raises:
+            InputError: a name or number in it has no meaning, or its cursor is of another search. Its text never
+                raises.
+        """
+        with self._database.read() as db:
+            found = search_rows(db, query)
+            return Page(
+                results=load_views(db, found.record_ids),
+                total=found.total,
+                next_cursor=found.next_cursor,
+                facets=found.facets,
+            )
+
+    def get(self, dataset_id: str) -> DatasetView:
+        """A dataset by its id, or by any beginning of it that no other shares.
+
+        Raises:
+            InputError: more than one begins so; ``candidates`` lists them.
+            NotFoundError: none does.
+        """
+        asked = dataset_id.strip().lower()
+        if not _ID.match(asked):
+            raise NotFoundError(
+                f"{dataset_id[:80]!r} is no dataset id",
+                hint="an id has up to 64 hexadecimal digits; or use: etdb search",
+            )
+        with self._database.read() as db:
+            rows = db.execute(
+                "SELECT id, dataset_id FROM records WHERE dataset_id >= ? AND dataset_id < ? "
+                "ORDER BY dataset_id LIMIT ?",
+                (asked, asked + "g", _CANDIDATES + 1),
+            ).fetchall()
+            if len(rows) == 1 or (rows and rows[0][1] == asked):
+                return load_views(db, [rows[0][0]])[0]
+            if rows:
+                shown = [row[1] for row in rows[:_CANDIDATES]] + (["..."] if len(rows) > _CANDIDATES else [])
+                raise InputError(
+                    f"{len(rows[:_CANDIDATES])} or more datasets begin with {asked}"
+                    if len(rows) > _CANDIDATES
+                    else f"{len(rows)} datasets begin with {asked}",
+                    hint="give more digits: " + ", ".join(shown),
+                    candidates=shown,
+                )
+            part = db.execute(
+                "SELECT r.dataset_id, p.number FROM messages m JOIN record_parts p ON p.message_id = m.id "
+                "JOIN records r ON r.id = p.record_id WHERE m.txid = ?",
+                (asked,),
+            ).fetchone()
+        hint = "use: etdb search" if part is None else f"this is part {part[1]} of dataset {part[0]}"
+        raise NotFoundError(f"no dataset {asked}", hint=hint, dataset_id=asked)
+
+    def messages(self, dataset_id: str) -> tuple[StoredMessage, ...]:
+        """The messages of a dataset's record, in the order of its parts, as they stand on the ledger."""
+        with self._database.read() as db:
+            rows = db.execute(
+                "SELECT m.id, m.height, m.position, m.txid, m.sender, m.data FROM records r "
+                "JOIN record_parts p ON p.record_id = r.id JOIN messages m ON m.id = p.message_id "
+                "WHERE r.dataset_id = ? ORDER BY p.number",
+                (dataset_id,),
+            ).fetchall()
+        if not rows:
+            raise NotFoundError(f"no dataset {dataset_id[:80]}", dataset_id=dataset_id[:80])
+        return tuple(stored_message(row) for row in rows)
+
+    def listed(self, kind: str, *, limit: int = 100, after: int = 0) -> Listing:
+        """What made no record: "aside" (and why), "orphans" (parts without the others), "other" (other records)."""
+        with self._database.read() as db:
+            return list_rows(db, kind, limit=limit, after=after)
+
+    def observe(self, observation: Observation) -> None:
+        """Keep what was observed of a claim; a newer word from the same source takes the place of the older."""
+        o = observation
+        with self._database.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO observations (dataset_id, claim, source, outcome, detail, time_s) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (o.dataset_id, o.claim, o.source, o.outcome, o.detail[:MAX_DETAIL], o.time_s),
+            )
+
+    def observations(self, dataset_id: str) -> tuple[Observation, ...]:
+        """What was observed of a dataset, oldest first; also while its record is not here."""
+        with self._database.read() as db:
+            return load_observations(db, dataset_id)
+
+    def store_manifest(self, manifest: StoredManifest) -> None:
+        """Keep a manifest that was fetched.
+
+        Raises:
+            InputError: it is larger than 64 MiB.
+        """
+        if len(manifest.document) > MAX_MANIFEST_BYTES:
+            raise InputError(
+                f"a manifest of {len(manifest.document)} bytes is not kept", dataset_id=manifest.dataset_id
+            )
+        m = manifest
+        with self._database.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)",
+                (m.dataset_id, m.cid, m.source, m.time_s, m.document),
+            )
+
+    def manifest(self, dataset_id: str) -> StoredManifest | None:
+        """The manifest that was fetched of a dataset, if any."""
+        with self._database.read() as db:
+            row = db.execute(
+                "SELECT dataset_id, cid, source, time_s, document FROM manifests WHERE dataset_id = ?", (dataset_id,)
+            ).fetchone()
+        if row is None:
+            return None
+        return StoredManifest(dataset_id=row[0], cid=row[1], source=row[2], time_s=row[3], document=row[4])
+
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        """All rows of the fold in order: two catalogues of one ledger give the same. For tests and comparison."""
+        with self._database.read() as db:
+            return {
+                table: db.execute(
+                    f"SELECT {'rowid, ' if table == 'search' else ''}* FROM {table} ORDER BY 1, 2, 3"  # noqa: S608
+                ).fetchall()
+                for table in FOLD_TABLES
+            }

@@ -1,0 +1,198 @@
+"""Writing the catalogue: one batch is one transaction that holds rows and tip together."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from etdb.catalogue.claims import encode_claims
+from etdb.catalogue.fields import range_values, term_values
+from etdb.catalogue.schema import DERIVED_TABLES
+from etdb.catalogue.text import fold_record, fold_term
+from etdb.catalogue.values import StoredMessage, Tip
+from etdb.oip import Tomogram
+from etdb.trust import ClaimResult
+
+__all__ = ["Batch", "PartRow"]
+
+MAX_DETAIL: Final = 300
+MAX_GROUP: Final = 4_000
+"""Parts of one group that are looked at; a record has at most 1,000. Who signs more only harms their own record."""
+_SORT_LETTERS: Final = 200
+
+
+class PartRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a part belongs. ``first_txid`` is its own transaction for part 0, else the reference as written."""
+
+    message_id: int
+    address: str
+    last: int
+    number: int
+    first_txid: str
+
+    @property
+    def short_reference(self) -> str:
+        """What part 0 and all others share, whichever length their references have."""
+        return self.first_txid[:10]
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates, which no UTF-8 store can keep."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class Batch:
+    """A transaction on the fold. Ask ``Catalogue.batch`` for one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def tip(self) -> Tip | None:
+        """The newest block."""
+        row = self._db.execute("SELECT height, block_hash FROM blocks ORDER BY height DESC LIMIT 1").fetchone()
+        return None if row is None else Tip(height=row[0], block_hash=row[1])
+
+    def rollback(self, height: int) -> int:
+        """Forget all blocks above a height, with all that came of them; how many records that takes away."""
+        before = self.count("records")
+        self._db.execute("DELETE FROM blocks WHERE height > ?", (height,))
+        return before - self.count("records")
+
+    def forget_fold(self) -> None:
+        """Keep blocks and messages, forget what was made of them: to fold them anew under another rule."""
+        for table in DERIVED_TABLES:
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # our own names
+
+    def count(self, table: str) -> int:
+        """Rows of one of our tables."""
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # our own names
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a word about the fold itself."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def add_block(self, height: int, block_hash: str, time_s: int) -> None:
+        """The next block."""
+        self._db.execute("INSERT INTO blocks VALUES (?, ?, ?)", (height, block_hash, time_s))
+
+    def add_message(self, height: int, position: int, txid: str, sender: Iterable[str], data: bytes) -> StoredMessage:
+        """A message of that block, as it came."""
+        senders = tuple(sender)
+        cursor = self._db.execute(
+            "INSERT INTO messages (height, position, txid, sender, data) VALUES (?, ?, ?, ?, ?)",
+            (height, position, txid, json.dumps(senders), data),
+        )
+        return StoredMessage(
+            message_id=cursor.lastrowid or 0, height=height, position=position, txid=txid, sender=senders, data=data
+        )
+
+    def messages(self) -> Iterator[StoredMessage]:
+        """All messages in the order of the ledger."""
+        for row in self._db.execute("SELECT id, height, position, txid, sender, data FROM messages ORDER BY id"):
+            yield stored_message(row)
+
+    def add_aside(self, message_id: int, reason: str, detail: str = "") -> None:
+        """A message, or what it completed, that makes no record. A message has one reason: its first."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO aside VALUES (?, ?, ?)", (message_id, reason, _storable(detail[:MAX_DETAIL]))
+        )
+
+    def add_other(self, message_id: int, protocol: str, kind: str, title: str, publisher: str) -> None:
+        """A message that is not about tomograms."""
+        texts = [_storable(text[:MAX_DETAIL]) for text in (protocol, kind, title, publisher)]
+        self._db.execute("INSERT OR IGNORE INTO others VALUES (?, ?, ?, ?, ?)", (message_id, *texts))
+
+    def add_part(self, part: PartRow) -> bool:
+        """Keep a part whose signature holds; whether all numbers of its group are here now."""
+        self._db.execute(
+            "INSERT INTO parts (message_id, address, last, short_reference, number, first_txid) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (part.message_id, part.address, part.last, part.short_reference, part.number, part.first_txid),
+        )
+        have = self._db.execute(
+            "SELECT count(DISTINCT number) FROM parts WHERE address = ? AND last = ? AND short_reference = ?",
+            (part.address, part.last, part.short_reference),
+        ).fetchone()[0]
+        return bool(have == part.last + 1)
+
+    def group(self, part: PartRow) -> list[tuple[int, StoredMessage]]:
+        """All parts that may belong with one, as (number, message), in the order of the ledger."""
+        rows = self._db.execute(
+            "SELECT m.id, m.height, m.position, m.txid, m.sender, m.data, p.number FROM parts p "
+            "JOIN messages m ON m.id = p.message_id "
+            "WHERE p.address = ? AND p.last = ? AND p.short_reference = ? ORDER BY m.id LIMIT ?",
+            (part.address, part.last, part.short_reference, MAX_GROUP),
+        )
+        return [(row[6], stored_message(row[:6])) for row in rows]
+
+    def has_record(self, dataset_id: str) -> bool:
+        """Whether this record is complete already."""
+        row = self._db.execute("SELECT 1 FROM records WHERE dataset_id = ?", (dataset_id,)).fetchone()
+        return row is not None
+
+    def add_record(
+        self,
+        *,
+        dataset_id: str,
+        tomogram: Tomogram,
+        document: bytes,
+        completed_by: StoredMessage,
+        part_ids: Iterable[int],
+        signature: str,
+        claims: Iterable[ClaimResult],
+    ) -> None:
+        """A record with all that it is found by. ``document`` is the tomogram, encoded."""
+        t = tomogram
+        row: dict[str, object] = {
+            **range_values(t),
+            "dataset_id": dataset_id,
+            "message_id": completed_by.message_id,
+            "height": completed_by.height,
+            "publisher": t.publisher,
+            "sid": t.sid,
+            "location": t.location,
+            "title_key": fold_term(t.title[:_SORT_LETTERS]),
+            "species_key": fold_term(t.species[:_SORT_LETTERS]),
+            "microscopist_key": fold_term(t.microscopist[:_SORT_LETTERS]),
+            "signature": signature,
+            "claims": encode_claims(claims),
+            "document": document,
+        }
+        published = self._db.execute(
+            "SELECT date(time_s, 'unixepoch') FROM blocks WHERE height = ?", (completed_by.height,)
+        ).fetchone()
+        row["published_on"] = published[0]
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        record_id = self._db.execute(
+            f"INSERT INTO records ({names}) VALUES ({marks})",  # noqa: S608  # our own names
+            tuple(row.values()),
+        ).lastrowid
+        self._db.executemany(
+            "INSERT INTO record_parts VALUES (?, ?, ?)",
+            [(record_id, number, message_id) for number, message_id in enumerate(part_ids)],
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO terms VALUES (?, ?, ?, ?)",
+            [(record_id, field, fold_term(value), value) for field, value in term_values(t)],
+        )
+        text = fold_record(dataset_id, t)
+        self._db.execute(
+            "INSERT INTO search (rowid, title, names, body, pieces, joined) VALUES (?, ?, ?, ?, ?, ?)",
+            (record_id, text.title, text.names, text.body, text.pieces, text.joined),
+        )
+
+
+def stored_message(row: tuple[int, int, int, str, str, bytes]) -> StoredMessage:
+    """A row of ``messages`` as a value."""
+    return StoredMessage(
+        message_id=row[0],
+        height=row[1],
+        position=row[2],
+        txid=row[3],
+        sender=tuple(json.loads(row[4])),
+        data=row[5],
+    )

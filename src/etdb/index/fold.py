@@ -1,0 +1,164 @@
+"""From messages to records: what one message adds to the fold. The same messages always give the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from etdb.catalogue import Batch, PartRow, StoredMessage
+from etdb.errors import FormatError
+from etdb.flo import REGTEST, Network
+from etdb.oip import Joined, OtherMessage, Part, PartJoiner, PublishMessage, parse_message
+from etdb.trust import Claim, ClaimResult, Outcome, check_artifact, check_transaction_signatures, is_part_signed
+
+__all__ = ["FOLD_VERSION", "Fold"]
+
+FOLD_VERSION: Final = 1
+"""Raised when the same messages would give other rows: the catalogue is then folded anew."""
+
+_NO_WORK: Final = ClaimResult(
+    claim=Claim.HEADER_CHAIN_WORK,
+    outcome=Outcome.NOT_POSSIBLE,
+    detail="blocks of a local chain cost nothing, so they protect nothing",
+)
+_NO_PARTS: Final = ClaimResult(
+    claim=Claim.MULTIPART_SIGNATURES, outcome=Outcome.NOT_POSSIBLE, detail="the record is in one transaction"
+)
+_PARTS_HELD: Final = ClaimResult(claim=Claim.MULTIPART_SIGNATURES, outcome=Outcome.HELD)
+
+
+class Fold:
+    """The rule by which messages become rows.
+
+    Args:
+        network: whose addresses and signatures count.
+        publishers: accept records of these addresses only; None accepts all.
+        raw_transaction: given a transaction's id, its bytes; then each record's transactions are checked as well.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        publishers: frozenset[str] | None = None,
+        raw_transaction: Callable[[str], bytes] | None = None,
+    ) -> None:
+        self._network = network
+        self._publishers = publishers
+        self._raw = raw_transaction
+
+    @property
+    def rule(self) -> str:
+        """What the rows depend on beside the messages: another rule means to fold anew."""
+        listed = None if self._publishers is None else sorted(self._publishers)
+        return msgspec.json.encode([FOLD_VERSION, self._network.name, listed, self._raw is not None]).decode()
+
+    def add(self, batch: Batch, message: StoredMessage) -> bool:
+        """Fold one message; whether it completed a record."""
+        try:
+            parsed = parse_message(message.data)
+        except FormatError as error:
+            batch.add_aside(message.message_id, "damaged", error.message)
+            return False
+        if parsed is None:
+            batch.add_aside(message.message_id, "not of the protocol")
+        elif isinstance(parsed, OtherMessage):
+            batch.add_other(message.message_id, parsed.protocol, parsed.kind, parsed.title, parsed.publisher)
+        elif isinstance(parsed, PublishMessage):
+            return self._add_record(batch, parsed, message, [message])
+        elif not is_part_signed(parsed, self._network):
+            batch.add_aside(message.message_id, "part not signed", f"its address {parsed.address} did not sign it")
+        else:
+            return self._add_part(batch, parsed, message)
+        return False
+
+    def _add_part(self, batch: Batch, part: Part, message: StoredMessage) -> bool:
+        row = PartRow(
+            message_id=message.message_id,
+            address=part.address,
+            last=part.last,
+            number=part.number,
+            first_txid=part.reference or message.txid,
+        )
+        if not batch.add_part(row):
+            return False
+        group = batch.group(row)
+        completed = False
+        # Two first parts may share the ten digits that old writers refer by; each is tried on its own.
+        for first in [one for number, one in group if number == 0]:
+            if not batch.has_record(first.txid):
+                joined = _join(first, part.address, part.count, group)
+                if joined is not None:
+                    by_txid = {one.txid: one for _, one in group}
+                    parts = [by_txid[txid] for txid in joined.txids]
+                    completed |= self._add_joined(batch, joined.data, part.address, message, parts)
+        return completed
+
+    def _add_joined(
+        self, batch: Batch, data: bytes, address: str, completed_by: StoredMessage, parts: Sequence[StoredMessage]
+    ) -> bool:
+        try:
+            parsed = parse_message(data)
+        except FormatError as error:
+            batch.add_aside(completed_by.message_id, "damaged", f"{parts[0].txid}, joined: {error.message}")
+            return False
+        if isinstance(parsed, OtherMessage):
+            batch.add_other(completed_by.message_id, parsed.protocol, parsed.kind, parsed.title, parsed.publisher)
+        elif not isinstance(parsed, PublishMessage):
+            batch.add_aside(completed_by.message_id, "not of the protocol", f"{parts[0].txid}, joined")
+        elif parsed.tomogram.publisher != address:
+            detail = f"{parts[0].txid}: parts of {address}, record of {parsed.tomogram.publisher}"
+            batch.add_aside(completed_by.message_id, "parts of another publisher", detail)
+        else:
+            return self._add_record(batch, parsed, completed_by, parts)
+        return False
+
+    def _add_record(
+        self, batch: Batch, record: PublishMessage, completed_by: StoredMessage, parts: Sequence[StoredMessage]
+    ) -> bool:
+        publisher = record.tomogram.publisher
+        if self._publishers is not None and publisher not in self._publishers:
+            batch.add_aside(completed_by.message_id, "publisher not selected", publisher)
+            return False
+        artifact = check_artifact(record, self._network)
+        if artifact.outcome is not Outcome.HELD:
+            batch.add_aside(completed_by.message_id, "record not signed", artifact.detail)
+            return False
+        try:
+            document = msgspec.json.encode(record.tomogram)
+        except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            batch.add_aside(completed_by.message_id, "cannot be kept", str(error))
+            return False
+        if batch.has_record(parts[0].txid):
+            batch.add_aside(completed_by.message_id, "its id is taken", parts[0].txid)
+            return False
+        claims = [artifact, _PARTS_HELD if len(parts) > 1 else _NO_PARTS]
+        if self._network is REGTEST:
+            claims.append(_NO_WORK)
+        if self._raw is not None:
+            raws = ((self._raw(one.txid), one.data) for one in parts)
+            claims.append(check_transaction_signatures(raws, publisher, self._network))
+        batch.add_record(
+            dataset_id=parts[0].txid,
+            tomogram=record.tomogram,
+            document=document,
+            completed_by=completed_by,
+            part_ids=[one.message_id for one in parts],
+            signature=record.signature,
+            claims=claims,
+        )
+        return True
+
+
+def _join(first: StoredMessage, address: str, count: int, group: Sequence[tuple[int, StoredMessage]]) -> Joined | None:
+    """Feed everything stored of a group to a fresh joiner: nothing is remembered between messages or runs."""
+    joiner = PartJoiner(first.txid, address, count)
+    for _, message in group:
+        part = parse_message(message.data)
+        if isinstance(part, Part):
+            for event in joiner.feed(message.txid, part):
+                if isinstance(event, Joined):
+                    return event
+    return None

@@ -1,0 +1,51 @@
+"""Signed records for tests: a publisher with a key, and texts as they stand on a ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+from etdb.flo import REGTEST, PrivateKey, sign_message
+from etdb.oip import Split, Tomogram, artifact_preimage, encode_publish, split
+
+__all__ = ["RecordSigner"]
+
+
+class RecordSigner:
+    """A publisher that signs whatever a test wants, true or not.
+
+    Args:
+        name: another name gives another key.
+    """
+
+    def __init__(self, name: str = "publisher") -> None:
+        self.key = PrivateKey.generate(hashlib.sha256(name.encode()).digest())
+        self.address = self.key.address(REGTEST)
+
+    def tomogram(self, **fields: Any) -> Tomogram:
+        """A tomogram of this publisher, with what is mandatory filled in."""
+        given = {
+            "publisher": self.address,
+            "timestamp_s": 1_700_000_000,
+            "title": "A tomogram",
+            "description": "A description",
+            "species": "Caulobacter crescentus",
+            "acquired_on": dt.date(2014, 1, 14),
+            "location": "Qmat8i2pn4WnnMiPQcKsKJZahr1scUbuUyXjgSuCPBcsYY",
+            **fields,
+        }
+        return Tomogram(**given)
+
+    def sign(self, preimage: bytes | str) -> str:
+        """A message signature."""
+        return sign_message(self.key, preimage)
+
+    def message(self, tomogram: Tomogram | None = None, **fields: Any) -> bytes:
+        """A record as it is published, whole."""
+        t = tomogram if tomogram is not None else self.tomogram(**fields)
+        return encode_publish(t, self.sign(artifact_preimage(t.location, t.publisher, t.timestamp_s)))
+
+    def split(self, data: bytes, *, limit: int = 700) -> Split:
+        """A message in parts that this publisher signs."""
+        return split(data, self.address, sign=self.sign, limit=limit)
