@@ -56,11 +56,11 @@ class Context:
 class _Group(click.Group):
     """Loads a command's module when the command is called, so that ``--help`` and ``search`` start quickly."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The commands in the order of the work."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         """Load one command."""
         if cmd_name not in _COMMANDS:
             return None
@@ -69,7 +69,7 @@ class _Group(click.Group):
         assert isinstance(loaded, click.Command)
         return loaded
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Say what the exit statuses mean."""
         with formatter.section("Exit statuses"):
             formatter.write_dl([(str(status), meaning) for status, meaning in EXIT_STATUSES.items()])

@@ -30,7 +30,7 @@ __all__ = ["Output", "printable", "size_text"]
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def size_text(size_bytes: int | float) -> str:
+def size_text(size_bytes: float) -> str:
     """A size for people, in decimal units."""
     value = float(size_bytes)
     for unit in _UNITS:

@@ -92,7 +92,7 @@ def publish(
                     key=key,
                     network=flo_network,
                     limits=limits,
-                    final_depth=1 if workspace.network == "local" else workspace.settings.limits.final_depth,
+                    final_depth=workspace.settings.limits.final_depth,
                     sha256=not no_sha256,
                     progress=progress,
                 ).run(submissions)
@@ -154,9 +154,10 @@ def _ask(plan: PublishPlan) -> None:
 
 
 def _show_report(out: Output, report: PublishReport) -> None:
-    table = Table("dataset", "id", "root CID", "state", box=None, header_style="bold")
+    table = Table("dataset", "id", "state", "root CID", box=None, header_style="bold")
+    table.columns[-1].overflow = "fold"
     for dataset in report.datasets[:_SHOWN]:
-        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.root_cid, dataset.state)
+        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.state, dataset.root_cid)
     out.table(table)
     if report.orphaned:
         out.say(

@@ -78,8 +78,10 @@ def describe(
     if "acquired_on" in fields:
         put("year", fields["acquired_on"].year, origins["acquired_on"])
     defaulted = []
-    for name, value in (("description", _plain_description(dataset)), ("species", UNKNOWN_SPECIES)):
-        # Old readers of the index refuse a record without these two.
+    # Old readers of the index refuse a record without description and species; the sid is what the journal knows a
+    # dataset by.
+    plain = (("description", _plain_description(dataset)), ("species", UNKNOWN_SPECIES), ("sid", dataset.name))
+    for name, value in plain:
         if not fields.get(name, "").strip():
             put(name, value, DEFAULT)
             defaulted.append(name)

@@ -106,8 +106,8 @@ network = "{network}"
 # authors = []
 
 [limits]
-# Blocks on top of a record before it counts as final.
-# final_depth = 6
+# Blocks from a record's own on before it counts as final (6 unless set). A local chain never loses blocks.
+{"final_depth = 1" if network == "local" else "# final_depth = 6"}
 # How many unconfirmed transactions may hang on each other, and their bytes (25 and 101000 in old nodes).
 # max_unconfirmed_chain = 25
 # max_unconfirmed_chain_bytes = 101000

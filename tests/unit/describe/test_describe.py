@@ -110,12 +110,12 @@ def test_order_of_authority(made):
         "tags": "etdb.toml",
     }
     assert {k: draft.origins[k] for k in expected} == expected
-    assert draft.defaulted == ("description",)
+    assert draft.defaulted == ("description", "sid")
 
 
 def test_defaults_are_visible(made):
     draft = made(a__st=b"x", b__st=b"x")
-    assert draft.defaulted == ("description", "species")
+    assert draft.defaulted == ("description", "species", "sid")
     assert draft.tomogram.description == "Electron tomography data (2 tilt series)"
     assert draft.tomogram.species
 

@@ -1,0 +1,272 @@
+"""``etdb download`` and ``etdb verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from etdb.blocks import BlockStore, GatewayStore
+from etdb.catalogue import Catalogue, DatasetView, parse_query
+from etdb.cli.app import Context, command
+from etdb.cli.find import show_claims
+from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
+from etdb.cli.output import Output, printable, size_text
+from etdb.download import (
+    FILE_CLASSES,
+    DownloadPlan,
+    DownloadReport,
+    Evidence,
+    TransactionEvidence,
+    plan_download,
+)
+from etdb.download import (
+    download as run_download,
+)
+from etdb.errors import InputError, SourceError, VerificationError
+from etdb.flo import network
+from etdb.ledger import Ledger
+from etdb.sources import RECEIVED_NAME
+from etdb.verify import verify_dataset, verify_folder
+from etdb.workspace import Workspace
+
+__all__ = ["download", "verify"]
+
+_MANY = 1000
+
+
+@command(
+    "download",
+    examples="""
+    etdb download 3fa9c1                                   a dataset, by the beginning of its id
+    etdb download --query 'carboxysome' --type reconstructions --dry-run
+    etdb download --where species='Caulobacter crescentus' --type none     the metadata of all of them
+    etdb download 3fa9c1 --output data --jobs 8 --gateway http://127.0.0.1:8080""",
+)
+@click.argument("ids", nargs=-1)
+@click.option("--query", metavar="WORDS", help="All datasets that a search for these words finds.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="All datasets that a filter finds.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice([*FILE_CLASSES, "none"]),
+    help="Only files of this class; none is metadata alone. May be repeated.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default=".",
+    type=click.Path(file_okay=False),
+    help="Where to put the dataset folders.",
+    show_default=True,
+)
+@click.option("--jobs", "-j", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that fetch.")
+@click.option("--gateway", multiple=True, metavar="URL", help="A gateway to fetch from, besides those in etdb.toml.")
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched, and stop.")
+def download(
+    context: Context,
+    ids: tuple[str, ...],
+    query: str | None,
+    where: tuple[str, ...],
+    types: tuple[str, ...],
+    output: str,
+    jobs: int,
+    gateway: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Fetch datasets, every block checked before it is written.
+
+    Each dataset gets a folder of its own. Interrupted, the same command goes on; complete files are checked again,
+    not fetched again.
+    """
+    out = context.out
+    workspace = find_workspace(context)
+    with open_catalogue(workspace) as catalogue:
+        views = _chosen(catalogue, ids, query, where)
+    plan = plan_download([(one.dataset_id, one.tomogram) for one in views], types)
+    if dry_run:
+        out.document(plan)
+    _show_plan(out, plan)
+    if dry_run:
+        return
+    with open_ledger(workspace) as ledger:
+        evidence = {one.dataset_id: _evidence(ledger, one) for one in views}
+    with (
+        _stores(workspace, gateway) as stores,
+        out.progress({"fetch": "fetching"}, bytes_steps=frozenset({"fetch"})) as bar,
+    ):
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            bar("fetch", done, plan.size_bytes)
+
+        report = run_download(plan, stores, output, jobs=jobs, progress=advance, evidence=evidence)
+    out.document(_document(report))
+    _show_report(out, report)
+    _raise_failures(report)
+
+
+def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: Sequence[str]) -> list[DatasetView]:
+    if not ids and query is None and not where:
+        raise InputError("say what to download", hint="dataset ids, --query WORDS, or --where FIELD=VALUE")
+    views = [catalogue.get(one) for one in ids]
+    if query is not None or where:
+        pairs = []
+        for one in where:
+            name, _, value = one.partition("=")
+            pairs.append((name, value))
+        cursor = ""
+        while True:
+            page = catalogue.search(parse_query(pairs, text=query or "", limit=_MANY, cursor=cursor))
+            views += page.results
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        if not views:
+            raise InputError("no dataset fits", hint="try the same words with: etdb search")
+    return views
+
+
+def _evidence(ledger: Ledger, view: DatasetView) -> Evidence:
+    transactions = []
+    for txid in view.part_txids:
+        proof = ledger.evidence(txid)
+        transactions.append(
+            TransactionEvidence(
+                raw_transaction=proof.raw_transaction,
+                header=proof.header,
+                position=proof.position,
+                branch=proof.branch,
+                height=proof.height,
+                network=proof.network,
+                has_work=proof.has_work,
+            )
+        )
+    claims = {str(one.claim): str(one.outcome) for one in view.claims.results}
+    network_name = transactions[0].network if transactions else ""
+    return Evidence(network=network_name, transactions=tuple(transactions), claims=claims)
+
+
+@contextmanager
+def _stores(workspace: Workspace, gateways: Sequence[str]) -> Iterator[list[BlockStore]]:
+    """Gateways first as the user gave them, then those of the settings, then the files of this machine."""
+    with ExitStack() as stack:
+        stores: list[BlockStore] = []
+        for url in dict.fromkeys((*gateways, *workspace.settings.gateways)):
+            store = GatewayStore(url)
+            stack.callback(store.close)
+            stores.append(store)
+        if workspace.digests_path.exists():
+            stores.append(stack.enter_context(open_files(workspace)))
+        if not stores:
+            raise InputError(
+                "there is nowhere to fetch from",
+                hint="name a gateway with --gateway URL, or set `gateways` in etdb.toml",
+            )
+        yield stores
+
+
+def _document(report: DownloadReport) -> dict[str, object]:
+    return {
+        "complete": report.is_complete,
+        "fetched_bytes": report.fetched_bytes,
+        "kept_bytes": report.kept_bytes,
+        "sources": report.sources,
+        "banned": [{"source": one.source, "reason": one.reason} for one in report.banned],
+        "datasets": [
+            {
+                "dataset_id": one.dataset_id,
+                "folder": str(one.folder),
+                "files": one.files,
+                "fetched_bytes": one.fetched_bytes,
+                "kept_bytes": one.kept_bytes,
+                "differences": one.differences,
+                "failed": [{"path": bad.path, **bad.error.to_dict()} for bad in one.failed],
+            }
+            for one in report.datasets
+        ],
+    }
+
+
+def _show_plan(out: Output, plan: DownloadPlan) -> None:
+    table = Table("dataset", "into", "files", "size", box=None, header_style="bold")
+    for one in plan.datasets[:20]:
+        size = sum(file.size_bytes or 0 for file in one.files)
+        table.add_row(one.dataset_id[:12], printable(one.folder), str(len(one.files)), size_text(size))
+    out.table(table)
+    if len(plan.datasets) > 20:
+        out.say(f"... and {len(plan.datasets) - 20} more")
+    unknown = f", {plan.files_of_unknown_size} of unknown size" if plan.files_of_unknown_size else ""
+    out.say(f"[bold]{plan.files}[/bold] files, {size_text(plan.size_bytes)}{unknown}")
+
+
+def _show_report(out: Output, report: DownloadReport) -> None:
+    for one in report.datasets:
+        out.say(f"{printable(one.folder)}  {one.files} files checked, {size_text(one.fetched_bytes)} fetched")
+        for name in one.differences:
+            out.say(f"  [yellow]manifest and record differ in {printable(name)}[/yellow]")
+        for bad in one.failed:
+            out.say(f"  [red]{printable(bad.path)}: {printable(bad.error.message)}[/red]")
+    for banned in report.banned:
+        out.say(f"[red]{printable(banned.source)} gave wrong data and was left: {printable(banned.reason)}[/red]")
+
+
+def _raise_failures(report: DownloadReport) -> None:
+    failed = [bad for one in report.datasets for bad in one.failed]
+    if not failed:
+        return
+    message = f"{len(failed)} files are not complete, the first is {failed[0].path}: {failed[0].error.message}"
+    if all(isinstance(bad.error, VerificationError) for bad in failed):
+        raise VerificationError(message, hint="try another gateway; what is right is kept")
+    raise SourceError(message, hint="run the same command again, or with another --gateway; what has arrived is kept")
+
+
+@command(
+    "verify",
+    examples="""
+    etdb verify data/ts-01-3fa9c1        a downloaded folder; needs no network and no workspace
+    etdb verify 3fa9c1                   a dataset of the catalogue, from its sources""",
+)
+@click.argument("what", metavar="FOLDER|ID")
+@click.option("--gateway", multiple=True, metavar="URL", help="A gateway to read from, besides those in etdb.toml.")
+def verify(context: Context, what: str, gateway: tuple[str, ...]) -> None:
+    """Check every claim about a dataset, and say of each whether it held.
+
+    The exit status is 4 when a claim failed.
+    """
+    out = context.out
+    if Path(what).is_dir():
+        if not Path(what, RECEIVED_NAME).is_file():
+            raise InputError(
+                f"{what} is not a dataset folder: it has no {RECEIVED_NAME}",
+                hint="name a folder that etdb download made",
+            )
+        with out.progress({"check": "checking"}, bytes_steps=frozenset({"check"})) as bar:
+            verification = verify_folder(Path(what), progress=lambda done, total: bar("check", done, total))
+    else:
+        workspace = find_workspace(context)
+        with open_catalogue(workspace) as catalogue:
+            view = catalogue.get(what)
+        with open_ledger(workspace) as ledger:
+            evidence = _evidence(ledger, view)
+        with (
+            _stores(workspace, gateway) as stores,
+            out.progress({"check": "checking"}, bytes_steps=frozenset({"check"})) as bar,
+        ):
+            verification = verify_dataset(
+                view.tomogram,
+                evidence,
+                stores,
+                network=network(workspace.flo_network_name),
+                progress=lambda done, total: bar("check", done, total),
+            )
+    out.document(verification)
+    show_claims(out, verification)
+    if verification.failed:
+        raise VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")

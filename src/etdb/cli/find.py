@@ -1,0 +1,170 @@
+"""``etdb search`` and ``etdb show``."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from etdb.catalogue import FACETS, FIELDS, SORTS, DatasetView, Page, parse_query
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace, open_catalogue
+from etdb.cli.output import Output, printable, size_text
+from etdb.errors import InputError
+from etdb.trust import Claim, Outcome, Verification
+
+__all__ = ["search", "show", "show_claims"]
+
+_MARKS = {
+    Outcome.HELD: "[green]held[/green]",
+    Outcome.FAILED: "[bold red]FAILED[/bold red]",
+    Outcome.NOT_CHECKED: "[dim]not checked[/dim]",
+    Outcome.NOT_POSSIBLE: "[yellow]not possible[/yellow]",
+}
+
+
+@command(
+    "search",
+    examples="""
+    etdb search chemoreceptor array            words; the last one may be a beginning
+    etdb search '"storage granule"' -- -phage  a phrase, and without a word
+    etdb search --where species='Caulobacter crescentus' --where tilt_max_deg=60..
+    etdb search --where acquired_on=2014-01-01..2014-12-31 --sort date
+    etdb search --facet species --facet microscope --limit 5
+    etdb search --fields                       everything that can be asked for""",
+)
+@click.argument("words", nargs=-1)
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="A filter: a whole value, or a range MIN..MAX.")
+@click.option("--sort", default="", type=click.Choice(["", *(one.name for one in SORTS)]), help="The order.")
+@click.option("--limit", default=20, show_default=True, help="Results a page.")
+@click.option("--after", default="", metavar="CURSOR", help="Go on behind a page; it ends with its cursor.")
+@click.option("--facet", multiple=True, type=click.Choice(FACETS), metavar="FIELD", help="Count a field's values.")
+@click.option("--fields", is_flag=True, help="List the fields, and stop.")
+def search(
+    context: Context,
+    words: tuple[str, ...],
+    where: tuple[str, ...],
+    sort: str,
+    limit: int,
+    after: str,
+    facet: tuple[str, ...],
+    fields: bool,
+) -> None:
+    """Find datasets by words, values and ranges."""
+    if fields:
+        _show_fields(context.out)
+        return
+    pairs = []
+    for one in where:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise InputError(f"--where {one!r} is not FIELD=VALUE", hint="see: etdb search --fields")
+        pairs.append((name, value))
+    query = parse_query(pairs, text=" ".join(words), sort=sort, limit=limit, cursor=after, facets=facet)
+    with open_catalogue(find_workspace(context)) as catalogue:
+        page = catalogue.search(query)
+    context.out.document(page)
+    _show_page(context.out, page)
+
+
+def _show_fields(out: Output) -> None:
+    out.document(FIELDS)
+    table = Table("field", "takes", "unit", "", box=None, header_style="bold")
+    for field in FIELDS:
+        takes = " or ".join(["a value"] * field.terms + ["MIN..MAX"] * bool(field.column))
+        table.add_row(field.name, takes, field.unit, field.help)
+    out.table(table)
+
+
+def _show_page(out: Output, page: Page) -> None:
+    if not page.results:
+        out.say("Nothing found. Fewer words find more; etdb search alone lists everything.")
+    else:
+        table = Table("id", "title", "species", "taken", "size", box=None, header_style="bold")
+        for one in page.results:
+            tomogram = one.tomogram
+            table.add_row(
+                one.dataset_id[:12],
+                printable(tomogram.title),
+                printable(tomogram.species),
+                str(tomogram.acquired_on or ""),
+                size_text(tomogram.size_bytes),
+            )
+        out.table(table)
+        out.say(f"[dim]{len(page.results)} of {page.total}. Look at one: etdb show ID; get it: etdb download ID[/dim]")
+    for name, values in page.facets.items():
+        out.say(f"\n[bold]{name}[/bold]  " + ", ".join(f"{printable(one.value)} ({one.count})" for one in values))
+    if page.next_cursor:
+        out.say(f"[dim]more with: --after {page.next_cursor}[/dim]")
+
+
+@command(
+    "show",
+    examples="""
+    etdb show 3fa9c1                 a dataset, by the beginning of its id
+    etdb show --aside                what was put aside by the index, and why""",
+)
+@click.argument("dataset_id", required=False)
+@click.option("--aside", "listing", flag_value="aside", help="List messages that made no record.")
+@click.option("--orphans", "listing", flag_value="orphans", help="List parts that wait for others.")
+@click.option("--other", "listing", flag_value="other", help="List records that are not of tomograms.")
+def show(context: Context, dataset_id: str | None, listing: str | None) -> None:
+    """Everything about one dataset: its fields, files and claims."""
+    if (dataset_id is None) == (listing is None):
+        raise InputError(
+            "say which dataset, by its id", hint="etdb search finds ids; or give --aside, --orphans, --other"
+        )
+    with open_catalogue(find_workspace(context)) as catalogue:
+        if listing is not None:
+            found = catalogue.listed(listing)
+            context.out.document(found)
+            for item in found.items:
+                context.out.say(printable(item))
+            if not found.items:
+                context.out.say("None.")
+            return
+        view = catalogue.get(str(dataset_id))
+    context.out.document(view)
+    _show_dataset(context.out, view)
+
+
+def _show_dataset(out: Output, view: DatasetView) -> None:
+    tomogram = view.tomogram
+    out.say(f"[bold]{printable(tomogram.title)}[/bold]")
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    table.add_row("id", view.dataset_id)
+    for name in tomogram.__struct_fields__:
+        value = getattr(tomogram, name)
+        if name in ("title", "files", "extra", "unknown") or value in (None, "", ()):
+            continue
+        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        table.add_row(name, printable(shown))
+    for name, value in {**tomogram.extra, **tomogram.unknown}.items():
+        table.add_row(printable(name), printable(value))
+    table.add_row("block", f"{view.height} ({view.confirmations} confirmations)")
+    out.table(table)
+    files = Table("file", "role", "type", "size", box=None, header_style="bold")
+    for entry in tomogram.files:
+        files.add_row(
+            printable(entry.path),
+            entry.role,
+            printable(entry.media_type),
+            size_text(entry.size_bytes) if entry.size_bytes is not None else "?",
+        )
+    out.say()
+    out.table(files)
+    out.say()
+    show_claims(out, view.claims)
+    for duplicate in view.duplicates:
+        out.say(f"[yellow]{duplicate.why}[/yellow] as {duplicate.dataset_id[:12]}")
+
+
+def show_claims(out: Output, verification: Verification) -> None:
+    """Print each claim with its outcome and what it means."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for result in verification.results:
+        meaning = Claim(result.claim).meaning
+        detail = f" ({printable(result.detail)})" if result.detail else ""
+        table.add_row(_MARKS[Outcome(result.outcome)], meaning + detail)
+    out.table(table)

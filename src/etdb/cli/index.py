@@ -1,0 +1,60 @@
+"""``etdb index``: follow the ledger into the catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+
+import click
+
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
+from etdb.flo import network
+from etdb.cli.output import Output
+from etdb.index import IndexReport, follow, watch
+
+__all__ = ["index"]
+
+_POLL_S = 2.0
+
+
+@command(
+    "index",
+    examples="""
+    etdb index                 what is new since the last time
+    etdb index --follow        stay and follow the ledger until Ctrl-C""",
+)
+@click.option("--follow", "follow_on", is_flag=True, help="Go on with new blocks until interrupted.")
+def index(context: Context, follow_on: bool) -> None:
+    """Read the ledger's new blocks, join and verify records, and put them into the catalogue.
+
+    Reorganisations are followed; what is not valid is kept aside with its reason.
+    """
+    workspace = find_workspace(context)
+    out = context.out
+    with (
+        workspace.lock("index"),
+        open_ledger(workspace) as ledger,
+        open_catalogue(workspace, writable=True) as catalogue,
+        out.progress({"index": "indexing"}) as progress,
+    ):
+        flo_network = network(workspace.flo_network_name)
+        if not follow_on:
+            report = follow(ledger, catalogue, network=flo_network, check_transactions=True, progress=progress)
+            out.document(report)
+            _show(out, report)
+            return
+        wait = functools.partial(threading.Event().wait, _POLL_S)
+        with contextlib.suppress(KeyboardInterrupt):
+            for report in watch(ledger, catalogue, network=flo_network, wait=wait, check_transactions=True):
+                out.document(report)
+                _show(out, report)
+
+
+def _show(out: Output, report: IndexReport) -> None:
+    gone = f", {report.records_removed} gone with {report.blocks_removed} blocks" if report.blocks_removed else ""
+    out.say(
+        f"{report.blocks} blocks read up to {report.height}: {report.records_new} datasets new{gone}, "
+        f"{report.aside} messages put aside, in {report.seconds:.1f} s"
+    )

@@ -1,0 +1,104 @@
+"""A lab with a workspace, made once and copied for every test that kills something in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etdb.catalogue import Catalogue, Query
+from etdb.flo import REGTEST
+from etdb.index import follow
+from etdb.ledger import LocalChain
+from etdb.workspace import Keyring, Workspace
+
+DRIVER = Path(__file__).with_name("killed_publisher.py")
+PASSPHRASE = "correct horse"
+DATASETS = {"short": "A short record", "long": "A record in several parts"}
+
+
+class Lab:
+    """A folder with two datasets and a workspace beside them; commands run as processes of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.workspace = Workspace(root / "ws")
+        self.data = root / "data"
+        self.log = root / "log"
+
+    @classmethod
+    def make(cls, root: Path) -> Lab:
+        workspace = Workspace.init(root / "ws")
+        # The cheapest cost that keys may have: the test opens them a hundred times.
+        Keyring(workspace.keys_folder, workspace.flo_network_name, scrypt_n=2**14).new("me", PASSPHRASE)
+        secret = root / "pass"
+        secret.touch(mode=0o600)
+        secret.write_text(PASSPHRASE)
+        LocalChain(workspace.chain_folder, writable=True).close()
+        for name, title in DATASETS.items():
+            folder = root / "data" / name
+            folder.mkdir(parents=True)
+            notes = "" if name == "short" else "é" * 1400
+            (folder / "dataset.toml").write_text(
+                f'title = "{title}"\nacquired_on = 2026-11-01\nspecies = "Bdellovibrio"\nnotes = "{notes}"\n'
+            )
+            (folder / "a.rawtlt").write_text("0.0\n3.0\n")
+        return cls(root)
+
+    def copy(self, root: Path) -> Lab:
+        shutil.copytree(self.root, root)
+        return Lab(root)
+
+    def publish(self, kill: tuple[str, str, int] = ("", "", 0)) -> subprocess.CompletedProcess[str]:
+        words = ["-w", self.workspace.root, "--json", "publish", self.data, "--yes", "--passphrase-file", self.root / "pass"]
+        command = [sys.executable, DRIVER, self.log, *map(str, kill), "--", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def published(self) -> dict:
+        done = self.publish()
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def passed(self) -> list[tuple[str, str, int]]:
+        """Every transition that was passed, as kill points."""
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [(name, when, int(count)) for name, when, count in lines]
+
+    def found(self) -> dict[str, list]:
+        """What a stranger who indexes the chain finds, by sid."""
+        path = self.root / "stranger.sqlite"
+        for old in self.root.glob("stranger.sqlite*"):
+            old.unlink()
+        chain, catalogue = LocalChain(self.workspace.chain_folder), Catalogue(path, writable=True)
+        try:
+            follow(chain, catalogue, network=REGTEST, check_transactions=True)
+            views: dict[str, list] = {}
+            for view in catalogue.search(Query(limit=100)).results:
+                views.setdefault(view.tomogram.sid, []).append(view)
+            self.orphans = catalogue.listed("orphans").items
+            return views
+        finally:
+            catalogue.close()
+            chain.close()
+
+    def assert_each_found_once(self) -> None:
+        views = self.found()
+        assert sorted(views) == sorted(DATASETS)
+        for sid, found in views.items():
+            assert len(found) == 1, sid
+            assert found[0].tomogram.title == DATASETS[sid]
+            assert not found[0].claims.failed
+
+
+@pytest.fixture(scope="session")
+def pristine_lab(tmp_path_factory) -> Lab:
+    return Lab.make(tmp_path_factory.mktemp("lab") / "lab")
+
+
+@pytest.fixture
+def lab(pristine_lab, tmp_path) -> Lab:
+    return pristine_lab.copy(tmp_path / "lab")

@@ -1,0 +1,144 @@
+"""The publisher is killed before and after every transition of its journal; the same command then goes on.
+
+The kill points are not chosen: each scenario is run once to the end with the transitions noted, and again for each
+of them with a kill there. A transition of the tables that no scenario passes fails the test.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from etdb.flo import parse_pushes, parse_transaction, push
+from etdb.ledger import LocalChain
+from etdb.publish import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS, Journal
+
+pytestmark = pytest.mark.crash
+
+STRIPES = 4
+
+
+def few_lanes(lab) -> None:
+    """Chains of three, so that the coins must be split first."""
+    settings = lab.workspace.config_path
+    settings.write_text(settings.read_text().replace("# max_unconfirmed_chain = 25", "max_unconfirmed_chain = 3"))
+
+
+def straight(lab) -> None:
+    """Nothing in the way."""
+    few_lanes(lab)
+
+
+def data_changes(lab) -> None:
+    """A first run is killed before anything was sent, and the lab corrects its metadata."""
+    lab.publish(("sign", "after", 2))
+    settings = lab.data / "long" / "dataset.toml"
+    settings.write_text(settings.read_text().replace("Bdellovibrio", "Bdellovibrio bacteriovorus"))
+
+
+def stranger_changes_ids(lab) -> None:
+    """A stranger sends our first parts under other ids, before we do."""
+    lab.publish(("prepare", "after", 1))
+    journal, chain = Journal(lab.workspace.journal_path), LocalChain(lab.workspace.chain_folder, writable=True)
+    first = next(entry for entry in journal.transactions() if entry.part == 0)
+    chain.submit(malleate(first.signed.raw))
+    chain.close()
+    journal.close()
+
+
+def chain_loses_blocks(lab) -> None:
+    """Everything is in blocks, but not final; then the chain is again what it was before."""
+    settings = lab.workspace.config_path
+    settings.write_text(settings.read_text().replace("[limits]", "[limits]\nfinal_depth = 6").replace("final_depth = 1\n", ""))
+    lab.publish(("prepare", "after", 1))
+    before = lab.root / "chain-before"
+    shutil.copytree(lab.workspace.chain_folder, before)
+    lab.published()
+    shutil.rmtree(lab.workspace.chain_folder)
+    before.rename(lab.workspace.chain_folder)
+
+
+SCENARIOS: dict[str, Callable] = {
+    "straight": straight,
+    "data-changes": data_changes,
+    "stranger-changes-ids": stranger_changes_ids,
+    "chain-loses-blocks": chain_loses_blocks,
+}
+EVERY = {*DATASET_TRANSITIONS, *TRANSACTION_TRANSITIONS}
+
+
+def malleate(raw: bytes) -> bytes:
+    """The same payment under another id: bit 0x40 of the hash type is not signed."""
+    transaction = parse_transaction(raw)
+    signature, key = parse_pushes(transaction.inputs[0].script_sig)
+    script = push(signature[:-1] + bytes([signature[-1] | 0x40])) + push(key)
+    changed = msgspec.structs.replace(transaction.inputs[0], script_sig=script)
+    return msgspec.structs.replace(transaction, inputs=(changed, *transaction.inputs[1:])).encode()
+
+
+def prepared(pristine_lab, folder: Path, scenario: str):
+    lab = pristine_lab.copy(folder)
+    SCENARIOS[scenario](lab)
+    lab.log.unlink(missing_ok=True)
+    return lab
+
+
+@pytest.fixture(scope="module", params=SCENARIOS)
+def scenario(request) -> str:
+    return request.param
+
+
+@pytest.mark.parametrize("stripe", range(STRIPES))
+def test_killed_anywhere_each_dataset_is_found_once(pristine_lab, tmp_path, scenario, stripe):
+    start = prepared(pristine_lab, tmp_path / "start", scenario)
+    whole = start.copy(tmp_path / "whole")
+    whole.published()
+    whole.assert_each_found_once()
+    points = whole.passed()
+    assert len(points) > 20
+    for number, point in enumerate(points[stripe::STRIPES]):
+        lab = start.copy(tmp_path / f"lab{number}")
+        killed = lab.publish(point)
+        assert killed.returncode == -9, (point, killed.stderr)
+        report = lab.published()
+        assert {one["sid"] for one in report["datasets"]} == {"short", "long"}, point
+        lab.assert_each_found_once()
+        void = {entry.signed.txid for entry in journalled(lab, "void")}
+        assert {txid for orphan in lab.orphans for txid in orphan.txids} <= void, point
+        again = lab.published()
+        assert again["transactions_sent"] == 0, point
+        shutil.rmtree(lab.root)
+
+
+def journalled(lab, state: str):
+    journal = Journal(lab.workspace.journal_path)
+    try:
+        return journal.transactions(states=(state,))
+    finally:
+        journal.close()
+
+
+def test_the_scenarios_pass_every_transition(pristine_lab, tmp_path):
+    passed = set()
+    for name in SCENARIOS:
+        lab = prepared(pristine_lab, tmp_path / name, name)
+        lab.published()
+        passed |= {transition for transition, _, _ in lab.passed()}
+    assert passed == EVERY
+
+
+def test_a_strangers_copy_is_adopted_and_what_refers_to_the_old_id_is_signed_anew(pristine_lab, tmp_path):
+    lab = prepared(pristine_lab, tmp_path / "lab", "stranger-changes-ids")
+    journal = sqlite3.connect(lab.workspace.journal_path)
+    before = {row[0] for row in journal.execute("SELECT txid FROM transactions WHERE part > 0")}
+    journal.close()
+    report = lab.published()
+    found = lab.found()
+    long = next(one for one in report["datasets"] if one["sid"] == "long")
+    assert found["long"][0].dataset_id == long["dataset_id"]
+    assert not before & set(found["long"][0].part_txids)
