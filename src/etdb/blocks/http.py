@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from etdb.errors import FormatError, InputError, NotFoundError, SourceError
+from etdb.errors import EtdbError, FormatError, InputError, NotFoundError, SourceError
 
 __all__ = ["HttpSource"]
 
@@ -82,7 +82,7 @@ class HttpSource:
             yield response
             is_clean = response.isclosed()
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, SourceError):
+            if isinstance(error, EtdbError):
                 raise
             raise self._trouble(error, path) from error
         finally:

@@ -356,3 +356,35 @@ def test_limits_of_get(store):
         store.get(cid, max_bytes=99)
     with pytest.raises(NotFoundError):
         store.get(Cid(digest=bytes(32)))
+
+
+def test_each_byte_is_read_once(small_store, tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(12_345))
+    reads = []
+    preadv = os.preadv
+
+    def counting(descriptor, buffers, offset):
+        count = preadv(descriptor, buffers, offset)
+        reads.append((offset, count))
+        return count
+
+    monkeypatch.setattr("etdb.blocks.hashing.os.preadv", counting)
+    added = small_store.add_file(path)
+    assert added.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sorted(reads) == [(at, min(1000, 12_345 - at)) for at in range(0, 12_345, 1000)]
+
+
+def test_processes_make_and_fill_one_table_together(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from etdb.blocks import FilesInPlace\n"
+        "folder = Path(sys.argv[1]); store = FilesInPlace(folder / 'd.sqlite', content_folder=folder / 'c')\n"
+        "for n in range(5): store.add_bytes(f'{n} of {sys.argv[2]}'.encode(), 'own'); store.add_bytes(b'%d' % n, 'all')"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, tmp_path, str(n)], stderr=subprocess.PIPE) for n in range(3)
+    ]
+    assert [process.communicate(timeout=60)[1] for process in running] == [b""] * 3
+    store = FilesInPlace(tmp_path / "d.sqlite", content_folder=tmp_path / "c")
+    assert len(store.files()) == 20
+    store.close()
