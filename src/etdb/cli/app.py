@@ -135,11 +135,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         with etdb.make_context("etdb", sys.argv[1:] if arguments is None else arguments) as ctx:
-            context.append(ctx.obj)
             try:
                 etdb.invoke(ctx)
             finally:
-                context[:] = [ctx.obj]
+                if ctx.obj is not None:
+                    context.append(ctx.obj)
         status = 0
     except EtdbError as error:
         _output(context).error(error)
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as error:
         status = error.exit_code
     except click.ClickException as error:
-        if context and context[0] is not None and context[0].out.json_mode:
+        if context and context[0].out.json_mode:
             context[0].out.document({"error": "usage", "message": error.format_message(), "hint": ""})
         error.show()
         status = 2
@@ -178,4 +178,4 @@ def _unforeseen(out: Output, error: OSError) -> int:
 
 
 def _output(context: list[Context]) -> Output:
-    return context[0].out if context and context[0] is not None else Output()
+    return context[0].out if context else Output()

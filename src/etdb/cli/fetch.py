@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from etdb.blocks import BlockStore, GatewayStore
-from etdb.catalogue import Catalogue, DatasetView, parse_query
+from etdb.catalogue import Catalogue, DatasetView, Observation, parse_query
 from etdb.cli.app import Context, command
 from etdb.cli.find import show_claims
 from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
@@ -26,10 +27,10 @@ from etdb.download import (
 from etdb.download import (
     download as run_download,
 )
-from etdb.errors import InputError, SourceError, VerificationError
-from etdb.flo import network
+from etdb.errors import ConfigurationError, InputError, SourceError, StorageError, VerificationError
 from etdb.ledger import Ledger
-from etdb.sources import RECEIVED_NAME
+from etdb.sources.received import RECEIVED_NAME
+from etdb.trust import Verification
 from etdb.verify import verify_dataset, verify_folder
 from etdb.workspace import Workspace
 
@@ -178,7 +179,7 @@ def _document(report: DownloadReport) -> dict[str, object]:
         "fetched_bytes": report.fetched_bytes,
         "kept_bytes": report.kept_bytes,
         "sources": report.sources,
-        "banned": [{"source": one.source, "reason": one.reason} for one in report.banned],
+        "banned": [{"source": one.name, "reason": one.reason} for one in report.banned],
         "datasets": [
             {
                 "dataset_id": one.dataset_id,
@@ -214,7 +215,7 @@ def _show_report(out: Output, report: DownloadReport) -> None:
         for bad in one.failed:
             out.say(f"  [red]{printable(bad.path)}: {printable(bad.error.message)}[/red]")
     for banned in report.banned:
-        out.say(f"[red]{printable(banned.source)} gave wrong data and was left: {printable(banned.reason)}[/red]")
+        out.say(f"[red]{printable(banned.name)} gave wrong data and was left: {printable(banned.reason)}[/red]")
 
 
 def _raise_failures(report: DownloadReport) -> None:
@@ -241,32 +242,73 @@ def verify(context: Context, what: str, gateway: tuple[str, ...]) -> None:
     The exit status is 4 when a claim failed.
     """
     out = context.out
-    if Path(what).is_dir():
-        if not Path(what, RECEIVED_NAME).is_file():
-            raise InputError(
-                f"{what} is not a dataset folder: it has no {RECEIVED_NAME}",
-                hint="name a folder that etdb download made",
-            )
-        with out.progress({"check": "checking"}, bytes_steps=frozenset({"check"})) as bar:
-            verification = verify_folder(Path(what), progress=lambda done, total: bar("check", done, total))
-    else:
-        workspace = find_workspace(context)
-        with open_catalogue(workspace) as catalogue:
-            view = catalogue.get(what)
-        with open_ledger(workspace) as ledger:
-            evidence = _evidence(ledger, view)
-        with (
-            _stores(workspace, gateway) as stores,
-            out.progress({"check": "checking"}, bytes_steps=frozenset({"check"})) as bar,
-        ):
-            verification = verify_dataset(
-                view.tomogram,
-                evidence,
-                stores,
-                network=network(workspace.flo_network_name),
-                progress=lambda done, total: bar("check", done, total),
-            )
+    with ExitStack() as stack:
+        bar = stack.enter_context(out.progress({"check": "checking"}, bytes_steps=frozenset({"check"})))
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            bar("check", done, 0)
+
+        if Path(what).is_dir():
+            verification = _verify_folder(context, Path(what), stack, advance)
+        else:
+            verification = _verify_dataset(context, what, gateway, stack, advance)
     out.document(verification)
     show_claims(out, verification)
     if verification.failed:
         raise VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
+
+
+def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Callable[[int], None]) -> Verification:
+    """A folder speaks for itself; a workspace, where there is one, adds its own view of the chain."""
+    if not (folder / RECEIVED_NAME).is_file():
+        raise InputError(
+            f"{folder} is not a dataset folder: it has no {RECEIVED_NAME}",
+            hint="name a folder that etdb download made, or a dataset's id",
+        )
+    block_hash_at = None
+    with suppress(ConfigurationError, StorageError):
+        ledger = stack.enter_context(open_ledger(find_workspace(context)))
+        block_hash_at = _hashes_of(ledger)
+    return verify_folder(folder, block_hash_at=block_hash_at, progress=advance)
+
+
+def _verify_dataset(
+    context: Context, named: str, gateway: Sequence[str], stack: ExitStack, advance: Callable[[int], None]
+) -> Verification:
+    """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted."""
+    workspace = find_workspace(context)
+    catalogue = stack.enter_context(open_catalogue(workspace, writable=True))
+    view = catalogue.get(named)
+    ledger = stack.enter_context(open_ledger(workspace))
+    stores = stack.enter_context(_stores(workspace, gateway))
+    verification = verify_dataset(
+        view.dataset_id,
+        view.tomogram,
+        [ledger.evidence(txid) for txid in view.part_txids],
+        stores[0],
+        block_hash_at=_hashes_of(ledger),
+        progress=advance,
+    )
+    for result in verification.results:
+        catalogue.observe(
+            Observation(
+                dataset_id=view.dataset_id,
+                claim=result.claim,
+                outcome=result.outcome,
+                detail=result.detail,
+                source="etdb verify",
+                time_s=int(time.time()),
+            )
+        )
+    return verification
+
+
+def _hashes_of(ledger: Ledger) -> Callable[[int], str | None]:
+    def block_hash_at(height: int) -> str | None:
+        ref = ledger.block_ref(height)
+        return ref.block_hash if ref else None
+
+    return block_hash_at

@@ -10,8 +10,8 @@ import click
 
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
-from etdb.flo import network
 from etdb.cli.output import Output
+from etdb.flo import network
 from etdb.index import IndexReport, follow, watch
 
 __all__ = ["index"]

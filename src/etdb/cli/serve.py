@@ -23,8 +23,8 @@ def serve(context: Context, host: str, port: int) -> None:
 
     Every block is hashed once more before it leaves; changed files are refused, never served.
     """
-    from etdb.web import gateway_app
-    from etdb.web import serve as run
+    from etdb.web.gateway import gateway_app
+    from etdb.web.serving import serve as run
 
     out = context.out
 
