@@ -1,0 +1,163 @@
+"""One contract for all parsers of the chain's formats: exactly these bytes or FormatError, and nothing else escapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etdb import flo
+from etdb.errors import FormatError
+
+KEY = flo.PrivateKey(b"\x21" * 32)
+SCRIPT = flo.address_script(KEY.address(flo.REGTEST), flo.REGTEST)
+PLAIN = flo.sign_all(
+    flo.Transaction(
+        inputs=(flo.TxInput("cd" * 32, 3), flo.TxInput("ce" * 32, 0)),
+        outputs=(flo.TxOutput(1, SCRIPT), flo.TxOutput(2, b"")),
+        flo_data=b"text:" + bytes(range(256)),
+    ),
+    KEY,
+)
+WITNESS = flo.Transaction(
+    inputs=(flo.TxInput("cd" * 32, 3), flo.TxInput("ce" * 32, 0)),
+    outputs=(flo.TxOutput(1, b"\x00\x14" + bytes(20)),),
+    flo_data=b"text:seen",
+    witnesses=((b"a", b"bc"), ()),
+)
+OLD = flo.Transaction(version=1, inputs=PLAIN.inputs, outputs=PLAIN.outputs)
+NEGATIVE = flo.Transaction(version=-1, inputs=PLAIN.inputs, outputs=PLAIN.outputs)
+BLOCK = flo.Block(
+    flo.parse_block(flo.REGTEST.genesis_block).header,
+    (flo.build_coinbase(1, 5, SCRIPT, b"text:miner"), PLAIN, WITNESS, OLD, NEGATIVE),
+)
+
+
+class Parser(NamedTuple):
+    parse: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes] | None
+    samples: tuple[bytes, ...]
+
+
+def walked(block: bytes) -> list[flo.FloDataTx]:
+    return list(flo.walk_flo_data(block))
+
+
+PARSERS = {
+    "parse_header": Parser(flo.parse_header, flo.BlockHeader.encode, (BLOCK.header.encode(),)),
+    "parse_transaction": Parser(
+        flo.parse_transaction, flo.Transaction.encode, tuple(one.encode() for one in BLOCK.transactions)
+    ),
+    "parse_block": Parser(flo.parse_block, flo.encode_block, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
+    "walk_flo_data": Parser(walked, None, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
+    "PublicKey": Parser(
+        flo.PublicKey,
+        lambda key: key.encoded,
+        (KEY.public_key.encoded, flo.PrivateKey(b"\x21" * 32, compressed=False).public_key.encoded),
+    ),
+}
+SAMPLES = [(name, sample) for name, parser in PARSERS.items() for sample in parser.samples]
+
+
+def test_every_parser_stands_in_the_table():
+    assert {name for name in flo.__all__ if name.startswith("parse_")} - {"parse_pushes"} <= PARSERS.keys()
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_a_sample_is_read_and_written_again(name, sample):
+    parser = PARSERS[name]
+    value = parser.parse(sample)
+    if parser.encode is not None:
+        assert parser.encode(value) == sample
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_every_beginning_is_refused(name, sample):
+    for size in range(len(sample)):
+        with pytest.raises(FormatError):
+            PARSERS[name].parse(sample[:size])
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_nothing_may_follow(name, sample):
+    for tail in (b"\0", b"\1", b"\xff", sample):
+        with pytest.raises(FormatError):
+            PARSERS[name].parse(sample + tail)
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_every_byte_changed(name, sample):
+    """A changed byte gives another value with these very bytes, or FormatError."""
+    parser = PARSERS[name]
+    for place in range(len(sample)):
+        for value in (0, 1, 0x7F, 0xFC, 0xFD, 0xFE, 0xFF):
+            changed = sample[:place] + bytes([value]) + sample[place + 1 :]
+            try:
+                parsed = parser.parse(changed)
+            except FormatError:
+                continue
+            if parser.encode is not None:
+                assert parser.encode(parsed) == changed
+
+
+@given(name=st.sampled_from(sorted(PARSERS)), data=st.binary(max_size=300))
+def test_noise(name, data):
+    parser = PARSERS[name]
+    try:
+        parsed = parser.parse(data)
+    except FormatError:
+        return
+    if parser.encode is not None:
+        assert parser.encode(parsed) == data
+
+
+@pytest.mark.parametrize("count", ["fc", "fdffff", "feffffffff", "ffffffffffffffffff"])
+def test_counts_that_promise_too_much_cost_nothing(count):
+    header = BLOCK.header.encode()
+    for data in (
+        header + bytes.fromhex(count),
+        header + b"\x01\x02\0\0\0" + bytes.fromhex(count),
+        header + b"\x01" + PLAIN.encode()[:-262] + bytes.fromhex(count),
+    ):
+        for parse in (flo.parse_block, walked):
+            with pytest.raises(FormatError):
+                parse(data)
+
+
+def test_a_compact_size_has_one_form():
+    raw = PLAIN.encode()
+    longer = raw[:4] + b"\xfd\x02\x00" + raw[5:]
+    with pytest.raises(FormatError):
+        flo.parse_transaction(longer)
+    with pytest.raises(FormatError):
+        walked(BLOCK.header.encode() + b"\x01" + longer)
+
+
+def test_larger_than_any_block():
+    for parse in (flo.parse_block, flo.parse_transaction, walked):
+        with pytest.raises(FormatError):
+            parse(bytes(4_000_001))
+
+
+TEXTS: dict[str, Callable[[str], Any]] = {
+    "address_hash": lambda text: flo.address_hash(text, flo.MAIN),
+    "from_wif": lambda text: flo.PrivateKey.from_wif(text, flo.MAIN),
+    "internal_bytes": flo.internal_bytes,
+    "message signature": lambda text: flo.recover_message_address("m", text, flo.MAIN),
+}
+
+
+@given(name=st.sampled_from(sorted(TEXTS)), text=st.text(max_size=130))
+def test_texts_that_are_noise(name, text):
+    with pytest.raises(FormatError):
+        TEXTS[name](text)
+
+
+@given(st.binary(max_size=120))
+def test_pushes(script):
+    items = flo.parse_pushes(script)
+    if items is not None:
+        assert sum(map(len, items)) <= len(script)

@@ -1,0 +1,185 @@
+"""Properties of the chain's formats: round trips, the walk equals the full parse, every proof proves its place only."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etdb import flo
+from etdb.errors import FormatError, VerificationError
+from etdb.flo.base58 import decode_base58check, encode_base58check
+
+NETWORKS = st.sampled_from([flo.MAIN, flo.TESTNET, flo.REGTEST])
+SECRETS = st.integers(1, 2**255).map(lambda number: number.to_bytes(32, "big"))
+KEYS = st.builds(lambda secret, compressed: flo.PrivateKey(secret, compressed=compressed), SECRETS, st.booleans())
+TXIDS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+SCRIPTS = st.one_of(st.binary(max_size=40), st.binary(min_size=250, max_size=260))
+INPUTS = st.builds(flo.TxInput, TXIDS, st.integers(0, 2**32 - 1), SCRIPTS, st.integers(0, 2**32 - 1))
+OUTPUTS = st.builds(flo.TxOutput, st.integers(-(2**63), 2**63 - 1), SCRIPTS)
+TEXTS = st.one_of(st.just(b""), st.binary(max_size=40), st.binary(min_size=250, max_size=260))
+
+
+@st.composite
+def transactions(draw) -> flo.Transaction:
+    version = draw(st.sampled_from([2, 2, 2, 1, 3, 0, -1, 2**31 - 1, -(2**31), 258]))
+    inputs = draw(st.lists(INPUTS, min_size=1, max_size=3))
+    witnesses = ()
+    if draw(st.integers(0, 3)) == 0:
+        witnesses = tuple(tuple(draw(st.lists(st.binary(max_size=6), max_size=3))) for _ in inputs)
+    return flo.Transaction(
+        version=version,
+        inputs=tuple(inputs),
+        outputs=tuple(draw(st.lists(OUTPUTS, max_size=3))),
+        lock_time=draw(st.integers(0, 2**32 - 1)),
+        flo_data=draw(TEXTS) if version >= 2 else b"",
+        witnesses=witnesses if any(witnesses) else (),
+    )
+
+
+HEADERS = st.builds(
+    flo.BlockHeader,
+    version=st.integers(-(2**31), 2**31 - 1),
+    prev_hash=TXIDS,
+    merkle_root=TXIDS,
+    time_s=st.integers(0, 2**32 - 1),
+    bits=st.integers(0, 2**32 - 1),
+    nonce=st.integers(0, 2**32 - 1),
+)
+BLOCKS = st.builds(flo.Block, HEADERS, st.lists(transactions(), min_size=1, max_size=4).map(tuple))
+
+
+@given(transactions())
+def test_transactions_round_trip(transaction):
+    raw = transaction.encode()
+    again = flo.parse_transaction(raw)
+    assert again == transaction
+    assert again.encode() == raw
+    bare = transaction.encode(witnesses=False)
+    digest = hashlib.sha256(hashlib.sha256(bare).digest()).digest()
+    assert again.txid == digest[::-1].hex()
+    assert (again.wtxid == again.txid) == (not transaction.witnesses)
+
+
+@given(HEADERS)
+def test_headers_round_trip(header):
+    assert len(header.encode()) == flo.HEADER_BYTES
+    assert flo.parse_header(header.encode()) == header
+
+
+@given(BLOCKS)
+def test_the_walk_finds_what_the_full_parse_finds(block):
+    raw = flo.encode_block(block)
+    assert flo.parse_block(raw) == block
+    wanted = [
+        (position, one.txid, one.flo_data, one.encode())
+        for position, one in enumerate(block.transactions)
+        if one.flo_data
+    ]
+    found = [
+        (one.position, one.txid, one.flo_data, raw[one.offset : one.offset + one.length])
+        for one in flo.walk_flo_data(raw)
+    ]
+    assert found == wanted
+
+
+@settings(max_examples=300)
+@given(BLOCKS, st.data())
+def test_the_walk_and_the_full_parse_refuse_the_same(block, data):
+    """Cut, lengthen or change the bytes: both take them, or both refuse them, and what both take they read alike."""
+    raw = bytearray(flo.encode_block(block))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(flo.HEADER_BYTES, len(raw) - 1)) if len(raw) > flo.HEADER_BYTES else None
+        change = data.draw(st.sampled_from(["cut", "add", "set"]))
+        if change == "add" or place is None:
+            raw += data.draw(st.binary(min_size=1, max_size=12))
+        elif change == "cut":
+            del raw[place:]
+        else:
+            raw[place] = data.draw(st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFC, 0xFD, 0xFE, 0xFF]))
+    try:
+        parsed = flo.parse_block(bytes(raw))
+    except FormatError:
+        with pytest.raises(FormatError):
+            list(flo.walk_flo_data(bytes(raw)))
+        return
+    found = [(one.position, one.txid, one.flo_data) for one in flo.walk_flo_data(bytes(raw))]
+    assert found == [(n, one.txid, one.flo_data) for n, one in enumerate(parsed.transactions) if one.flo_data]
+
+
+@given(st.lists(TXIDS, min_size=1, max_size=20, unique=True), st.data())
+def test_a_proof_proves_its_place_only(ids, data):
+    root = flo.merkle_root(ids)
+    index = data.draw(st.integers(0, len(ids) - 1))
+    proof = flo.make_proof(ids, index)
+    flo.verify_proof(proof, root)
+    wrong = data.draw(
+        st.sampled_from(
+            [
+                {"index": proof.index ^ 1},
+                {"index": proof.index + (1 << len(proof.branch))},
+                {"txid": hashlib.sha256(bytes.fromhex(ids[index])).hexdigest()},
+                {"branch": (*proof.branch, bytes(32))},
+            ]
+        )
+    )
+    if wrong == {"index": proof.index ^ 1} and not proof.branch:
+        wrong = {"branch": (bytes(32),)}
+    with pytest.raises(VerificationError):
+        flo.verify_proof(msgspec.structs.replace(proof, **wrong), root)
+
+
+@given(st.binary(max_size=60))
+def test_base58check_round_trips(payload):
+    text = encode_base58check(payload)
+    if payload:
+        assert decode_base58check(text) == payload
+    else:
+        with pytest.raises(FormatError):
+            decode_base58check(text)
+
+
+@given(KEYS, NETWORKS)
+def test_keys_round_trip(key, net):
+    again = flo.PrivateKey.from_wif(key.to_wif(net), net)
+    assert again.public_key == key.public_key
+    address = key.address(net)
+    assert flo.is_address(address, net)
+    assert flo.script_address(flo.address_script(address, net), net) == address
+
+
+@given(KEYS, NETWORKS, st.one_of(st.text(max_size=400), st.binary(max_size=400)))
+def test_messages_are_signed_and_recovered(key, net, message):
+    try:
+        data = message if isinstance(message, bytes) else message.encode()
+    except UnicodeEncodeError:
+        return
+    signature = flo.sign_message(key, message)
+    assert flo.recover_message_address(data, signature, net) == key.address(net)
+    with pytest.raises(VerificationError):
+        flo.verify_message(key.address(net), data + b".", signature, net)
+
+
+@given(KEYS, st.lists(INPUTS, min_size=1, max_size=3), st.lists(OUTPUTS, min_size=1, max_size=3), TEXTS, st.data())
+def test_what_we_sign_is_covered_to_the_last_byte(key, inputs, outputs, text, data):
+    script = flo.hash_script(key.public_key.hash)
+    signed = flo.sign_all(flo.Transaction(inputs=tuple(inputs), outputs=tuple(outputs), flo_data=text), key)
+    for index in range(len(inputs)):
+        checked = flo.verify_input(signed, index, script)
+        assert checked.covers_flo_data
+        assert checked.covers_everything
+    changed = data.draw(
+        st.sampled_from(
+            [
+                {"flo_data": text + b"."},
+                {"lock_time": 1},
+                {"version": 3},
+                {"outputs": (*signed.outputs, flo.TxOutput(1, b""))},
+            ]
+        )
+    )
+    with pytest.raises(VerificationError):
+        flo.verify_input(msgspec.structs.replace(signed, **changed), 0, script)
