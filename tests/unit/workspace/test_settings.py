@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from etdb.errors import ConfigurationError
-from etdb.workspace import NETWORK_NAMES, Settings, parse_settings
+from etdb.workspace import NETWORK_NAMES, LimitSettings, Settings, parse_settings
 from etdb.workspace.settings import settings_template
 
 HERE = Path("etdb.toml")
@@ -11,10 +11,11 @@ HERE = Path("etdb.toml")
 
 @pytest.mark.parametrize("network", NETWORK_NAMES)
 def test_template_says_the_defaults(network):
-    assert parse_settings(settings_template(network).encode(), HERE) == Settings(network=network)
+    expected = Settings(network=network, limits=LimitSettings(final_depth=1) if network == "local" else LimitSettings())
+    assert parse_settings(settings_template(network).encode(), HERE) == expected
 
 
-@pytest.mark.parametrize("network", ["local"])
+@pytest.mark.parametrize("network", ["main"])
 def test_every_commented_setting_is_known_and_is_the_default(network):
     """What the comments promise is what the code does: uncommented, the file still means the defaults."""
     lines = [
@@ -22,7 +23,7 @@ def test_every_commented_setting_is_known_and_is_the_default(network):
         for line in settings_template(network).splitlines()
     ]
     settings = parse_settings("\n".join(lines).encode(), HERE)
-    assert settings == Settings(gateways=("http://127.0.0.1:8080",))
+    assert settings == Settings(network=network, ledger="../other-workspace/chain", gateways=("http://127.0.0.1:8080",))
     assert "".join(lines).count(" = ") >= 17
 
 
