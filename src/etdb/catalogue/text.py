@@ -11,10 +11,10 @@ many ways:
 
 Of what people type, all words must be found, in any field. A word with punctuation inside (``rr2014-01-14-5``) is a
 phrase of its words; a word of several pieces is found as one word or as its pieces. The last word may be the beginning
-of one; so may one or two letters with a full stop, so that ``P. aeruginosa`` finds ``Pseudomonas aeruginosa`` (the full name does not find the short one). ``"quoted words"`` must
-stand together; ``-word`` and ``-"some words"`` must not be there. Nothing else has a meaning. Text without a letter
-or digit asks for nothing, and so finds everything. Words are not stemmed, and a misspelt word finds nothing.
-Scripts without spaces are found by the beginning of each run.
+of one; so may one or two letters with a full stop, so that ``P. aeruginosa`` finds ``Pseudomonas aeruginosa`` (the full
+name does not find the short one). ``"quoted words"`` must stand together; ``-word`` and ``-"some words"`` must not be
+there. Nothing else has a meaning. Text without a letter or digit asks for nothing, and so finds everything. Words are
+not stemmed, and a misspelt word finds nothing. Scripts without spaces are found by the beginning of each run.
 """
 
 from __future__ import annotations
