@@ -91,3 +91,23 @@ def test_what_we_refuse_it_refuses(fcoin_node: FcoinNode):
     assert fcoin_node.height == 0
     fcoin_node.submit_block(flo.encode_block(first))
     assert fcoin_node.height == 1
+
+
+def test_a_signature_that_leaves_the_text_out_is_taken_by_both(fcoin_node: FcoinNode):
+    """Transactions of 2014 to 2019 are signed so: the node takes any text with them, and we say it is not covered."""
+    previous = flo.parse_block(flo.REGTEST.genesis_block).header
+    coins = []
+    for height in range(1, 102):
+        block = next_block(previous, height)
+        fcoin_node.submit_block(flo.encode_block(block))
+        previous = block.header
+        coins.append(block.transactions[0])
+    plain = spend(coins[0], b"text:one")
+    digest = flo.signature_hash(plain, 0, SCRIPT, flo.SIGHASH_ALL, with_flo_data=False)
+    script = flo.push(KEY.sign(digest) + bytes([flo.SIGHASH_ALL])) + flo.push(KEY.public_key.encoded)
+    for text in (b"text:one", b"text:another"):
+        loose = flo.Transaction(inputs=(flo.TxInput(coins[0].txid, 0, script),), outputs=plain.outputs, flo_data=text)
+        assert not flo.verify_input(loose, 0, SCRIPT).covers_flo_data
+    block = next_block(previous, 102, loose, fees_sat=FEE_SAT)
+    fcoin_node.submit_block(flo.encode_block(block))
+    assert fcoin_node.tip_hash == block.header.block_hash
