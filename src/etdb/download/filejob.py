@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from etdb.download.partfile import PartFile, storage_error
 from etdb.download.pool import SourcePool
+from etdb.download.runninghash import RunningHash
 from etdb.errors import EtdbError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
@@ -57,17 +58,30 @@ class FileJob:
         target: its safe path below `folder`.
         cid: its content.
         size_bytes: what the record says of its size, if it does.
+        sha256: what the manifest says of it, if it does.
         folder: the dataset's folder.
         hidden: the folder for what is incomplete.
     """
 
-    def __init__(self, path: str, target: str, cid: Cid, *, size_bytes: int | None, folder: Path, hidden: Path) -> None:
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        cid: Cid,
+        *,
+        size_bytes: int | None,
+        sha256: str | None,
+        folder: Path,
+        hidden: Path,
+    ) -> None:
         self.path, self.target, self.cid = path, target, cid
         self.claimed_bytes = size_bytes
         self.size_bytes = 0
         self.kept_bytes = self.fetched_bytes = 0
         self.error: EtdbError | None = None
+        self._sha256 = sha256
         self._folder, self._hidden = folder, hidden
+        self._running: RunningHash | None = None
         self._part: PartFile | None = None
         self._open_pieces = 0
         self._all_given = self._is_claimed = False
@@ -143,9 +157,17 @@ class FileJob:
         """
         part = self._place()
         if piece.inline is not None:
-            return self._write_inline(part, piece.first, piece.inline)
-        if piece.leaves[0].length is None:
-            return self._work_unsized(part, piece, pool)
+            result = self._write_inline(part, piece.first, piece.inline)
+            start = piece.inline.offset
+        elif piece.leaves[0].length is None:
+            result, start = self._work_unsized(part, piece, pool), 0
+        else:
+            result, start = self._work_leaves(part, piece, pool, buffer), piece.leaves[0].offset
+        if self._running is not None:
+            self._running.ready(start, start + result.kept_bytes + result.fetched_bytes, buffer)
+        return result
+
+    def _work_leaves(self, part: PartFile, piece: Piece, pool: SourcePool, buffer: memoryview) -> PieceResult:
         kept = fetched = 0
         missing: list[tuple[int, LeafFound]] = []
         for number, leaf in enumerate(piece.leaves, piece.first):
@@ -210,7 +232,7 @@ class FileJob:
             self._is_claimed = True
             return True
 
-    def finish(self, sha256: str | None) -> None:
+    def finish(self) -> None:
         """Every leaf was checked: give the file its name, and compare it with the manifest's SHA-256.
 
         Raises:
@@ -218,17 +240,19 @@ class FileJob:
             VerificationError: the manifest says another SHA-256.
         """
         part = self._place()
+        found = self._running.hexdigest(self.size_bytes) if self._running is not None else None
         part.finish(self.size_bytes)
-        if sha256 is None:
+        if self._sha256 is None:
             return
-        try:
-            with self.final.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise storage_error(error, self.final) from error
-        if found != sha256.lower():
+        if found is None:
+            try:
+                with self.final.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise storage_error(error, self.final) from error
+        if found != self._sha256.lower():
             raise VerificationError(
-                f"{self.path!r}: the manifest says SHA-256 {sha256}, its content has {found}",
+                f"{self.path!r}: the manifest says SHA-256 {self._sha256}, its content has {found}",
                 hint="the content is what the record's location says; its manifest is wrong",
                 cid=str(self.cid),
                 path=self.path,
@@ -244,6 +268,8 @@ class FileJob:
         with self._lock:
             if self._part is None:
                 self._part = PartFile(self._folder, self._hidden, self.target, str(self.cid))
+                if self._sha256 is not None:
+                    self._running = RunningHash(self._part.read)
             return self._part
 
 

@@ -247,7 +247,15 @@ class _DatasetRun:
         self._work_through(jobs())
 
     def _job(self, path: str, target: str, cid: Cid, size_bytes: int | None) -> FileJob:
-        return FileJob(path, target, cid, size_bytes=size_bytes, folder=self.folder, hidden=self.hidden)
+        return FileJob(
+            path,
+            target,
+            cid,
+            size_bytes=size_bytes,
+            sha256=self.sha256.get(path),
+            folder=self.folder,
+            hidden=self.hidden,
+        )
 
     def _work_through(self, jobs: Iterator[FileJob]) -> None:
         supply = self._supply(jobs)
@@ -324,7 +332,7 @@ class _DatasetRun:
             return
         try:
             if job.error is None:
-                job.finish(self.sha256.get(job.path))
+                job.finish()
         except VerificationError as error:
             self._fail(job.path, error, job)
         finally:
