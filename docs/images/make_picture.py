@@ -215,7 +215,7 @@ def _terminal(canvas: Image.Image, facts: dict[str, Any]) -> None:
     size = compared["bytes"] / 1e6
     write((f"{compared['files']} files, {size:.1f} MB", TEXT), ("  each block checked by its address as it came", DIM))
     line += 6
-    write(("$ ", GREEN), (f"etdb verify {short}", TEXT), strong=True)
+    write(("$ ", GREEN), (f"etdb verify {Path(facts['received_folder']).name}", TEXT), strong=True)
     for claim in facts["claims"]:
         held = claim["outcome"] == "held"
         mark, colour = ("✔ held         ", GREEN) if held else (f"- {claim['outcome']:<13}", AMBER)
