@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from etdb.errors import DiskFullError, StorageError
+from etdb.flo import MAX_BLOCK_BYTES
 
-__all__ = ["BlockFiles", "BlockPlace"]
+__all__ = ["RESTORE_HINT", "BlockFiles", "BlockPlace", "write_error"]
 
-FILE_LIMIT: Final = 128 * 1024 * 1024
+FILE_LIMIT_BYTES: Final = 128 * 1024 * 1024
+RESTORE_HINT: Final = "put back the whole chain folder from a backup"
+_FRAME_BYTES: Final = 8
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class BlockPlace(msgspec.Struct, frozen=True):
@@ -28,82 +34,33 @@ class BlockPlace(msgspec.Struct, frozen=True):
         return self.offset + self.length
 
 
+def write_error(path: Path, error: OSError) -> StorageError:
+    """The error of a write that failed: no room, or something else."""
+    kind = DiskFullError if error.errno in _NO_ROOM else StorageError
+    hint = "make room and run the same command again" if kind is DiskFullError else "check the folder and its disk"
+    return kind(f"{path} could not be written: {error.strerror}; no block was added", hint=hint, path=str(path))
+
+
 class BlockFiles:
-    """The block files of a folder. Appending is for the one writer; reading for anyone.
+    """The block files of a folder. Writing is for the one writer; reading for anyone.
 
     Args:
         folder: where the files are.
         magic: the network's four bytes.
+        file_limit_bytes: a block that would make a file longer begins the next one.
     """
 
-    def __init__(self, folder: Path, magic: bytes) -> None:
+    def __init__(self, folder: Path, magic: bytes, *, file_limit_bytes: int = FILE_LIMIT_BYTES) -> None:
         self._folder = folder
         self._magic = magic
+        self._file_limit_bytes = file_limit_bytes
         self._readers: dict[int, int] = {}
 
     def path(self, number: int) -> Path:
         """The file of this number."""
         return self._folder / f"blk{number:05d}.dat"
 
-    def trim(self, last: BlockPlace | None) -> None:
-        """Cut off what a crash left behind the last block that the index knows.
-
-        Raises:
-            StorageError: a block that the index knows is not all there.
-        """
-        number, end = (last.file, last.end) if last else (0, 0)
-        path = self.path(number)
-        if path.exists():
-            size = path.stat().st_size
-            if size < end:
-                raise StorageError(
-                    f"{path} ends at byte {size}; the index knows a block up to {end}",
-                    hint="put back the whole chain folder from a backup",
-                    path=str(path),
-                )
-            if size > end:
-                os.truncate(path, end)
-        elif last:
-            raise StorageError(
-                f"{path} is missing", hint="put back the whole chain folder from a backup", path=str(path)
-            )
-        later = self.path(number + 1)
-        if later.exists():
-            later.unlink()
-
-    def append(self, blocks: list[bytes], last: BlockPlace | None) -> list[BlockPlace]:
-        """Write blocks behind ``last`` and wait until the disk has them.
-
-        Raises:
-            DiskFullError: there is no room; the next ``trim`` removes what was half-written.
-        """
-        number, offset = (last.file, last.end) if last else (0, 0)
-        places: list[BlockPlace] = []
-        try:
-            file = self.path(number).open("r+b" if self.path(number).exists() else "w+b")
-            try:
-                file.seek(offset)
-                for block in blocks:
-                    if offset and offset + len(block) + 8 > FILE_LIMIT:
-                        file.flush()
-                        os.fsync(file.fileno())
-                        file.close()
-                        number, offset = number + 1, 0
-                        file = self.path(number).open("w+b")
-                    file.write(self._magic + len(block).to_bytes(4, "little") + block)
-                    places.append(BlockPlace(number, offset + 8, len(block)))
-                    offset += 8 + len(block)
-                file.flush()
-                os.fsync(file.fileno())
-            finally:
-                file.close()
-        except OSError as error:
-            raise DiskFullError(
-                f"{self.path(number)} could not be written: {error.strerror}; no block was added",
-                hint="make room and run the same command again",
-                path=str(self.path(number)),
-            ) from error
-        return places
+    # -- reading
 
     def read(self, place: BlockPlace) -> bytes:
         """A block's bytes.
@@ -114,20 +71,141 @@ class BlockFiles:
         path = self.path(place.file)
         try:
             if place.file not in self._readers:
-                self._readers[place.file] = os.open(path, os.O_RDONLY)
-            data = os.pread(self._readers[place.file], place.length + 8, place.offset - 8)
+                self._readers[place.file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            data = os.pread(self._readers[place.file], place.length + _FRAME_BYTES, place.offset - _FRAME_BYTES)
         except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
-        if data[:8] != self._magic + place.length.to_bytes(4, "little") or len(data) != place.length + 8:
             raise StorageError(
-                f"{path} has no block at byte {place.offset}",
-                hint="put back the whole chain folder from a backup",
-                path=str(path),
+                f"{path} cannot be read: {error.strerror}", hint=RESTORE_HINT, path=str(path), offset=place.offset
+            ) from error
+        if data[:_FRAME_BYTES] != self._frame(place.length) or len(data) != place.length + _FRAME_BYTES:
+            raise StorageError(
+                f"{path} has no block at byte {place.offset}", hint=RESTORE_HINT, path=str(path), offset=place.offset
             )
-        return data[8:]
+        return data[_FRAME_BYTES:]
+
+    def behind(self, last: BlockPlace | None) -> Iterator[tuple[BlockPlace, bytes]]:
+        """Blocks that are whole behind ``last``, in order, until one is not: what a crash left."""
+        number, offset = (last.file, last.end) if last else (0, 0)
+        while self.path(number).exists():
+            with self.path(number).open("rb") as file:
+                file.seek(offset)
+                while True:
+                    frame = file.read(_FRAME_BYTES)
+                    length = int.from_bytes(frame[4:], "little")
+                    if len(frame) < _FRAME_BYTES or frame[:4] != self._magic or length > MAX_BLOCK_BYTES:
+                        break
+                    block = file.read(length)
+                    if len(block) < length:
+                        break
+                    yield BlockPlace(number, offset + _FRAME_BYTES, length), block
+                    offset += _FRAME_BYTES + length
+                if offset < os.fstat(file.fileno()).st_size:
+                    return
+            number, offset = number + 1, 0
+
+    def holds_more(self, last: BlockPlace | None) -> bool:
+        """Whether something that looks like a later whole block follows the first damage behind ``last``."""
+        number, start = (last.file, last.end + 1) if last else (0, 1)
+        while self.path(number).exists():
+            data = self.path(number).read_bytes()
+            at = data.find(self._magic, start)
+            while at >= 0:
+                length = int.from_bytes(data[at + 4 : at + 8], "little")
+                if 0 < length <= len(data) - at - _FRAME_BYTES:
+                    return True
+                at = data.find(self._magic, at + 1)
+            number, start = number + 1, 0
+        return False
 
     def close(self) -> None:
         """Close what was opened for reading."""
         for descriptor in self._readers.values():
             os.close(descriptor)
         self._readers.clear()
+
+    # -- writing
+
+    def check_end(self, last: BlockPlace) -> None:
+        """See that the last block that the index knows is there.
+
+        Raises:
+            StorageError: the file is missing or ends before it.
+        """
+        path = self.path(last.file)
+        size = path.stat().st_size if path.exists() else -1
+        if size < last.end:
+            state = "is missing" if size < 0 else f"ends at byte {size}"
+            raise StorageError(
+                f"{path} {state}; the index knows a block up to byte {last.end}", hint=RESTORE_HINT, path=str(path)
+            )
+
+    def trim(self, last: BlockPlace | None) -> None:
+        """Cut off what is behind the last block: a torn write.
+
+        Raises:
+            StorageError: the files cannot be written.
+        """
+        number, end = (last.file, last.end) if last else (0, 0)
+        path = self.path(number)
+        try:
+            if path.exists() and path.stat().st_size > end:
+                os.truncate(path, end)
+            for later in range(number + 1, number + 1 + sum(1 for _ in self._folder.glob("blk*.dat"))):
+                self._forget(later)
+                self.path(later).unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def plan(self, lengths: Sequence[int], last: BlockPlace | None) -> list[BlockPlace]:
+        """Where blocks of these lengths will lie behind ``last``."""
+        number, offset = (last.file, last.end) if last else (0, 0)
+        places = []
+        for length in lengths:
+            if offset and offset + _FRAME_BYTES + length > self._file_limit_bytes:
+                number, offset = number + 1, 0
+            places.append(BlockPlace(number, offset + _FRAME_BYTES, length))
+            offset += _FRAME_BYTES + length
+        return places
+
+    def write(self, blocks: Sequence[tuple[BlockPlace, bytes]], last: BlockPlace | None) -> None:
+        """Write blocks at the places that were planned for them, and wait until the disk has them.
+
+        Raises:
+            DiskFullError: there is no room; nothing of them is left.
+            StorageError: the files cannot be written; nothing of them is left.
+        """
+        try:
+            for number in sorted({place.file for place, _ in blocks}):
+                self._write_file(number, [(place, block) for place, block in blocks if place.file == number])
+        except OSError as error:
+            # When even this fails the tail stays, and the next writer cuts it off.
+            self.trim(last)
+            raise write_error(self.path(blocks[0][0].file), error) from error
+
+    def _write_file(self, number: int, blocks: Sequence[tuple[BlockPlace, bytes]]) -> None:
+        path = self.path(number)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            data = memoryview(b"".join(self._frame(len(block)) + block for _, block in blocks))
+            offset = blocks[0][0].offset - _FRAME_BYTES
+            while data:
+                written = os.pwrite(descriptor, data, offset)
+                data, offset = data[written:], offset + written
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _frame(self, length: int) -> bytes:
+        return self._magic + length.to_bytes(4, "little")
+
+    def _forget(self, number: int) -> None:
+        descriptor = self._readers.pop(number, None)
+        if descriptor is not None:
+            os.close(descriptor)

@@ -5,25 +5,31 @@ One SQLite file. A block's rows and the tip they make are one commit, after the 
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from etdb.errors import DiskFullError, StorageError
-from etdb.flo import NO_TXID, Network, Transaction, script_address
-from etdb.ledger.blockfiles import BlockPlace
+import msgspec
+
+from etdb.errors import DiskFullError, LockedError, StorageError
+from etdb.flo import HEADER_BYTES, NO_TXID, Block, Network, Transaction, network, parse_transaction, script_address
+from etdb.ledger.blockfiles import RESTORE_HINT, BlockPlace
 from etdb.ledger.port import BlockRef, Coin, Outpoint
 from etdb.ledger.rules import KnownCoin
 
-__all__ = ["ChainIndex"]
+__all__ = ["ChainIndex", "ChainUse"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE blocks(
   height INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, time_s INTEGER NOT NULL, header BLOB NOT NULL,
-  file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL) STRICT;
+  file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
+  digest BLOB NOT NULL) STRICT;        -- BLAKE2b of the block's bytes: finds rot
 CREATE TABLE transactions(
   txid TEXT PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE coins(
@@ -36,34 +42,81 @@ CREATE TABLE coins(
 CREATE INDEX coins_of ON coins(address) WHERE spent_by IS NULL;
 CREATE TABLE pending(
   seq INTEGER PRIMARY KEY, txid TEXT NOT NULL UNIQUE, wtxid TEXT NOT NULL, raw BLOB NOT NULL,
-  fee_sat INTEGER NOT NULL, chain_depth INTEGER NOT NULL, chain_bytes INTEGER NOT NULL) STRICT;
+  fee_sat INTEGER NOT NULL,
+  descendants INTEGER NOT NULL DEFAULT 1, descendant_bytes INTEGER NOT NULL) STRICT;  -- its own too
+CREATE TABLE links(                    -- between pending transactions
+  child TEXT NOT NULL, parent TEXT NOT NULL, PRIMARY KEY(child, parent)) STRICT, WITHOUT ROWID;
+CREATE INDEX children ON links(parent);
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+
+_NO_ROOM: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
+)
+_COUNT_WITH_ANCESTORS: Final = """
+WITH RECURSIVE up(txid) AS (
+  SELECT parent FROM links WHERE child = :txid UNION SELECT l.parent FROM links l JOIN up ON l.child = up.txid)
+UPDATE pending SET descendants = descendants + :count, descendant_bytes = descendant_bytes + :size WHERE txid IN up"""
+_USE_OF: Final = """
+WITH RECURSIVE up(txid) AS (
+  SELECT value FROM json_each(:txids) UNION SELECT l.parent FROM links l JOIN up ON l.child = up.txid)
+SELECT count(*), coalesce(sum(length(raw)), 0), coalesce(max(descendants), 0), coalesce(max(descendant_bytes), 0),
+  min(seq) FROM pending WHERE txid IN up"""
+_RIVALS: Final = """
+WITH RECURSIVE down(txid) AS (
+  SELECT ? UNION SELECT l.child FROM links l JOIN down ON l.parent = down.txid)
+SELECT p.txid, p.raw FROM pending p JOIN down USING (txid) ORDER BY p.seq DESC"""
+
+
+class ChainUse(msgspec.Struct, frozen=True):
+    """How much of the limits on unconfirmed chains is used where a pending transaction hangs; see ``Coin``."""
+
+    depth: int = 0
+    bytes: int = 0
+    family: str = ""
 
 
 class ChainIndex:
     """Rows of the local chain. One writer, any number of readers in other processes."""
 
-    def __init__(self, path: Path, network: Network, *, writable: bool) -> None:
+    def __init__(self, path: Path, chain: Network, *, writable: bool) -> None:
         self._path = path
-        self._network = network
+        self._network = chain
         with self.guard():
-            if writable:
-                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                if self._version() == 0:
-                    self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            else:
-                self._db = sqlite3.connect(
-                    f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-                )
-            if self._version() != SCHEMA_VERSION:
-                raise StorageError(
-                    f"{path} is an index of version {self._version()}; this etdb reads version {SCHEMA_VERSION}",
-                    hint="use the etdb that wrote it",
-                    path=str(path),
-                )
+            where = f"{path.absolute().as_uri()}?mode={'rwc' if writable else 'ro'}"
+            self._db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            with self.guard():
+                self._open(writable=writable)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, *, writable: bool) -> None:
+        if writable:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A power cut may take the newest commits: the block files are on disk before, the next writer reads on.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            if self._version() == 0:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        version = self._version()
+        if version == 0:
+            raise StorageError(
+                f"the chain of {self._path.parent} is not made yet", hint="try again", path=str(self._path)
+            )
+        if version != SCHEMA_VERSION:
+            raise StorageError(
+                f"{self._path} is an index of version {version}; this etdb reads version {SCHEMA_VERSION}",
+                hint="move index.sqlite away; the next writer makes it again from the block files",
+                path=str(self._path),
+            )
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -77,16 +130,23 @@ class ChainIndex:
         """Give SQLite's errors the names that users know."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
-            if "full" in str(error) or "disk I/O" in str(error):
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code in _NO_ROOM:
                 raise DiskFullError(
                     f"{self._path} could not be written: {error}; nothing was added",
                     hint="make room and run the same command again",
                     path=str(self._path),
                 ) from error
+            if code & 0xFF == sqlite3.SQLITE_BUSY:
+                raise LockedError(
+                    f"the chain's index {self._path} is busy",
+                    hint="wait until the other process is done",
+                    path=str(self._path),
+                ) from error
             raise StorageError(
                 f"the chain's index {self._path} cannot be used: {error}",
-                hint="put back the whole chain folder from a backup",
+                hint="move index.sqlite away (the next writer makes it again from the block files), or " + RESTORE_HINT,
                 path=str(self._path),
             ) from error
 
@@ -97,10 +157,11 @@ class ChainIndex:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk may have rolled it back already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     # -- blocks
 
@@ -129,15 +190,28 @@ class ChainIndex:
             rows = self._db.execute("SELECT time_s FROM blocks ORDER BY height DESC LIMIT 11").fetchall()
         return [row[0] for row in rows]
 
-    def add_block(
-        self, ref: BlockRef, *, time_s: int, header: bytes, place: BlockPlace, txs: Sequence[Transaction]
-    ) -> None:
+    def is_same(self, height: int, raw: bytes) -> bool:
+        """Whether these are the bytes that were checked when the block came in."""
+        with self.guard():
+            row = self._db.execute("SELECT digest FROM blocks WHERE height = ?", (height,)).fetchone()
+        return row is not None and row[0] == _digest(raw)
+
+    def add_block(self, ref: BlockRef, *, block: Block, raw: bytes, place: BlockPlace) -> None:
         """Rows of a block that was checked; within ``commit``."""
         self._db.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (ref.height, ref.block_hash, time_s, header, place.file, place.offset, place.length),
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ref.height,
+                ref.block_hash,
+                block.header.time_s,
+                raw[:HEADER_BYTES],
+                place.file,
+                place.offset,
+                place.length,
+                _digest(raw),
+            ),
         )
-        for position, transaction in enumerate(txs):
+        for position, transaction in enumerate(block.transactions):
             txid = transaction.txid
             self._db.execute("INSERT INTO transactions VALUES (?, ?, ?)", (txid, ref.height, position))
             for one in transaction.inputs:
@@ -149,7 +223,7 @@ class ChainIndex:
                     (txid, ref.height, one.txid, one.vout),
                 )
             self._add_coins(transaction, ref.height)
-            self._db.execute("DELETE FROM pending WHERE txid = ?", (txid,))
+            self._forget_pending(txid)
 
     def _evict_rivals(self, outpoint: Outpoint, txid: str) -> None:
         """A pending transaction that wanted the same coin is gone, and all that hang on it."""
@@ -157,17 +231,24 @@ class ChainIndex:
             "SELECT spent_by FROM coins WHERE txid = ? AND vout = ? AND spent_height IS NULL",
             (outpoint.txid, outpoint.vout),
         ).fetchone()
-        if row and row[0] not in (None, txid):
-            self._evict(row[0])
+        if not row or row[0] in (None, txid):
+            return
+        gone = self._db.execute(_RIVALS, row).fetchall()
+        for rival, raw in gone:  # children before their parents
+            self._drop_pending(rival, raw)
 
-    def _evict(self, txid: str) -> None:
-        children = self._db.execute(
-            "SELECT DISTINCT spent_by FROM coins WHERE txid = ? AND spent_by IS NOT NULL", (txid,)
-        ).fetchall()
-        for (child,) in children:
-            self._evict(child)
+    def _drop_pending(self, txid: str, raw: bytes) -> None:
+        self._db.execute(_COUNT_WITH_ANCESTORS, {"txid": txid, "count": -1, "size": -len(raw)})
         self._db.execute("DELETE FROM coins WHERE txid = ? AND height IS NULL", (txid,))
-        self._db.execute("UPDATE coins SET spent_by = NULL WHERE spent_by = ? AND spent_height IS NULL", (txid,))
+        self._db.executemany(
+            "UPDATE coins SET spent_by = NULL WHERE txid = ? AND vout = ? AND spent_by = ? AND spent_height IS NULL",
+            [(one.txid, one.vout, txid) for one in parse_transaction(raw).inputs],
+        )
+        self._forget_pending(txid)
+
+    def _forget_pending(self, txid: str) -> None:
+        self._db.execute("DELETE FROM links WHERE child = ?", (txid,))
+        self._db.execute("DELETE FROM links WHERE parent = ?", (txid,))
         self._db.execute("DELETE FROM pending WHERE txid = ?", (txid,))
 
     def _add_coins(self, transaction: Transaction, height: int | None) -> None:
@@ -180,7 +261,7 @@ class ChainIndex:
                     vout,
                     output.value_sat,
                     output.script,
-                    script_address(output.script, self._network),
+                    _address(output.script, self._network.name),
                     int(transaction.is_coinbase),
                     height,
                 )
@@ -200,8 +281,8 @@ class ChainIndex:
         """An output, spent or not."""
         with self.guard():
             row = self._db.execute(
-                "SELECT c.amount_sat, c.script, c.height, c.coinbase, c.spent_by, p.chain_depth, p.chain_bytes"
-                " FROM coins c LEFT JOIN pending p ON p.txid = c.txid WHERE c.txid = ? AND c.vout = ?",
+                "SELECT amount_sat, script, height, coinbase, spent_by, spent_height FROM coins"
+                " WHERE txid = ? AND vout = ?",
                 (outpoint.txid, outpoint.vout),
             ).fetchone()
         if row is None:
@@ -212,32 +293,32 @@ class ChainIndex:
             height=row[2],
             coinbase=bool(row[3]),
             spent_by=row[4],
-            chain_depth=row[5] or 0,
-            chain_bytes=row[6] or 0,
+            is_spent=row[5] is not None,
         )
 
     def unspent(self, address: str, tip_height: int) -> list[Coin]:
         """Coins of an address that nothing spends and that are old enough."""
         with self.guard():
             rows = self._db.execute(
-                "SELECT c.txid, c.vout, c.amount_sat, c.height, c.coinbase, p.chain_depth, p.chain_bytes"
-                " FROM coins c LEFT JOIN pending p ON p.txid = c.txid"
-                " WHERE c.address = ? AND c.spent_by IS NULL ORDER BY c.txid, c.vout",
+                "SELECT txid, vout, amount_sat, height, coinbase FROM coins"
+                " WHERE address = ? AND spent_by IS NULL ORDER BY txid, vout",
                 (address,),
             ).fetchall()
         coins = []
-        for txid, vout, amount, height, coinbase, depth, chain_bytes in rows:
+        for txid, vout, amount, height, coinbase in rows:
             confirmations = 0 if height is None else tip_height - height + 1
             if coinbase and confirmations < self._network.coinbase_maturity:
                 continue
+            use = self.chain_use(txid) if height is None else ChainUse()
             coins.append(
                 Coin(
                     outpoint=Outpoint(txid, vout),
                     amount_sat=amount,
                     address=address,
                     confirmations=confirmations,
-                    chain_depth=depth or 0,
-                    chain_bytes=chain_bytes or 0,
+                    chain_depth=use.depth,
+                    chain_bytes=use.bytes,
+                    family=use.family,
                     coinbase=bool(coinbase),
                 )
             )
@@ -245,29 +326,46 @@ class ChainIndex:
 
     # -- what waits for a block
 
-    def add_pending(self, transaction: Transaction, raw: bytes, fee_sat: int, depth: int, chain_bytes: int) -> None:
-        """A transaction that was checked; within ``commit``."""
+    def chain_use(self, txid: str) -> ChainUse:
+        """How much of the limits a pending transaction and its family use up."""
+        return self._use_of([txid])
+
+    def would_use(self, parents: Iterable[str], size_bytes: int) -> ChainUse:
+        """How much a new transaction with these pending parents would use up, itself included."""
+        use = self._use_of(parents)
+        return ChainUse(use.depth + 1, use.bytes + size_bytes, use.family)
+
+    def _use_of(self, txids: Iterable[str]) -> ChainUse:
+        with self.guard():
+            row = self._db.execute(_USE_OF, {"txids": json.dumps(sorted(txids))}).fetchone()
+            count, size, most, most_bytes, oldest = row
+            family = self._db.execute("SELECT txid FROM pending WHERE seq = ?", (oldest,)).fetchone()
+        return ChainUse(max(count, most), max(size, most_bytes), family[0] if family else "")
+
+    def add_pending(self, transaction: Transaction, raw: bytes, fee_sat: int, parents: Iterable[str]) -> None:
+        """A transaction that was checked, with its pending parents; within ``commit``."""
         txid = transaction.txid
         self._db.execute(
-            "INSERT INTO pending(txid, wtxid, raw, fee_sat, chain_depth, chain_bytes) VALUES (?, ?, ?, ?, ?, ?)",
-            (txid, transaction.wtxid, raw, fee_sat, depth, chain_bytes),
+            "INSERT INTO pending(txid, wtxid, raw, fee_sat, descendant_bytes) VALUES (?, ?, ?, ?, ?)",
+            (txid, transaction.wtxid, raw, fee_sat, len(raw)),
         )
+        self._db.executemany("INSERT INTO links VALUES (?, ?)", [(txid, parent) for parent in set(parents)])
+        self._db.execute(_COUNT_WITH_ANCESTORS, {"txid": txid, "count": 1, "size": len(raw)})
         self._db.executemany(
             "UPDATE coins SET spent_by = ? WHERE txid = ? AND vout = ?",
             [(txid, one.txid, one.vout) for one in transaction.inputs],
         )
         self._add_coins(transaction, None)
 
-    def pending(self, limit_bytes: int) -> list[tuple[bytes, int]]:
-        """The oldest pending transactions that fit into so many bytes: raw, fee."""
-        chosen, total = [], 0
+    def pending(self) -> Iterator[tuple[bytes, int]]:
+        """Pending transactions, the oldest first: raw, fee in satoshi."""
         with self.guard():
-            for raw, fee in self._db.execute("SELECT raw, fee_sat FROM pending ORDER BY seq"):
-                total += len(raw)
-                if total > limit_bytes:
-                    break
-                chosen.append((raw, fee))
-        return chosen
+            yield from self._db.execute("SELECT raw, fee_sat FROM pending ORDER BY seq")
+
+    def has_pending(self) -> bool:
+        """Whether anything waits for a block."""
+        with self.guard():
+            return self._db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is not None
 
     def pending_raw(self, txid: str) -> bytes | None:
         """A pending transaction's bytes."""
@@ -293,3 +391,12 @@ class ChainIndex:
         """Keep a value."""
         with self.guard():
             self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(script: bytes, network_name: str) -> str | None:
+    return script_address(script, network(network_name))
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=16).digest()

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from etdb.errors import EtdbError, InsufficientFundsError
-from etdb.ledger.port import Coin
+from etdb.ledger.port import Coin, Outpoint
 
 __all__ = [
     "ChainFullError",
@@ -18,11 +18,14 @@ __all__ = [
     "plan_send",
     "select_coins",
     "transaction_size",
+    "wanted_lanes",
 ]
 
 _INPUT_BYTES: Final = 148  # outpoint, signature of 72 and key of 33 with their lengths, sequence
 _OUTPUT_BYTES: Final = 34  # a P2PKH output
 _FRAME_BYTES: Final = 10  # version, two counts, lock time
+BLOCK_BYTES: Final = 750_000
+"""Of transactions that one block is taken to hold: about 590 that are full of text."""
 MAX_LANES: Final = 200
 """Outputs of one fan-out: more would make it larger than blocks like."""
 
@@ -47,20 +50,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     fee_rate_sat_per_kb: int = 100_000
     max_fee_sat: int = 1_000_000_000
     data_limit_bytes: int = 1040
+    min_relay_sat_per_kb: int = 1000
 
     def fee_sat(self, size_bytes: int) -> int:
         """The fee of a transaction of this size, rounded up."""
         return -(-size_bytes * self.fee_rate_sat_per_kb // 1000)
 
 
+_ONE_COIN: Final = Coin(outpoint=Outpoint("00" * 32, 0), amount_sat=10_000_000_000, address="")
+"""What a plan takes an address to hold when it holds nothing yet: it will be sent one coin."""
+
+
 class SendPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What sending messages will take: transactions with the fan-out, if one is needed, and what they cost."""
+    """What sending messages will take: transactions with the fan-out, if one is needed, and what they cost.
+
+    ``blocks`` are those that must come until all of them are confirmed, when nobody else uses the ledger.
+    """
 
     transactions: int
     bytes: int
     fee_sat: int
     fan_out_lanes: int
     available_sat: int
+    blocks: int
 
 
 def transaction_size(inputs: int, outputs: int, data_bytes: int) -> int:
@@ -71,7 +83,7 @@ def transaction_size(inputs: int, outputs: int, data_bytes: int) -> int:
 
 
 def lane_room(coin: Coin, limits: Limits, size_bytes: int) -> int:
-    """How many transactions of this size can hang on a coin before a block comes."""
+    """How many transactions of this size can hang on a coin before a block comes, if it uses its family up alone."""
     by_count = limits.max_chain - coin.chain_depth
     by_bytes = (limits.max_chain_bytes - coin.chain_bytes) // size_bytes
     by_amount = (coin.amount_sat - limits.dust_sat) // max(1, limits.fee_sat(size_bytes))
@@ -82,7 +94,10 @@ def plan_send(data_sizes: Sequence[int], coins: Sequence[Coin], limits: Limits) 
     """What messages of these sizes take: one transaction each, and a fan-out where the coins are too few lanes."""
     sizes = [transaction_size(1, 1, size) for size in data_sizes]
     fee = sum(limits.fee_sat(size) for size in sizes)
-    lanes = wanted_lanes(len(sizes), coins, limits)
+    paying = coins or (_ONE_COIN,)
+    lanes = wanted_lanes(len(sizes), paying, limits)
+    at_once = lanes * _a_lane(limits) if lanes else sum(lane_room(one, limits, _full_size(limits)) for one in paying)
+    blocks = max(-(-len(sizes) // max(1, at_once)), -(-sum(sizes) // BLOCK_BYTES)) + bool(lanes)
     if lanes:
         fan_out = transaction_size(1, lanes + 1, 0)
         fee += limits.fee_sat(fan_out)
@@ -93,20 +108,28 @@ def plan_send(data_sizes: Sequence[int], coins: Sequence[Coin], limits: Limits) 
         fee_sat=fee,
         fan_out_lanes=lanes,
         available_sat=sum(coin.amount_sat for coin in coins),
+        blocks=blocks,
     )
 
 
 def wanted_lanes(transactions: int, coins: Sequence[Coin], limits: Limits) -> int:
     """Into how many lanes coins should be split for this many full transactions; 0 when they are enough as they are."""
-    full = transaction_size(1, 1, limits.data_limit_bytes)
-    if sum(lane_room(coin, limits, full) for coin in coins) >= transactions:
+    if sum(lane_room(coin, limits, _full_size(limits)) for coin in coins) >= transactions:
         return 0
-    a_lane = min(limits.max_chain, limits.max_chain_bytes // full) - 1  # the fan-out itself may be unconfirmed
-    return min(MAX_LANES, -(-transactions // max(1, a_lane)))
+    return min(MAX_LANES, -(-transactions // _a_lane(limits)))
+
+
+def _full_size(limits: Limits) -> int:
+    return transaction_size(1, 1, limits.data_limit_bytes)
+
+
+def _a_lane(limits: Limits) -> int:
+    """Full transactions that a confirmed coin carries until a block must come."""
+    return max(1, min(limits.max_chain, limits.max_chain_bytes // _full_size(limits)))
 
 
 def select_coins(
-    coins: Sequence[Coin], target_sat: int, outputs: int, data_bytes: int, limits: Limits
+    coins: Sequence[Coin], target_sat: int, outputs: int, data_bytes: int, limits: Limits, *, address: str = ""
 ) -> tuple[Coin, ...]:
     """The fewest coins that pay ``target_sat`` and the fee of spending them, the largest first.
 
@@ -120,11 +143,12 @@ def select_coins(
         total += coin.amount_sat
         if total >= target_sat + limits.fee_sat(transaction_size(len(chosen), outputs, data_bytes)):
             return tuple(chosen)
-    address = coins[0].address if coins else "the publisher's address"
+    address = address or (coins[0].address if coins else "the publisher's address")
     needed = target_sat + limits.fee_sat(transaction_size(max(1, len(chosen)), outputs, data_bytes))
     raise InsufficientFundsError(
         f"{address} holds {total} satoshi that can be spent now; {needed} are needed",
         hint="send coins to that address, or wait until its own are confirmed",
+        address=address,
         have_sat=total,
         need_sat=needed,
     )

@@ -9,28 +9,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from etdb.errors import LockedError, NotFoundError, RefusedError, StorageError
+from etdb.errors import LockedError, NotFoundError, RefusedError, StorageError, VerificationError
 from etdb.flo import (
     REGTEST,
     Block,
-    BlockHeader,
     PublicKey,
     address_script,
-    build_coinbase,
     encode_block,
     hash_script,
     input_key,
     make_proof,
-    merkle_root,
-    mine,
     parse_block,
     parse_header,
     parse_transaction,
     walk_flo_data,
 )
-from etdb.ledger.blockfiles import BlockFiles
+from etdb.ledger.blockfiles import RESTORE_HINT, BlockFiles, BlockPlace
 from etdb.ledger.chain_index import ChainIndex
 from etdb.ledger.coins import Limits
+from etdb.ledger.mining import choose_pending, next_block
 from etdb.ledger.port import (
     BlockRef,
     Coin,
@@ -40,18 +37,10 @@ from etdb.ledger.port import (
     Outpoint,
     TxStatus,
 )
-from etdb.ledger.rules import (
-    MAX_BLOCK_TRANSACTION_BYTES,
-    KnownCoin,
-    check_block,
-    check_policy,
-    check_transaction,
-    median_time_s,
-)
+from etdb.ledger.rules import KnownCoin, check_block, check_policy, check_transaction, median_time_s
 
 __all__ = ["LocalChain"]
 
-_BLOCK_VERSION: Final = 0x20000000
 _NOBODY: Final = hash_script(bytes(20))
 """Who is paid when no address was ever given: nobody."""
 
@@ -85,28 +74,73 @@ class LocalChain:
         self._clock = clock
         self._lock: int | None = None
         path = folder / "index.sqlite"
+        self._files = BlockFiles(folder, self._network.magic)
         if writable:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _take_lock(folder / "writer.lock")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock = _take_lock(folder / "writer.lock")
+            except (FileExistsError, NotADirectoryError, PermissionError) as error:
+                raise StorageError(f"{folder} cannot hold a chain: {error.strerror}", path=str(folder)) from error
         elif not path.exists():
             raise StorageError(
                 f"there is no chain in {folder}", hint="make a workspace with: etdb init", path=str(folder)
             )
-        self._files = BlockFiles(folder, self._network.magic)
-        self._index = ChainIndex(path, self._network, writable=writable)
-        if writable:
-            tip = self._index.tip()
-            self._files.trim(self._index.place(tip.height) if tip else None)
-            if tip is None:
-                self._append([self._network.genesis_block], first=True)
+        try:
+            self._index = ChainIndex(path, self._network, writable=writable)
+            if writable:
+                self._recover()
+        except BaseException:
+            self._unlock()
+            raise
+
+    @classmethod
+    def init(cls, folder: Path) -> None:
+        """Make a chain of the genesis block alone; one that is there stays as it is."""
+        cls(folder, writable=True).close()
 
     def close(self) -> None:
         """Let go of files and of the writer's lock."""
         self._index.close()
         self._files.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _recover(self) -> None:
+        """Bring block files and index together again.
+
+        A crash leaves whole blocks that the index does not know, or a torn one: the first are taken, the other is
+        cut off. An index that was lost is made again the same way.
+        """
+        tip = self._index.tip()
+        place = self._index.place(tip.height) if tip else None
+        if place:
+            self._files.check_end(place)
+        elif self._files.path(0).exists():
+            self._index.keep_setting("rebuilding", "yes")
+        for where, raw in self._files.behind(place):
+            if tip is None and raw != self._network.genesis_block:
+                break
+            try:
+                self._index_blocks([raw], [where], tip)
+            except (RefusedError, VerificationError):
+                break
+            tip, place = self._index.tip(), where
+        if self._index.setting("rebuilding") and self._files.holds_more(place):
+            # Nothing else knows of the blocks behind the damage, so they are not cut off.
+            raise StorageError(
+                f"{self._files.path(place.file if place else 0)} is damaged at byte {place.end if place else 0}",
+                hint=RESTORE_HINT,
+                path=str(self._files.path(place.file if place else 0)),
+            )
+        self._files.trim(place)
+        if tip is None:
+            self._append([self._network.genesis_block])
+        if self._index.setting("rebuilding"):
+            self._index.keep_setting("rebuilding", "")
 
     # -- reading
 
@@ -127,7 +161,16 @@ class LocalChain:
         place = self._index.place(height)
         if place is None:
             raise NotFoundError(f"the local chain has no block {height}", height=height)
-        return self._files.read(place)
+        raw = self._files.read(place)
+        if not self._index.is_same(height, raw):
+            raise StorageError(
+                f"block {height} in {self._files.path(place.file)} at byte {place.offset} is damaged",
+                hint=RESTORE_HINT,
+                path=str(self._files.path(place.file)),
+                offset=place.offset,
+                height=height,
+            )
+        return raw
 
     def blocks(self, start_height: int) -> Iterator[LedgerBlock]:
         """Blocks from a height up to the tip, as they are when this begins."""
@@ -175,7 +218,7 @@ class LocalChain:
         pending = self._index.pending_raw(txid)
         if pending is not None:
             return pending
-        block, position = self._block_of(txid)
+        block, position, _ = self._block_of(txid)
         return block.transactions[position].encode()
 
     def spender(self, outpoint: Outpoint) -> str | None:
@@ -185,24 +228,23 @@ class LocalChain:
 
     def evidence(self, txid: str) -> InclusionEvidence:
         """The proof of a transaction's place."""
-        block, position = self._block_of(txid)
-        found = self._index.find_transaction(txid)
+        block, position, height = self._block_of(txid)
         proof = make_proof([one.txid for one in block.transactions], position)
         return InclusionEvidence(
             raw_transaction=block.transactions[position].encode(),
             header=block.header.encode(),
             position=position,
             branch=proof.branch,
-            height=found[0] if found else 0,
+            height=height,
             network=self._network.name,
             has_work=False,
         )
 
-    def _block_of(self, txid: str) -> tuple[Block, int]:
+    def _block_of(self, txid: str) -> tuple[Block, int, int]:
         found = self._index.find_transaction(txid)
         if found is None:
             raise NotFoundError(f"the local chain has no transaction {txid[:64]}", txid=txid[:64])
-        return parse_block(self.raw_block(found[0])), found[1]
+        return parse_block(self.raw_block(found[0])), found[1], found[0]
 
     def coins(self, address: str) -> list[Coin]:
         """Coins that can be spent in the next block."""
@@ -216,49 +258,55 @@ class LocalChain:
 
         Raises:
             FormatError: not a transaction.
-            RefusedError: with the reason.
+            RefusedError: with the reason, in nodes' own words: ``flo-data-too-large``, ``missing-inputs``,
+                ``txn-mempool-conflict`` (with ``rival``), ``too-long-mempool-chain``, ``dust`` and others.
         """
         transaction = parse_transaction(raw)
         txid = transaction.txid
+        self._writable_tip()
         if self.status(txid).state != "unknown":
             return txid
         if transaction.is_coinbase:
             raise RefusedError(f"transaction {txid} is a coinbase", reason="coinbase", txid=txid)
         coins: list[KnownCoin | None] = []
-        depth, chain_bytes = 1, len(raw)
+        parents: set[str] = set()
         for one in transaction.inputs:
             coin = self._index.coin(Outpoint(one.txid, one.vout))
             if coin is not None and coin.spent_by is not None:
                 raise RefusedError(
                     f"transaction {txid} spends a coin that {coin.spent_by} spends",
+                    hint="choose another coin",
                     reason="txn-mempool-conflict",
                     txid=txid,
                     rival=coin.spent_by,
                 )
-            depth += coin.chain_depth if coin else 0
-            chain_bytes += coin.chain_bytes if coin else 0
+            if coin is not None and coin.height is None:
+                parents.add(one.txid)
             coins.append(coin)
         tip = self._index.tip()
         fee = check_transaction(transaction, coins, (tip.height if tip else 0) + 1, self._network)
         check_policy(transaction, len(raw), fee, self._limits, self._network)
-        if depth > self._limits.max_chain or chain_bytes > self._limits.max_chain_bytes:
+        use = self._index.would_use(parents, len(raw)) if parents else None
+        if use and (use.depth > self._limits.max_chain or use.bytes > self._limits.max_chain_bytes):
             raise RefusedError(
-                f"transaction {txid} hangs on {depth - 1} unconfirmed ones",
+                f"transaction {txid} would make an unconfirmed chain of {use.depth} transactions, {use.bytes} bytes",
                 hint="wait for a block",
                 reason="too-long-mempool-chain",
                 txid=txid,
             )
         with self._index.commit():
-            self._index.add_pending(transaction, raw, fee, depth, chain_bytes)
+            self._index.add_pending(transaction, raw, fee, parents)
         return txid
 
     def settle(self) -> None:
         """Mine until nothing waits."""
-        while self._index.pending(MAX_BLOCK_TRANSACTION_BYTES):
+        while self._index.has_pending():
             self.mine(1)
 
     def earn(self, address: str, amount_sat: int) -> None:
         """Mine until an address has so much that it can spend; its coins are mined for it from now on."""
+        self._writable_tip()
+        address_script(address, self._network)
         self._index.keep_setting("miner", address)
         need = max(amount_sat, 1)
         while sum(coin.amount_sat for coin in self.coins(address)) < need:
@@ -272,33 +320,26 @@ class LocalChain:
         """Add blocks; the first takes what waits and fits. The coinbase pays ``address``, else the last earner."""
         miner = address or self._index.setting("miner")
         script = address_script(miner, self._network) if miner else _NOBODY
-        refs: list[BlockRef] = []
-        blocks: list[bytes] = []
         times = self._index.recent_times_s()
-        tip = self._index.tip()
-        height, previous = (tip.height, tip.block_hash) if tip else (0, self._network.genesis_hash)
+        tip = self._writable_tip()
+        height, previous = tip.height, tip.block_hash
+        waiting = choose_pending(self._index.pending())
+        blocks: list[bytes] = []
         for number in range(count):
-            height += 1
-            waiting = self._index.pending(MAX_BLOCK_TRANSACTION_BYTES) if number == 0 else []
-            value = self._network.subsidy_sat(height) + sum(fee for _, fee in waiting)
-            txs = (build_coinbase(height, value, script, flo_data), *(parse_transaction(raw) for raw, _ in waiting))
-            time_s = max(int(self._clock()), median_time_s(times) + 1)
-            times = [time_s, *times[:10]]
-            header = mine(
-                BlockHeader(
-                    version=_BLOCK_VERSION,
-                    prev_hash=previous,
-                    merkle_root=merkle_root([one.txid for one in txs]),
-                    time_s=time_s,
-                    bits=parse_header(self._network.genesis_block[:80]).bits,
-                    nonce=0,
-                )
+            block = next_block(
+                self._network,
+                height=height + 1 + number,
+                previous_hash=previous,
+                times_s=times,
+                now_s=int(self._clock()),
+                pays=script,
+                flo_data=flo_data,
+                transactions=waiting if number == 0 else (),
             )
-            previous = header.block_hash
-            blocks.append(encode_block(Block(header, txs)))
-            refs.append(BlockRef(height, previous))
-        self._append(blocks)
-        return refs
+            previous, times = block.header.block_hash, [block.header.time_s, *times[:10]]
+            blocks.append(encode_block(block))
+        # Its own clock may have been set back since the last block; that must not end the chain.
+        return self._append(blocks, now_s=max(int(self._clock()), times[0])) if blocks else []
 
     def append_block(self, raw: bytes) -> BlockRef:
         """Add a block that somebody else made.
@@ -307,37 +348,58 @@ class LocalChain:
             FormatError: not a block.
             RefusedError: with the reason.
         """
+        self._writable_tip()
         return self._append([raw])[0]
 
-    def _append(self, raws: list[bytes], *, first: bool = False) -> list[BlockRef]:
+    def _writable_tip(self) -> BlockRef:
         if self._lock is None:
             raise StorageError("this chain was opened for reading", hint="only the workspace that owns it adds to it")
         tip = self._index.tip()
-        place = self._index.place(tip.height) if tip else None
+        if tip is None:  # the writer put the genesis block there when it opened
+            raise StorageError("this chain is closed or empty", hint=RESTORE_HINT)
+        return tip
+
+    def _append(self, raws: list[bytes], *, now_s: int | None = None) -> list[BlockRef]:
+        """Check, write to disk, and only then let the index know: one commit for all of them."""
+        tip = self._index.tip()
+        last = self._index.place(tip.height) if tip else None
+        places = self._files.plan([len(raw) for raw in raws], last)
+        try:
+            return self._index_blocks(raws, places, tip, now_s=now_s, write_behind=(last,))
+        except StorageError:
+            if self._index.tip() == tip:  # on disk, but not in the index: as if it had never been
+                self._files.trim(last)
+            raise
+
+    def _index_blocks(
+        self,
+        raws: list[bytes],
+        places: list[BlockPlace],
+        tip: BlockRef | None,
+        *,
+        now_s: int | None = None,
+        write_behind: tuple[BlockPlace | None] | None = None,
+    ) -> list[BlockRef]:
         refs: list[BlockRef] = []
-        places = None
+        height, previous = (tip.height, tip.block_hash) if tip else (-1, "00" * 32)
+        now_s = int(self._clock()) if now_s is None else now_s
         with self._index.commit():
-            height, previous = (tip.height, tip.block_hash) if tip else (-1, "00" * 32)
-            places = self._files.append(raws, place)
             for raw, where in zip(raws, places, strict=True):
                 block = parse_block(raw)
                 height += 1
-                if not first:
-                    self._check(block, raw, height, previous)
+                if height > 0:
+                    self._check(block, raw, height, previous, now_s)
                 previous = block.header.block_hash
                 refs.append(BlockRef(height, previous))
-                self._index.add_block(
-                    refs[-1], time_s=block.header.time_s, header=raw[:80], place=where, txs=block.transactions
-                )
+                self._index.add_block(refs[-1], block=block, raw=raw, place=where)
+            if write_behind:
+                self._files.write(list(zip(places, raws, strict=True)), write_behind[0])
         return refs
 
-    def _check(self, block: Block, raw: bytes, height: int, previous: str) -> None:
+    def _check(self, block: Block, raw: bytes, height: int, previous: str, now_s: int) -> None:
         def find(outpoint: Outpoint) -> KnownCoin | None:
             coin = self._index.coin(outpoint)
-            if coin is None or coin.height is None:
-                return None
-            spent = coin.spent_by is not None and self._index.find_transaction(coin.spent_by) is not None
-            return None if spent else coin
+            return None if coin is None or coin.height is None or coin.is_spent else coin
 
         check_block(
             block,
@@ -345,7 +407,7 @@ class LocalChain:
             height=height,
             previous_hash=previous,
             median_s=median_time_s(self._index.recent_times_s()),
-            now_s=int(self._clock()),
+            now_s=now_s,
             network=self._network,
             find_coin=find,
             is_checked=self._index.is_checked,

@@ -68,7 +68,13 @@ class Outpoint(msgspec.Struct, frozen=True):
 
 
 class Coin(msgspec.Struct, frozen=True, kw_only=True):
-    """A coin that can be spent. ``chain_depth`` counts the unconfirmed transactions that lead to it, its own too."""
+    """A coin that can be spent.
+
+    ``chain_depth`` says how much of the ledger's limit on unconfirmed chains is used up where this coin hangs: the
+    unconfirmed transactions that lead to it with its own, or those that share an unconfirmed ancestor with it when
+    they are more. ``chain_bytes`` is their size. Coins of one ``family`` (the id of an unconfirmed ancestor) use up
+    the limit together; unconfirmed coins without a name are all taken as one family.
+    """
 
     outpoint: Outpoint
     amount_sat: int
@@ -76,6 +82,7 @@ class Coin(msgspec.Struct, frozen=True, kw_only=True):
     confirmations: int = 0
     chain_depth: int = 0
     chain_bytes: int = 0
+    family: str = ""
     coinbase: bool = False
 
 

@@ -27,26 +27,32 @@ from etdb.flo import (
 from etdb.ledger.coins import Limits
 from etdb.ledger.port import Outpoint
 
-__all__ = ["MIN_RELAY_SAT_PER_KB", "KnownCoin", "check_block", "check_policy", "check_transaction", "median_time_s"]
+__all__ = ["KnownCoin", "check_block", "check_policy", "check_transaction", "median_time_s", "signature_operations"]
 
-MIN_RELAY_SAT_PER_KB: Final = 1000
 MAX_TRANSACTION_BYTES: Final = 100_000
-MAX_BLOCK_TRANSACTION_BYTES: Final = 950_000
-"""What we put into one block; a byte of a transaction weighs four, and a block 4,000,000 at most."""
+MAX_BLOCK_WEIGHT: Final = 4_000_000
+MAX_SIGNATURE_OPERATIONS: Final = 20_000
+"""Of a block; nodes count them four times, to 80,000."""
 FUTURE_S: Final = 7200
+_CHECK_SIGNATURE: Final = frozenset({0xAC, 0xAD})
+_CHECK_MULTIPLE: Final = frozenset({0xAE, 0xAF})
+_LAST: Final = 0xFFFFFFFF
 LOWEST_BLOCK_VERSION: Final = 4
 
 
 class KnownCoin(msgspec.Struct, frozen=True, kw_only=True):
-    """An output as the chain knows it. ``height`` is None while its transaction waits for a block."""
+    """An output as the chain knows it.
+
+    ``height`` is None while its transaction waits for a block; ``is_spent`` is false while only a pending
+    transaction spends it.
+    """
 
     amount_sat: int
     script: bytes
     height: int | None
     coinbase: bool
     spent_by: str | None
-    chain_depth: int = 0
-    chain_bytes: int = 0
+    is_spent: bool = False
 
 
 def _refuse(reason: str, message: str, hint: str = "", **fields: object) -> RefusedError:
@@ -69,11 +75,17 @@ def check_transaction(
     txid = transaction.txid
     if not transaction.outputs:
         raise _refuse("bad-txns-vout-empty", f"transaction {txid} pays nobody", txid=txid)
+    if transaction.witnesses:
+        raise _refuse("no-witness-yet", f"transaction {txid} has witnesses; this chain has no segwit", txid=txid)
+    if not _is_final(transaction, height):
+        raise _refuse("bad-txns-nonfinal", f"transaction {txid} asks to wait for a later block or time", txid=txid)
     paid = 0
     for output in transaction.outputs:
         if not 0 <= output.value_sat <= MAX_MONEY_SAT:
             raise _refuse("bad-txns-vout-toolarge", f"transaction {txid} has an impossible amount", txid=txid)
         paid += output.value_sat
+    if paid > MAX_MONEY_SAT:
+        raise _refuse("bad-txns-txouttotal-toolarge", f"transaction {txid} pays more than there is", txid=txid)
     spent = [Outpoint(one.txid, one.vout) for one in transaction.inputs]
     if len(set(spent)) != len(spent):
         raise _refuse("bad-txns-inputs-duplicate", f"transaction {txid} spends a coin twice", txid=txid)
@@ -122,12 +134,14 @@ def check_policy(transaction: Transaction, size_bytes: int, fee_sat: int, limits
             "send longer messages in parts",
             txid=txid,
         )
+    if transaction.version >= 2 and any(_waits(one.sequence) for one in transaction.inputs):
+        raise _refuse("non-BIP68-final", f"transaction {txid} asks that its coins be older", txid=txid)
     for output in transaction.outputs:
         if script_address(output.script, network) is None:
             raise _refuse("scriptpubkey", f"transaction {txid} pays to a script that is not relayed", txid=txid)
         if output.value_sat < limits.dust_sat:
             raise _refuse("dust", f"transaction {txid} makes a coin of {output.value_sat} satoshi", txid=txid)
-    least = -(-size_bytes * MIN_RELAY_SAT_PER_KB // 1000)
+    least = -(-size_bytes * limits.min_relay_sat_per_kb // 1000)
     if fee_sat < least:
         raise _refuse(
             "min relay fee not met",
@@ -183,11 +197,19 @@ def check_block(
     coinbase, *others = block.transactions
     if not coinbase.is_coinbase or any(one.is_coinbase for one in others):
         raise _refuse("bad-cb-missing", f"{name} has not one coinbase, in the first place")
+    if not coinbase.outputs:
+        raise _refuse("bad-txns-vout-empty", f"the coinbase of {name} pays nobody")
+    if not _is_final(coinbase, height):
+        raise _refuse("bad-txns-nonfinal", f"the coinbase of {name} asks to wait")
     script = coinbase.inputs[0].script_sig
     if not 2 <= len(script) <= 100 or not script.startswith(encode_height(height)):
         raise _refuse("bad-cb-height", f"the coinbase of {name} does not begin with its height {height}")
-    if size_bytes * 4 > 4_000_000:
+    if size_bytes * 4 > MAX_BLOCK_WEIGHT:
         raise _refuse("bad-blk-weight", f"{name} has {size_bytes} bytes")
+    if sum(map(signature_operations, block.transactions)) > MAX_SIGNATURE_OPERATIONS:
+        raise _refuse("bad-blk-sigops", f"{name} asks for more than {MAX_SIGNATURE_OPERATIONS} signature checks")
+    if coinbase.witnesses or any(not 0 <= output.value_sat <= MAX_MONEY_SAT for output in coinbase.outputs):
+        raise _refuse("bad-cb-amount", f"the coinbase of {name} has witnesses or an impossible amount")
     made: dict[Outpoint, KnownCoin] = {}
     gone: set[Outpoint] = set()
     fees = 0
@@ -203,6 +225,42 @@ def check_block(
     if created > network.subsidy_sat(height) + fees:
         raise _refuse("bad-cb-amount", f"the coinbase of {name} creates {created} satoshi, more than it may")
     return fees
+
+
+def signature_operations(transaction: Transaction) -> int:
+    """Signature checks that a transaction's own scripts ask for, as nodes count them (legacy)."""
+    scripts = [one.script_sig for one in transaction.inputs] + [output.script for output in transaction.outputs]
+    return sum(map(_operations, scripts))
+
+
+def _operations(script: bytes) -> int:
+    if len(script) == 25 and script[:3] == b"\x76\xa9\x14" and script[23:] == b"\x88\xac":
+        return 1  # the form of nearly every output
+    count = offset = 0
+    while offset < len(script):
+        operation = script[offset]
+        offset += 1
+        if operation < 76:
+            offset += operation
+        elif operation <= 78:
+            width = 1 << (operation - 76)
+            offset += width + int.from_bytes(script[offset : offset + width], "little")
+        else:
+            count += operation in _CHECK_SIGNATURE
+            count += 20 * (operation in _CHECK_MULTIPLE)
+    return count
+
+
+def _is_final(transaction: Transaction, height: int) -> bool:
+    """Whether it may stand in a block of this height. A lock on time is taken as still closed, whatever the time."""
+    if transaction.lock_time < height or all(one.sequence == _LAST for one in transaction.inputs):
+        return True
+    return transaction.lock_time == 0
+
+
+def _waits(sequence: int) -> bool:
+    """Whether an input asks for a coin of some age (BIP 68)."""
+    return not sequence & 0x80000000 and bool(sequence & 0xFFFF)
 
 
 def median_time_s(times_s: Sequence[int]) -> int:

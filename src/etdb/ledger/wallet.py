@@ -8,7 +8,16 @@ import msgspec
 
 from etdb.errors import InputError, InsufficientFundsError
 from etdb.flo import Network, PrivateKey, Transaction, TxInput, TxOutput, address_script, parse_transaction, sign_all
-from etdb.ledger.coins import ChainFullError, Limits, lane_room, select_coins, transaction_size, wanted_lanes
+from etdb.ledger.coins import (
+    ChainFullError,
+    Limits,
+    SendPlan,
+    lane_room,
+    plan_send,
+    select_coins,
+    transaction_size,
+    wanted_lanes,
+)
 from etdb.ledger.port import Coin, Outpoint, SignedTransaction
 
 __all__ = ["Wallet", "is_same_payment"]
@@ -18,13 +27,26 @@ class Wallet:
     """Coins of one key, as the ledger showed them and as this wallet spent them since.
 
     Each message spends one coin and gives the change back, so a coin becomes a lane: a chain of transactions that
-    hang on each other. Lanes are used evenly, the shallowest first.
+    hang on each other. Lanes are used evenly, the shallowest first. Ledgers limit what hangs on an unconfirmed
+    transaction, all lanes together: so the lanes of a fan-out have their full length only when it is in a block.
+
+    Args:
+        key: signs; its address gets all change.
+        network: of the address.
+        limits: what the ledger allows and what may be paid.
+        coins: as the ledger shows them now.
     """
 
     def __init__(self, key: PrivateKey, network: Network, limits: Limits, coins: Iterable[Coin]) -> None:
         self._key = key
         self._limits = limits
         self._coins = {coin.outpoint: coin for coin in coins}
+        self._used: dict[str, tuple[int, int]] = {}
+        """Of each family of unconfirmed coins: how many transactions it has, and their bytes."""
+        for coin in self._coins.values():
+            if coin.chain_depth:
+                count, size = self._used.get(coin.family, (0, 0))
+                self._used[coin.family] = (max(count, coin.chain_depth), max(size, coin.chain_bytes))
         self.address = key.address(network)
         self._script = address_script(self.address, network)
 
@@ -40,7 +62,18 @@ class Wallet:
 
     def lanes_wanted(self, transactions: int) -> int:
         """Into how many lanes the coins should be split for this many messages; 0 when they will do."""
-        return wanted_lanes(transactions, self.coins, self._limits)
+        return wanted_lanes(transactions, [self._as_used(coin) for coin in self._coins.values()], self._limits)
+
+    def plan(self, data_sizes: Sequence[int]) -> SendPlan:
+        """What messages of these sizes would take: transactions, bytes, fees, a fan-out, blocks."""
+        return plan_send(data_sizes, [self._as_used(coin) for coin in self._coins.values()], self._limits)
+
+    def reserve(self, signed: SignedTransaction) -> None:
+        """Note a transaction that was signed earlier: its coins are spent, its change is there. Twice is once."""
+        for coin in signed.spends:
+            self._coins.pop(coin.outpoint, None)
+        if signed.creates and signed.creates[0].outpoint not in self._coins:
+            self._note(signed.spends, signed.creates, len(signed.raw))
 
     def fan_out(self, lanes: int, transactions: int) -> SignedTransaction:
         """A transaction that makes ``lanes`` coins, each good for its share of the transactions.
@@ -50,8 +83,9 @@ class Wallet:
         """
         full_fee = self._limits.fee_sat(transaction_size(1, 1, self._limits.data_limit_bytes))
         share = -(-transactions // lanes) * full_fee + self._limits.dust_sat
-        usable = [coin for coin in self._coins.values() if coin.chain_depth < self._limits.max_chain]
-        chosen = select_coins(usable, share * lanes, lanes + 1, 0, self._limits)
+        size = transaction_size(1, lanes + 1, 0)
+        usable = [coin for coin in self._coins.values() if self._has_room(coin, size)]
+        chosen = select_coins(usable, share * lanes, lanes + 1, 0, self._limits, address=self.address)
         return self._build(chosen, [share] * lanes, b"")
 
     def sign(self, data: bytes) -> SignedTransaction:
@@ -68,22 +102,49 @@ class Wallet:
                 hint="longer messages are sent in parts",
             )
         size = transaction_size(1, 1, len(data))
-        room = [coin for coin in self._coins.values() if lane_room(coin, self._limits, size) > 0]
+        room = [coin for coin in self._coins.values() if lane_room(self._as_used(coin), self._limits, size) > 0]
         if room:
             coin = min(room, key=lambda one: (one.chain_depth, -one.amount_sat, one.outpoint.txid, one.outpoint.vout))
             return self._build((coin,), [], data)
-        shallow = [
-            coin
-            for coin in self._coins.values()
-            if coin.chain_depth < self._limits.max_chain and coin.chain_bytes + size <= self._limits.max_chain_bytes
-        ]
+        shallow = [coin for coin in self._coins.values() if self._has_room(coin, size)]
         if len(shallow) < len(self._coins):
             raise ChainFullError(
                 f"every coin of {self.address} hangs on as many unconfirmed transactions as the ledger allows",
                 hint="wait for a block, or raise max_unconfirmed_chain if your node allows longer chains",
             )
         # Small coins, none of which pays alone: together they may.
-        return self._build(select_coins(shallow, self._limits.dust_sat, 1, len(data), self._limits), [], data)
+        confirmed = [coin for coin in shallow if not coin.chain_depth]
+        dust = self._limits.dust_sat
+        return self._build(select_coins(confirmed, dust, 1, len(data), self._limits, address=self.address), [], data)
+
+    def _has_room(self, coin: Coin, size_bytes: int) -> bool:
+        used = self._as_used(coin)
+        return (
+            used.chain_depth < self._limits.max_chain and used.chain_bytes + size_bytes <= self._limits.max_chain_bytes
+        )
+
+    def _as_used(self, coin: Coin) -> Coin:
+        """A coin with what its whole family has used up by now."""
+        if not coin.chain_depth:
+            return coin
+        count, size = self._used[coin.family]
+        return msgspec.structs.replace(coin, chain_depth=count, chain_bytes=size)
+
+    def _note(self, spent: Sequence[Coin], made: Sequence[Coin], size_bytes: int) -> tuple[Coin, ...]:
+        """Keep new coins, and what they use up with all that hang together; the coins as they are kept."""
+        families = {coin.family for coin in spent if coin.chain_depth}
+        family = min(families, default=made[0].outpoint.txid)
+        counts = [self._used.pop(one, (0, 0)) for one in families]
+        total = (1 + sum(count for count, _ in counts), size_bytes + sum(size for _, size in counts))
+        self._used[family] = total
+        for outpoint, coin in self._coins.items():
+            if coin.chain_depth and coin.family in families and coin.family != family:
+                self._coins[outpoint] = msgspec.structs.replace(coin, family=family)
+        depth = 1 + sum(coin.chain_depth for coin in spent)
+        size = size_bytes + sum(coin.chain_bytes for coin in spent)
+        kept = tuple(msgspec.structs.replace(coin, family=family, chain_depth=depth, chain_bytes=size) for coin in made)
+        self._coins.update((coin.outpoint, coin) for coin in kept)
+        return kept
 
     def _build(self, chosen: Sequence[Coin], amounts: Sequence[int], data: bytes) -> SignedTransaction:
         total = sum(coin.amount_sat for coin in chosen)
@@ -109,19 +170,13 @@ class Wallet:
             self._key,
         )
         raw = transaction.encode()
-        creates = tuple(
-            Coin(
-                outpoint=Outpoint(transaction.txid, vout),
-                amount_sat=coin.value_sat,
-                address=self.address,
-                chain_depth=1 + sum(one.chain_depth for one in chosen),
-                chain_bytes=len(raw) + sum(one.chain_bytes for one in chosen),
-            )
+        made = [
+            Coin(outpoint=Outpoint(transaction.txid, vout), amount_sat=coin.value_sat, address=self.address)
             for vout, coin in enumerate(transaction.outputs)
-        )
+        ]
         for coin in chosen:
             del self._coins[coin.outpoint]
-        self._coins.update((coin.outpoint, coin) for coin in creates)
+        creates = self._note(chosen, made, len(raw))
         return SignedTransaction(txid=transaction.txid, raw=raw, fee_sat=fee, spends=tuple(chosen), creates=creates)
 
 
