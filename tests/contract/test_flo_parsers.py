@@ -161,3 +161,27 @@ def test_pushes(script):
     items = flo.parse_pushes(script)
     if items is not None:
         assert sum(map(len, items)) <= len(script)
+
+
+def test_blocks_and_witnesses_that_are_empty():
+    for parse in (flo.parse_block, walked):
+        with pytest.raises(FormatError):
+            parse(BLOCK.header.encode() + b"\0")
+    raw = WITNESS.encode()
+    stacks = bytes.fromhex("02" + "0161" + "026263" + "00")
+    assert raw.count(stacks) == 1
+    with pytest.raises(FormatError):
+        flo.parse_transaction(raw.replace(stacks, b"\0\0"))
+
+
+@pytest.mark.parametrize("version", [-(2**31), -2, -1, 0, 1])
+def test_the_walk_knows_the_versions_without_text(version):
+    old = flo.Transaction(version=version, inputs=PLAIN.inputs, outputs=PLAIN.outputs)
+    block = flo.Block(BLOCK.header, (old, PLAIN))
+    assert [(one.position, one.txid) for one in walked(flo.encode_block(block))] == [(1, PLAIN.txid)]
+
+
+@pytest.mark.parametrize("push", ["05", "4c05", "4d0500", "4e05000000"])
+def test_pushes_of_every_width(push):
+    assert flo.parse_pushes(bytes.fromhex(push) + b"hello") == [b"hello"]
+    assert flo.parse_pushes(bytes.fromhex(push) + b"hell") is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
 import pytest
 from coincurve.ecdsa import der_to_cdata, serialize_compact
 
 from etdb import flo
 from etdb.errors import FormatError, InputError, VerificationError
+from etdb.flo.base58 import encode_base58check
 
 KEY = flo.PrivateKey(b"\x11" * 32)
 SCRIPT = flo.address_script(KEY.address(flo.REGTEST), flo.REGTEST)
@@ -139,3 +142,16 @@ def test_message_signatures_that_are_none(signature):
 def test_half_a_character_is_no_message():
     with pytest.raises(FormatError):
         flo.sign_message(KEY, "\ud800")
+
+
+@pytest.mark.parametrize("net", [flo.MAIN, flo.REGTEST])
+def test_a_message_signed_for_a_nested_witness_address(net):
+    """Headers 35 to 38: the same key, and the P2SH address of its witness program."""
+    data = base64.b64decode(flo.sign_message(KEY, "hello"))
+    nested = base64.b64encode(bytes([data[0] + 4]) + data[1:]).decode()
+    program = flo.hash160(b"\x00\x14" + KEY.public_key.hash)
+    address = encode_base58check(bytes([net.p2sh_prefixes[0]]) + program)
+    assert flo.recover_message_address("hello", nested, net) == address
+    flo.verify_message(address, "hello", nested, net)
+    with pytest.raises(VerificationError):
+        flo.verify_message(KEY.address(net), "hello", nested, net)
