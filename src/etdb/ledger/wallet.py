@@ -83,8 +83,7 @@ class Wallet:
         """
         full_fee = self._limits.fee_sat(transaction_size(1, 1, self._limits.data_limit_bytes))
         share = -(-transactions // lanes) * full_fee + self._limits.dust_sat
-        size = transaction_size(1, lanes + 1, 0)
-        usable = [coin for coin in self._coins.values() if self._has_room(coin, size)]
+        usable = self._joinable(transaction_size(1, lanes + 1, 0))
         chosen = select_coins(usable, share * lanes, lanes + 1, 0, self._limits, address=self.address)
         return self._build(chosen, [share] * lanes, b"")
 
@@ -106,16 +105,23 @@ class Wallet:
         if room:
             coin = min(room, key=lambda one: (one.chain_depth, -one.amount_sat, one.outpoint.txid, one.outpoint.vout))
             return self._build((coin,), [], data)
-        shallow = [coin for coin in self._coins.values() if self._has_room(coin, size)]
-        if len(shallow) < len(self._coins):
+        if not all(self._has_room(coin, size) for coin in self._coins.values()):
             raise ChainFullError(
                 f"every coin of {self.address} hangs on as many unconfirmed transactions as the ledger allows",
                 hint="wait for a block, or raise max_unconfirmed_chain if your node allows longer chains",
             )
         # Small coins, none of which pays alone: together they may.
-        confirmed = [coin for coin in shallow if not coin.chain_depth]
-        dust = self._limits.dust_sat
-        return self._build(select_coins(confirmed, dust, 1, len(data), self._limits, address=self.address), [], data)
+        usable, least = self._joinable(size), self._limits.dust_sat
+        return self._build(select_coins(usable, least, 1, len(data), self._limits, address=self.address), [], data)
+
+    def _joinable(self, size_bytes: int) -> list[Coin]:
+        """Coins that one transaction may spend together: the confirmed ones, and those of the richest family."""
+        families: dict[str, list[Coin]] = {}
+        for coin in self._coins.values():
+            if coin.chain_depth and self._has_room(coin, size_bytes):
+                families.setdefault(coin.family, []).append(coin)
+        richest = max(families.values(), key=lambda coins: sum(coin.amount_sat for coin in coins), default=[])
+        return [coin for coin in self._coins.values() if not coin.chain_depth] + richest
 
     def _has_room(self, coin: Coin, size_bytes: int) -> bool:
         used = self._as_used(coin)
@@ -132,14 +138,9 @@ class Wallet:
 
     def _note(self, spent: Sequence[Coin], made: Sequence[Coin], size_bytes: int) -> tuple[Coin, ...]:
         """Keep new coins, and what they use up with all that hang together; the coins as they are kept."""
-        families = {coin.family for coin in spent if coin.chain_depth}
-        family = min(families, default=made[0].outpoint.txid)
-        counts = [self._used.pop(one, (0, 0)) for one in families]
-        total = (1 + sum(count for count, _ in counts), size_bytes + sum(size for _, size in counts))
-        self._used[family] = total
-        for outpoint, coin in self._coins.items():
-            if coin.chain_depth and coin.family in families and coin.family != family:
-                self._coins[outpoint] = msgspec.structs.replace(coin, family=family)
+        family = next((coin.family for coin in spent if coin.chain_depth), made[0].outpoint.txid)
+        count, used_bytes = self._used.get(family, (0, 0))
+        self._used[family] = (count + 1, used_bytes + size_bytes)
         depth = 1 + sum(coin.chain_depth for coin in spent)
         size = size_bytes + sum(coin.chain_bytes for coin in spent)
         kept = tuple(msgspec.structs.replace(coin, family=family, chain_depth=depth, chain_bytes=size) for coin in made)
