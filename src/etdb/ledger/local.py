@@ -205,13 +205,15 @@ class LocalChain:
 
     def status(self, txid: str) -> TxStatus:
         """What the chain knows of a transaction."""
+        # In this order: a block may come between two looks, and takes it from the one place to the other.
+        if self._index.pending_raw(txid) is not None:
+            return TxStatus(txid=txid, state="pending")
         found = self._index.find_transaction(txid)
-        if found is not None:
-            tip = self._index.tip()
-            depth = (tip.height if tip else found[0]) - found[0] + 1
-            return TxStatus(txid=txid, state="confirmed", height=found[0], confirmations=depth)
-        pending = self._index.pending_raw(txid) is not None
-        return TxStatus(txid=txid, state="pending" if pending else "unknown")
+        if found is None:
+            return TxStatus(txid=txid, state="unknown")
+        tip = self._index.tip()
+        depth = (tip.height if tip else found[0]) - found[0] + 1
+        return TxStatus(txid=txid, state="confirmed", height=found[0], confirmations=depth)
 
     def raw(self, txid: str) -> bytes:
         """A transaction's bytes."""

@@ -287,6 +287,23 @@ def test_a_reader_sees_what_the_writer_adds(chain, folder, wallet):
         assert [one.data for one in next(reader.blocks(reader.tip().height)).messages] == [b"text:news"]
 
 
+def test_a_reader_never_loses_sight_of_a_transaction(chain, folder, wallet, monkeypatch):
+    """A block that comes while the reader looks takes it out of what is pending; it is never unknown."""
+    signed = wallet.sign(b"text:in between")
+    chain.submit(signed.raw)
+    with closing(LocalChain(folder)) as reader:
+        for name in ("pending_raw", "find_transaction"):
+
+            def look(txid, *, real=getattr(reader._index, name)):
+                seen = real(txid)
+                chain.settle()
+                return seen
+
+            monkeypatch.setattr(reader._index, name, look)
+        assert reader.status(signed.txid).state == "pending"
+        assert reader.status(signed.txid).state == "confirmed"
+
+
 def test_blocks_end_where_the_tip_was(chain):
     """A chain that grows while it is read does not make the reader run after it."""
     reading = chain.blocks(103)
