@@ -292,14 +292,17 @@ def test_a_reader_never_loses_sight_of_a_transaction(chain, folder, wallet, monk
     signed = wallet.sign(b"text:in between")
     chain.submit(signed.raw)
     with closing(LocalChain(folder)) as reader:
-        for name in ("pending_raw", "find_transaction"):
 
-            def look(txid, *, real=getattr(reader._index, name)):
+        def then_a_block(real):
+            def look(txid):
                 seen = real(txid)
                 chain.settle()
                 return seen
 
-            monkeypatch.setattr(reader._index, name, look)
+            return look
+
+        for name in ("pending_raw", "find_transaction"):
+            monkeypatch.setattr(reader._index, name, then_a_block(getattr(reader._index, name)))
         assert reader.status(signed.txid).state == "pending"
         assert reader.status(signed.txid).state == "confirmed"
 
