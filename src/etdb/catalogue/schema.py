@@ -92,10 +92,10 @@ CREATE TABLE terms (
     value TEXT NOT NULL,
     PRIMARY KEY (record_id, field, folded)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX terms_value ON terms (field, folded, record_id, value);
+CREATE INDEX terms_value ON terms (field, folded, value, record_id);
 
 -- Text comes split already (etdb.catalogue.text); "ascii" only cuts at spaces what is given to it.
-CREATE VIRTUAL TABLE search USING fts5(title, names, body, pieces, joined, tokenize='ascii', prefix='1 2 3');
+CREATE VIRTUAL TABLE search USING fts5(title, names, body, pieces, joined, tokenize='ascii', prefix='1 2');
 CREATE TRIGGER records_search AFTER DELETE ON records BEGIN DELETE FROM search WHERE rowid = old.id; END;
 
 CREATE TABLE aside (

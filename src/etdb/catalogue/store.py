@@ -16,6 +16,7 @@ from etdb.catalogue.search import search_rows
 from etdb.catalogue.values import DatasetView, Listing, Observation, Page, StoredManifest, StoredMessage, Tip
 from etdb.catalogue.writing import MAX_DETAIL, Batch, stored_message
 from etdb.errors import InputError, NotFoundError
+from etdb.trust import Claim, Outcome
 
 __all__ = ["Catalogue"]
 
@@ -153,8 +154,14 @@ class Catalogue:
             return list_rows(db, kind, limit=limit, after=after)
 
     def observe(self, observation: Observation) -> None:
-        """Keep what was observed of a claim; a newer word from the same source takes the place of the older."""
+        """Keep what was observed of a claim; a newer word from the same source takes the place of the older.
+
+        Raises:
+            InputError: there is no such claim or outcome.
+        """
         o = observation
+        if o.claim not in set(Claim) or o.outcome not in set(Outcome):
+            raise InputError(f"no claim and outcome: {o.claim[:64]!r}, {o.outcome[:64]!r}")
         with self._database.write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO observations (dataset_id, claim, source, outcome, detail, time_s) "

@@ -19,6 +19,7 @@ not stemmed, and a misspelt word finds nothing. Scripts without spaces are found
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,8 @@ MAX_RECORD_LETTERS: Final = 400_000
 MAX_EXTRA_DEPTH: Final = 8
 
 _FIELD_MARK: Final = "\u00b7"  # a word of its own that nobody can type: it is no letter
+_BETWEEN: Final = f" {_FIELD_MARK} "
+_SHORT_TEXT: Final = 120
 _WORDS: Final = re.compile(r"[^\W_]+")
 _PIECES: Final = re.compile(r"[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_A-Za-z0-9]+")
 _QUERY: Final = re.compile(r'(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
@@ -57,11 +60,16 @@ def _plain(text: str) -> str:
     return "".join(c for c in parts if not unicodedata.combining(c))
 
 
-def split_words(text: str) -> list[str]:
-    """The words of a text, folded."""
+def _words(text: str) -> list[str]:
     return [word[:MAX_WORD_LETTERS] for word in _WORDS.findall(_plain(_plain(text).casefold()))]
 
 
+def split_words(text: str) -> list[str]:
+    """The words of a text, folded."""
+    return _words(text)
+
+
+@functools.lru_cache(maxsize=8192)
 def fold_term(text: str) -> str:
     """A whole value for comparing: accents, case and runs of spaces do not count."""
     return " ".join(_plain(_plain(text).casefold()).split())
@@ -71,16 +79,40 @@ def _pieces(text: str) -> list[str]:
     return [piece.casefold()[:MAX_WORD_LETTERS] for piece in _PIECES.findall(_plain(text))]
 
 
-def _joined(text: str) -> Iterator[str]:
+class _Forms(msgspec.Struct, frozen=True, gc=False):
+    """The forms of one text: ``pieces`` only of those runs where they are not its words."""
+
+    words: str
+    pieces: str
+    joined: str
+
+
+def _forms_of(text: str) -> _Forms:
+    every: list[str] = []
+    pieces: list[str] = []
+    joined: list[str] = []
     before = ""
     for run in _plain(text).split():
-        words = split_words(run)
-        whole = "".join(words)
+        words = _words(run)
+        whole = "".join(words)[:MAX_WORD_LETTERS]
+        every += words
         if len(words) > 1:
-            yield whole[:MAX_WORD_LETTERS]
+            joined.append(whole)
         if before and whole and len(before) + len(whole) <= MAX_WORD_LETTERS:
-            yield before + whole
+            joined.append(before + whole)
         before = whole
+        parts = _pieces(run)
+        if parts != words:
+            pieces += [*parts, _FIELD_MARK]
+    return _Forms(" ".join(every), " ".join(pieces), " ".join(joined))
+
+
+_kept_forms = functools.lru_cache(maxsize=8192)(_forms_of)
+
+
+def _forms(text: str) -> _Forms:
+    """Records of one lab say the same again and again: short texts are split once."""
+    return _kept_forms(text) if len(text) <= _SHORT_TEXT else _forms_of(text)
 
 
 class FoldedText(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,10 +152,6 @@ def _limited(texts: Iterable[str]) -> list[str]:
     return kept
 
 
-def _marked(split: Iterable[list[str]]) -> str:
-    return f" {_FIELD_MARK} ".join(" ".join(words) for words in split)
-
-
 def fold_record(dataset_id: str, tomogram: Tomogram) -> FoldedText:
     """All text of a record, split. Numbers and dates are found by filters, not by words, but for the date itself."""
     t = tomogram
@@ -142,13 +170,16 @@ def fold_record(dataset_id: str, tomogram: Tomogram) -> FoldedText:
         for text in (entry.path, entry.display_name, entry.software, entry.notes, *_strings(entry.extra))
     )
     body = _limited((t.description, t.notes, t.roles, t.sample_preparation, *_strings(t.extra), *_strings(t.unknown)))
-    everything = (*titles, *names, *files, *body)
+    title_forms, name_forms, file_forms, body_forms = (
+        [_forms(text) for text in texts] for texts in (titles, names, files, body)
+    )
+    short = [*title_forms, *name_forms, *file_forms]
     return FoldedText(
-        title=_marked(map(split_words, titles)),
-        names=_marked(map(split_words, names)),
-        body=_marked(map(split_words, (*files, *body))),
-        pieces=_marked(map(_pieces, everything)),
-        joined=" ".join(word for text in (*titles, *names, *files) for word in _joined(text)),
+        title=_BETWEEN.join(one.words for one in title_forms),
+        names=_BETWEEN.join(one.words for one in name_forms),
+        body=_BETWEEN.join(one.words for one in (*file_forms, *body_forms)),
+        pieces=" ".join(one.pieces for one in (*short, *body_forms) if one.pieces),
+        joined=" ".join(one.joined for one in short if one.joined),
     )
 
 
