@@ -24,7 +24,12 @@ def _help(command: click.Command, path: str) -> list[tuple[str, str]]:
 
 def reference() -> str:
     """The page's text."""
-    lines = ["# The command line", "", "Made from the commands' own help by `docs/reference/make_cli_reference.py`.", ""]
+    lines = [
+        "# The command line",
+        "",
+        "Made from the commands' own help by `docs/reference/make_cli_reference.py`.",
+        "",
+    ]
     lines += ["## Exit statuses", "", "| status | meaning |", "| --- | --- |"]
     lines += [f"| {status} | {meaning} |" for status, meaning in EXIT_STATUSES.items()]
     for path, text in _help(etdb, "etdb"):

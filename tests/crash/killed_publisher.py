@@ -1,7 +1,4 @@
-"""Run ``etdb`` and die by SIGKILL at a named transition of the journal, or note every transition that is passed.
-
-    python killed_publisher.py LOG NAME MOMENT NTH -- WORDS OF THE COMMAND
-"""
+"""Run ``etdb`` in a process that dies by SIGKILL at a named transition of the journal, and notes those it passes."""
 
 from __future__ import annotations
 
@@ -9,28 +6,33 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from etdb.cli import main
 from etdb.publish import Journal
 
-log, name, moment, nth = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-seen: dict[tuple[str, str], int] = {}
 
+def run_and_die(log: Path, kill: tuple[str, str, int], output: Path, words: list[str]) -> None:
+    """The command, as a user would give it, with its standard output and error in files."""
+    name, moment, nth = kill
+    seen: dict[tuple[str, str], int] = {}
 
-def observe(passed: str, when: str) -> None:
-    count = seen[passed, when] = seen.get((passed, when), 0) + 1
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"{passed} {when} {count}\n")
-    if (passed, when, count) == (name, moment, nth):
-        os.kill(os.getpid(), signal.SIGKILL)
+    def observe(passed: str, when: str) -> None:
+        count = seen[passed, when] = seen.get((passed, when), 0) + 1
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{passed} {when} {count}\n")
+        if (passed, when, count) == (name, moment, nth):
+            os.kill(os.getpid(), signal.SIGKILL)
 
+    original = Journal.__init__
 
-original = Journal.__init__
+    def watched(self: Journal, path: Path, **_: Any) -> None:
+        original(self, path, observer=observe)
 
-
-def watched(self: Journal, path: Path) -> None:
-    original(self, path, observer=observe)
-
-
-Journal.__init__ = watched  # type: ignore[method-assign,assignment]
-main(sys.argv[sys.argv.index("--") + 1 :])
+    Journal.__init__ = watched  # type: ignore[method-assign]
+    for suffix, number in ((".out", 1), (".err", 2)):
+        descriptor = os.open(output.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, number)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", closefd=False)
+    main(words)

@@ -24,9 +24,9 @@ STRIPES = 4
 
 
 def few_lanes(lab) -> None:
-    """Chains of three, so that the coins must be split first."""
+    """Chains of two, so that the coins must be split first."""
     settings = lab.workspace.config_path
-    settings.write_text(settings.read_text().replace("# max_unconfirmed_chain = 25", "max_unconfirmed_chain = 3"))
+    settings.write_text(settings.read_text().replace("# max_unconfirmed_chain = 25", "max_unconfirmed_chain = 2"))
 
 
 def straight(lab) -> None:
@@ -54,7 +54,9 @@ def stranger_changes_ids(lab) -> None:
 def chain_loses_blocks(lab) -> None:
     """Everything is in blocks, but not final; then the chain is again what it was before."""
     settings = lab.workspace.config_path
-    settings.write_text(settings.read_text().replace("[limits]", "[limits]\nfinal_depth = 6").replace("final_depth = 1\n", ""))
+    settings.write_text(
+        settings.read_text().replace("[limits]", "[limits]\nfinal_depth = 6").replace("final_depth = 1\n", "")
+    )
     lab.publish(("prepare", "after", 1))
     before = lab.root / "chain-before"
     shutil.copytree(lab.workspace.chain_folder, before)
@@ -103,8 +105,8 @@ def test_killed_anywhere_each_dataset_is_found_once(pristine_lab, tmp_path, scen
     assert len(points) > 20
     for number, point in enumerate(points[stripe::STRIPES]):
         lab = start.copy(tmp_path / f"lab{number}")
-        killed = lab.publish(point)
-        assert killed.returncode == -9, (point, killed.stderr)
+        code, _, err = lab.publish(point)
+        assert code == -9, (point, err)
         report = lab.published()
         assert {one["sid"] for one in report["datasets"]} == {"short", "long"}, point
         lab.assert_each_found_once()

@@ -51,7 +51,7 @@ CREATE TABLE parts (
     number INTEGER NOT NULL,
     first_txid TEXT NOT NULL
 ) STRICT;
-CREATE INDEX parts_group ON parts (address, last, short_reference, number);
+CREATE INDEX parts_group ON parts (address, last, short_reference, number, first_txid);
 
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,

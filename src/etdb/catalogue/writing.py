@@ -15,7 +15,7 @@ from etdb.catalogue.schema import DERIVED_TABLES
 from etdb.catalogue.text import fold_record, fold_term
 from etdb.catalogue.values import StoredMessage, Tip
 from etdb.oip import Tomogram
-from etdb.trust import ClaimResult
+from etdb.trust import Claim, ClaimResult
 
 __all__ = ["Batch", "PartRow"]
 
@@ -23,6 +23,7 @@ MAX_DETAIL: Final = 300
 MAX_GROUP: Final = 4_000
 """Parts of one group that are looked at; a record has at most 1,000. Who signs more only harms their own record."""
 _SORT_LETTERS: Final = 200
+_OF_A_BLOCK: Final = (Claim.BLOCK_INCLUSION.value, Claim.HEADER_CHAIN_WORK.value)
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +58,16 @@ class Batch:
         return None if row is None else Tip(height=row[0], block_hash=row[1])
 
     def rollback(self, height: int) -> int:
-        """Forget all blocks above a height, with all that came of them; how many records that takes away."""
+        """Forget all blocks above a height, with all that came of them; how many records that takes away.
+
+        What was observed of those records' place on the chain goes with it: it was said of another block.
+        """
         before = self.count("records")
+        self._db.execute(
+            "DELETE FROM observations WHERE claim IN (?, ?) "
+            "AND dataset_id IN (SELECT dataset_id FROM records WHERE height > ?)",
+            (*_OF_A_BLOCK, height),
+        )
         self._db.execute("DELETE FROM blocks WHERE height > ?", (height,))
         return before - self.count("records")
 
@@ -107,24 +116,48 @@ class Batch:
         self._db.execute("INSERT OR IGNORE INTO others VALUES (?, ?, ?, ?, ?)", (message_id, *texts))
 
     def add_part(self, part: PartRow) -> bool:
-        """Keep a part whose signature holds; whether all numbers of its group are here now."""
+        """Keep a part whose signature holds; whether a record may be complete with it.
+
+        A part that comes again completes nothing: of two with one number and reference, the first counts.
+        """
+        group = (part.address, part.last, part.short_reference)
+        came_before = self._db.execute(
+            "SELECT 1 FROM parts WHERE address = ? AND last = ? AND short_reference = ? AND number = ? "
+            "AND first_txid = ? LIMIT 1",
+            (*group, part.number, part.first_txid),
+        ).fetchone()
         self._db.execute(
             "INSERT INTO parts (message_id, address, last, short_reference, number, first_txid) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (part.message_id, part.address, part.last, part.short_reference, part.number, part.first_txid),
         )
+        if came_before is not None:
+            return False
+        # Who signs may point anywhere: only what part 0 of this very message is joined with counts.
+        is_full = len(part.first_txid) > len(part.short_reference)
+        firsts = self._db.execute(
+            "SELECT first_txid FROM parts WHERE address = ? AND last = ? AND short_reference = ? AND number = 0 "
+            "AND (? = 0 OR first_txid = ?)",
+            (*group, is_full, part.first_txid),
+        ).fetchall()
+        return any(self._has_all(group, first) for (first,) in firsts)
+
+    def _has_all(self, group: tuple[str, int, str], first_txid: str) -> bool:
         have = self._db.execute(
-            "SELECT count(DISTINCT number) FROM parts WHERE address = ? AND last = ? AND short_reference = ?",
-            (part.address, part.last, part.short_reference),
+            "SELECT count(DISTINCT number) FROM parts WHERE address = ? AND last = ? AND short_reference = ? "
+            "AND first_txid IN (?, ?)",
+            (*group, first_txid, group[2]),
         ).fetchone()[0]
-        return bool(have == part.last + 1)
+        return bool(have == group[1] + 1)
 
     def group(self, part: PartRow) -> list[tuple[int, StoredMessage]]:
-        """All parts that may belong with one, as (number, message), in the order of the ledger."""
+        """All parts that may belong with one, as (number, message), in the order of the ledger; repeats left out."""
         rows = self._db.execute(
             "SELECT m.id, m.height, m.position, m.txid, m.sender, m.data, p.number FROM parts p "
             "JOIN messages m ON m.id = p.message_id "
-            "WHERE p.address = ? AND p.last = ? AND p.short_reference = ? ORDER BY m.id LIMIT ?",
+            "WHERE m.id IN (SELECT min(message_id) FROM parts "
+            "WHERE address = ? AND last = ? AND short_reference = ? GROUP BY number, first_txid) "
+            "ORDER BY m.id LIMIT ?",
             (part.address, part.last, part.short_reference, MAX_GROUP),
         )
         return [(row[6], stored_message(row[:6])) for row in rows]

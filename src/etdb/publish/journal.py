@@ -167,6 +167,10 @@ class Journal:
         )
         return [_transaction(row) for row in self._db.execute(query, (shallow_height,))]
 
+    def count_void(self) -> int:
+        """How many transactions are void."""
+        return int(self._db.execute("SELECT count(*) FROM transactions WHERE state = 'void'").fetchone()[0])
+
     def is_dead(self, txid: str) -> bool:
         """Whether this is an id of one of our transactions that is void or goes by another id now."""
         row = self._db.execute(
@@ -274,7 +278,9 @@ class Journal:
         encode = msgspec.json.encode
         self._db.execute(
             "INSERT INTO transactions(dataset, part, txid, state, raw, data, fee_sat, spends, creates)"
-            " VALUES (?, ?, ?, 'signed', ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, 'signed', ?, ?, ?, ?, ?)"
+            # Signing is deterministic: the same text over the same coin is the transaction that was void before.
+            " ON CONFLICT(txid) DO UPDATE SET state = 'signed', seen_as = NULL, height = NULL WHERE state = 'void'",
             (
                 dataset_id,
                 number,
@@ -303,11 +309,11 @@ class Journal:
         row = TRANSACTION_TRANSITIONS[name]
         marks = ",".join("?" * len(row.sources))
         with self._transition(name):
-            done = self._db.execute(
+            query = (
                 "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"
-                f" WHERE seq = ? AND state IN ({marks})",  # noqa: S608 - marks only
-                (row.target, height, seen_as, entry.seq, *row.sources),
+                f" WHERE seq = ? AND state IN ({marks})"
             )
+            done = self._db.execute(query, (row.target, height, seen_as, entry.seq, *row.sources))
             if seen_as is not None:
                 self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, entry.seq))
             if done.rowcount != 1:

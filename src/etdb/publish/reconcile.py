@@ -22,37 +22,47 @@ def reconcile(journal: Journal, ledger: Ledger, sender: Sender, *, final_depth: 
         LedgerError: the ledger cannot be read, or refuses bytes for a reason that no rule here explains.
     """
     tip = ledger.tip()
-    for entry in journal.unsettled((tip.height if tip else 0) - final_depth):
-        _reconcile_transaction(journal, ledger, entry)
-    for dataset in journal.datasets("signed", "prepared", "sent", "confirmed"):
-        _reopen_if_broken(journal, sender, dataset)
+    shallow = (tip.height if tip else 0) - final_depth
+    unknown: list[TransactionEntry] = []
+    voided = True
+    while voided:  # what is void takes with it what hangs on it
+        before = journal.count_void()
+        unsettled = journal.unsettled(shallow)
+        unknown = [entry for entry in unsettled if not _is_accounted_for(journal, ledger, entry)]
+        for dataset in journal.datasets("signed", "prepared", "sent", "confirmed"):
+            _reopen_if_broken(journal, sender, dataset)
+        voided = journal.count_void() > before
+    # Only now, when nothing waits that refers to an id that is gone.
+    for entry in unknown:
+        if entry.state == "confirmed":
+            journal.unbury(entry)
+        ledger.submit(entry.signed.raw)
+        if entry.state == "signed":
+            journal.submit(entry)
     settle_states(journal, ledger, final_depth=final_depth)
 
 
-def _reconcile_transaction(journal: Journal, ledger: Ledger, entry: TransactionEntry) -> None:
+def _is_accounted_for(journal: Journal, ledger: Ledger, entry: TransactionEntry) -> bool:
+    """Note what the ledger says of a transaction; False when it says nothing and the transaction could still go."""
     status = ledger.status(entry.ledger_txid)
     if status.state != "unknown":
         if entry.state == "signed":
             journal.submit(entry)
         elif entry.state == "confirmed" and entry.height != status.height:
             journal.unbury(entry)
-        return
+        return True
     for coin in entry.signed.spends:
         if journal.is_dead(coin.outpoint.txid):
             journal.void(entry)
-            return
+            return True
         spender = ledger.spender(coin.outpoint)
         if spender is not None and spender != entry.ledger_txid:
             if is_same_payment(ledger.raw(spender), entry.signed.raw):
                 journal.adopt(entry, spender)
             else:
                 journal.void(entry)
-            return
-    if entry.state == "confirmed":
-        journal.unbury(entry)
-    ledger.submit(entry.signed.raw)
-    if entry.state == "signed":
-        journal.submit(entry)
+            return True
+    return False
 
 
 def _reopen_if_broken(journal: Journal, sender: Sender, dataset: DatasetEntry) -> None:
