@@ -4,7 +4,7 @@
     .venv/bin/python docs/images/make_picture.py demo-workspace /tmp/demo.json
 
 Needs the font DejaVu (Debian: fonts-dejavu-core).
-"""  # noqa: INP001 - a script, not a package
+"""
 
 from __future__ import annotations
 

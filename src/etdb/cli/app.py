@@ -79,7 +79,7 @@ class _Group(click.Group):
                     ("etdb demo", "see all of it once, on real data"),
                     ("etdb init lab && cd lab && etdb key new me", "a workspace and a key"),
                     ("etdb publish /data/2026-11-20", "plan, ask, publish"),
-                    ("etdb search carboxysome --tilt-max 60..", "find"),
+                    ("etdb search carboxysome --where tilt_max_deg=60..", "find"),
                     ("etdb download 3fa9 --type reconstructions", "get back, every byte checked"),
                 ]
             )

@@ -22,4 +22,4 @@ def demo(context: Context, folder: str) -> None:
         raise ConfigurationError(
             f"the demo needs {error.name}, which is not installed", hint="pip install 'etdb[demo]', or: make demo"
         ) from error
-    context.out.document(run_demo(Path(folder), context.out.console))
+    context.out.document(run_demo(Path(folder), context.out.remarks if context.out.json_mode else context.out.console))

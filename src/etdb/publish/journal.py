@@ -310,7 +310,7 @@ class Journal:
         marks = ",".join("?" * len(row.sources))
         with self._transition(name):
             query = (
-                "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"
+                "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"  # noqa: S608 - marks
                 f" WHERE seq = ? AND state IN ({marks})"
             )
             done = self._db.execute(query, (row.target, height, seen_as, entry.seq, *row.sources))

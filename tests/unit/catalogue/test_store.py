@@ -128,9 +128,11 @@ def test_observations_stand_apart_from_the_fold(catalogue):
     assert [(one.source, one.time_s) for one in view.observed] == [("mirror", 6), ("ledger", 9)]
     assert view.claims[Claim.BLOCK_INCLUSION].outcome is Outcome.FAILED
     assert len(view.observed[0].detail) == 300
+    catalogue.observe(seen(claim=Claim.MANIFEST_AGREES))
     with catalogue.batch() as batch:
         batch.rollback(-1)
-    assert len(catalogue.observations(dataset_id_of(0))) == 2
+    # What was seen of the block went with the block; what was seen of the content stays.
+    assert [one.claim for one in catalogue.observations(dataset_id_of(0))] == [Claim.MANIFEST_AGREES]
     with pytest.raises(InputError):
         catalogue.observe(seen(claim="nonsense"))
 
