@@ -73,6 +73,7 @@ class LocalChain:
         self._limits = limits or Limits()
         self._clock = clock
         self._lock: int | None = None
+        self._last_parsed: tuple[int, Block] | None = None
         path = folder / "index.sqlite"
         self._files = BlockFiles(folder, self._network.magic)
         if writable:
@@ -246,7 +247,11 @@ class LocalChain:
         found = self._index.find_transaction(txid)
         if found is None:
             raise NotFoundError(f"the local chain has no transaction {txid[:64]}", txid=txid[:64])
-        return parse_block(self.raw_block(found[0])), found[1], found[0]
+        height, position = found
+        if self._last_parsed is None or self._last_parsed[0] != height:
+            # A record's transactions, and the records around it, mostly stand in one block.
+            self._last_parsed = height, parse_block(self.raw_block(height))
+        return self._last_parsed[1], position, height
 
     def coins(self, address: str) -> list[Coin]:
         """Coins that can be spent in the next block."""
