@@ -28,7 +28,6 @@ _ANGSTROM_PER_NM = 10.0
 _SOFTWARE = "etdb demo: centre-of-mass alignment, filtered back-projection"
 _SOURCE = {
     "source": "NIST, test data of the Python package etspy 1.3.0",
-    "source_url": "https://pypi.org/project/etspy/1.3.0/",
     "source_sha256": WHEEL_SHA256,
 }
 LAB_DATASETS = ("needle_2011-11-18", "titan_2023-03-31")
