@@ -10,6 +10,12 @@ if [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modu
     exit 0
 fi
 echo "Installing the judges from npm into tests/interop/node_modules (once; builds native parts, takes minutes)"
+# The native parts are built against the headers of the node that is here, not against downloaded ones.
+prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+if [ -f "$prefix/include/node/node.h" ]; then
+    npm_config_nodedir=$prefix
+    export npm_config_nodedir
+fi
 if ! npm ci --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1; then
     cat npm-ci.log >&2
     exit 1
