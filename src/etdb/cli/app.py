@@ -132,9 +132,10 @@ def command(name: str, *, examples: str) -> Callable[[Callable[..., Any]], click
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented status."""
     context: list[Context] = []
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        with etdb.make_context("etdb", sys.argv[1:] if arguments is None else arguments) as ctx:
+        with etdb.make_context("etdb", list(words)) as ctx:
             try:
                 etdb.invoke(ctx)
             finally:
@@ -147,8 +148,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as error:
         status = error.exit_code
     except click.ClickException as error:
-        if context and context[0].out.json_mode:
-            context[0].out.document({"error": "usage", "message": error.format_message(), "hint": ""})
+        # Words that are wrong are found before an option behind the command's name is understood.
+        if "--json" in words[: words.index("--") if "--" in words else None]:
+            Output(json_mode=True).document({"error": "usage", "message": error.format_message(), "hint": ""})
         error.show()
         status = 2
     except (KeyboardInterrupt, click.Abort):

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
+import msgspec
 from rich.table import Table
 
 from etdb.blocks import BlockStore, GatewayStore
@@ -27,7 +28,7 @@ from etdb.download import (
 from etdb.download import (
     download as run_download,
 )
-from etdb.errors import ConfigurationError, InputError, SourceError, StorageError, VerificationError
+from etdb.errors import ConfigurationError, EtdbError, InputError, SourceError, StorageError, VerificationError
 from etdb.ledger import Ledger
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Verification
@@ -108,9 +109,11 @@ def download(
             bar("fetch", done, plan.size_bytes)
 
         report = run_download(plan, stores, output, jobs=jobs, progress=advance, evidence=evidence)
-    out.document(_document(report))
+    failure = _failure(report)
+    out.document({**_document(report), **(failure.to_dict() if failure else {})})
     _show_report(out, report)
-    _raise_failures(report)
+    if failure:
+        raise failure
 
 
 def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: Sequence[str]) -> list[DatasetView]:
@@ -218,14 +221,14 @@ def _show_report(out: Output, report: DownloadReport) -> None:
         out.say(f"[red]{printable(banned.name)} gave wrong data and was left: {printable(banned.reason)}[/red]")
 
 
-def _raise_failures(report: DownloadReport) -> None:
+def _failure(report: DownloadReport) -> EtdbError | None:
     failed = [bad for one in report.datasets for bad in one.failed]
     if not failed:
-        return
+        return None
     message = f"{len(failed)} files are not complete, the first is {failed[0].path}: {failed[0].error.message}"
     if all(isinstance(bad.error, VerificationError) for bad in failed):
-        raise VerificationError(message, hint="try another gateway; what is right is kept")
-    raise SourceError(message, hint="run the same command again, or with another --gateway; what has arrived is kept")
+        return VerificationError(message, hint="try another gateway; what is right is kept")
+    return SourceError(message, hint="run the same command again, or with another --gateway; what has arrived is kept")
 
 
 @command(
@@ -255,10 +258,13 @@ def verify(context: Context, what: str, gateway: tuple[str, ...]) -> None:
             verification = _verify_folder(context, Path(what), stack, advance)
         else:
             verification = _verify_dataset(context, what, gateway, stack, advance)
-    out.document(verification)
-    show_claims(out, verification)
+    failure = None
     if verification.failed:
-        raise VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
+        failure = VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
+    out.document({**msgspec.to_builtins(verification), **(failure.to_dict() if failure else {})})
+    show_claims(out, verification)
+    if failure:
+        raise failure
 
 
 def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Callable[[int], None]) -> Verification:

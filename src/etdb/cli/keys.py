@@ -77,7 +77,10 @@ def import_key(
     ring = find_workspace(context).keyring
     if wif_file is not None:
         with open(wif_file, encoding="ascii") as file:  # noqa: PTH123 - errors are the frame's
-            wif = file.readline(200).strip()
+            try:
+                wif = file.readline(200).strip()
+            except UnicodeDecodeError:
+                raise InputError(f"{wif_file} does not hold a key (WIF)", hint="is it the right file?") from None
     elif sys.stdin.isatty():
         wif = str(click.prompt("The key (WIF)", hide_input=True, err=True))
     else:

@@ -57,12 +57,14 @@ class Output:
     def __init__(self, *, json_mode: bool = False, quiet: bool = False) -> None:
         self.json_mode = json_mode
         self.quiet = quiet
+        self._is_documented = False
         self.console = Console(highlight=False, soft_wrap=True)
         self.remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def document(self, value: Any) -> None:
         """The command's result, in JSON mode; otherwise nothing."""
         if self.json_mode:
+            self._is_documented = True
             sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
     def say(self, text: str = "") -> None:
@@ -82,7 +84,8 @@ class Output:
 
     def error(self, error: EtdbError) -> None:
         """What went wrong, where, and what to do next."""
-        if self.json_mode:
+        # A result that holds its own failure has been printed: a second document could not be parsed.
+        if self.json_mode and not self._is_documented:
             self.document(error.to_dict())
         self.remarks.print(f"[red]etdb: {printable(error.message)}[/red]")
         if error.hint:

@@ -41,8 +41,11 @@ def ask_passphrase(what: str, *, passphrase_file: str | None, passphrase_fd: int
     if passphrase_fd is not None:
         try:
             return _first_line(os.read(passphrase_fd, _LIMIT))
-        except OSError as error:
-            raise InputError(f"descriptor {passphrase_fd} cannot be read: {error.strerror}") from error
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "there is no such number"
+            raise InputError(
+                f"descriptor {passphrase_fd} cannot be read: {reason}", hint="give the number of an open descriptor"
+            ) from error
     if not sys.stdin.isatty():
         raise PassphraseError(
             f"{what} needs a passphrase and there is no terminal to ask on",
@@ -61,14 +64,16 @@ def _read_file(name: str) -> bytes:
     except OSError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"the passphrase file {name} cannot be read: {error.strerror}", path=name) from error
+        raise InputError(
+            f"the passphrase file {name} cannot be read: {error.strerror}", hint="check the path", path=name
+        ) from error
 
 
 def _first_line(data: bytes) -> str:
     try:
         text = data.decode().split("\n", 1)[0].rstrip("\r")
     except UnicodeDecodeError as error:
-        raise InputError("the passphrase is not UTF-8 text") from error
+        raise InputError("the passphrase is not UTF-8 text", hint="is it the right file?") from error
     if not text:
         raise PassphraseError("the passphrase is empty", hint="write it on the first line")
     return text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import click
 from rich.table import Table
@@ -26,6 +27,22 @@ _SHOWN = 20
 _LABELS = {"add": "hashing", "send": "sending"}
 
 
+class _Price(click.ParamType[Decimal]):
+    """An amount of money, at least nothing."""
+
+    name = "money"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read it exactly, as a decimal number."""
+        try:
+            price = Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not price.is_finite() or price < 0:
+            self.fail(f"{value!r} is not an amount of money", param, ctx)
+        return price
+
+
 @command(
     "publish",
     examples="""
@@ -39,7 +56,7 @@ _LABELS = {"add": "hashing", "send": "sending"}
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
-@click.option("--price", type=Decimal, metavar="MONEY", help="What one FLO costs, to show fees in money too.")
+@click.option("--price", type=_Price(), metavar="MONEY", help="What one FLO costs, to show fees in money too.")
 @click.option("--no-sha256", is_flag=True, help="Leave out the SHA-256 of whole files (CIDs are always made).")
 @passphrase_options
 def publish(
