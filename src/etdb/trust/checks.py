@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _SHOWN_DIFFERENCES = 20
+_INNER_NODE_BYTES = 64
 
 
 def _result(claim: Claim, why: str = "", outcome: Outcome | None = None) -> ClaimResult:
@@ -110,6 +111,8 @@ def check_inclusion(
     raw: bytes, header: bytes, position: int, branch: tuple[bytes, ...], block_hash: str
 ) -> ClaimResult:
     """Whether a transaction is in the block with this hash."""
+    if len(raw) == _INNER_NODE_BYTES:
+        return _result(Claim.BLOCK_INCLUSION, "64 bytes can be an inner node of the tree, and prove no transaction")
     try:
         txid = parse_transaction(raw).txid
         parsed = parse_header(header)
