@@ -12,7 +12,9 @@ PAGE = Path(__file__).with_name("cli.md")
 
 
 def _help(command: click.Command, path: str) -> list[tuple[str, str]]:
-    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+    context = click.Context(
+        command, info_name=path, max_content_width=100, terminal_width=100, help_option_names=["-h", "--help"]
+    )
     pages = [(path, command.get_help(context))]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
