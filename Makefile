@@ -29,6 +29,11 @@ $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/demo.stamp
 
+$(VENV)/interop.stamp: requirements-interop.lock | $(VENV)/dev.stamp
+	@echo "Adding the judges from the Python registry (once)"
+	@$(PIP) install --require-hashes -r requirements-interop.lock
+	@touch $@
+
 demo: $(VENV)/demo.stamp
 	@$(BIN)/etdb demo
 
@@ -46,7 +51,7 @@ quick: $(VENV)/dev.stamp
 test: lint types quick
 	$(BIN)/pytest -q -n 2 -m crash
 
-interop: $(VENV)/dev.stamp
+interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
 	$(BIN)/pytest -q -m interop
 
@@ -61,6 +66,7 @@ format: $(VENV)/dev.stamp
 lock: | $(BIN)/python
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra demo --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra interop -c requirements-dev.lock pyproject.toml -o requirements-interop.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra demo -c requirements-dev.lock pyproject.toml requirements-build.in -o requirements-demo.lock
 
 clean:
