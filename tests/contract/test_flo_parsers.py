@@ -53,6 +53,7 @@ PARSERS = {
     ),
     "parse_block": Parser(flo.parse_block, flo.encode_block, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
     "walk_flo_data": Parser(walked, None, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
+    "scan_block": Parser(flo.scan_block, None, (flo.MAIN.genesis_block,)),
     "PublicKey": Parser(
         flo.PublicKey,
         lambda key: key.encoded,

@@ -22,6 +22,7 @@ from etdb.flo.keys import PrivateKey, PublicKey, address_hash, is_address
 from etdb.flo.merkle import MerkleProof, make_proof, merkle_root, verify_proof
 from etdb.flo.messages import message_digest, recover_message_address, sign_message, verify_message
 from etdb.flo.networks import COIN, MAIN, MAX_FLO_DATA_BYTES, MAX_MONEY_SAT, REGTEST, TESTNET, Network, network
+from etdb.flo.scan import ScannedBlock, scan_block, scan_blocks
 from etdb.flo.scripts import address_script, hash_script, parse_pushes, push, script_address
 from etdb.flo.sighash import (
     SIGHASH_ALL,
@@ -58,6 +59,7 @@ __all__ = [
     "Network",
     "PrivateKey",
     "PublicKey",
+    "ScannedBlock",
     "Transaction",
     "TxInput",
     "TxOutput",
@@ -85,6 +87,8 @@ __all__ = [
     "parse_transaction",
     "push",
     "recover_message_address",
+    "scan_block",
+    "scan_blocks",
     "script_address",
     "sha256d",
     "sign_all",

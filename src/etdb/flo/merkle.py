@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -32,12 +33,18 @@ def merkle_root(txids: Sequence[str]) -> str:
     """
     if not txids:
         raise FormatError("a block without transactions has no Merkle root")
-    row = [internal_bytes(txid) for txid in txids]
+    return display_hex(row_root([internal_bytes(txid) for txid in txids]))
+
+
+def row_root(row: Sequence[bytes]) -> bytes:
+    """The root above a row of at least one hash, in the order of the wire.
+
+    Raises:
+        FormatError: as ``merkle_root``.
+    """
     while len(row) > 1:
-        if any(row[place] == row[place + 1] for place in range(0, len(row) - 1, 2)):
-            raise FormatError("a block repeats transactions so that its Merkle root stays the same")
         row = _next_row(row)
-    return display_hex(row[0])
+    return row[0]
 
 
 def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
@@ -45,6 +52,7 @@ def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
 
     Raises:
         InputError: the block has no such place.
+        FormatError: as ``merkle_root``.
     """
     if not 0 <= index < len(txids):
         raise InputError(f"a block of {len(txids)} transactions has no place {index}")
@@ -79,7 +87,13 @@ def verify_proof(proof: MerkleProof, root: str) -> None:
         )
 
 
-def _next_row(row: list[bytes]) -> list[bytes]:
-    if len(row) % 2:
-        row = [*row, row[-1]]
-    return [sha256d(row[place] + row[place + 1]) for place in range(0, len(row), 2)]
+def _next_row(row: Sequence[bytes]) -> list[bytes]:
+    parents = []
+    for place in range(1, len(row), 2):
+        left, right = row[place - 1], row[place]
+        if left == right:
+            raise FormatError("a block repeats transactions so that its Merkle root stays the same")
+        parents.append(sha256(sha256(left + right).digest()).digest())
+    if len(row) & 1:
+        parents.append(sha256(sha256(row[-1] + row[-1]).digest()).digest())
+    return parents

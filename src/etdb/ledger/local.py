@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from etdb.durable import make_folder, storage_error
 from etdb.errors import LockedError, NotFoundError, RefusedError, StorageError, VerificationError
 from etdb.flo import (
     REGTEST,
@@ -20,9 +21,8 @@ from etdb.flo import (
     input_key,
     make_proof,
     parse_block,
-    parse_header,
     parse_transaction,
-    walk_flo_data,
+    scan_block,
 )
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockFiles, BlockPlace
 from etdb.ledger.chain_index import ChainIndex
@@ -78,10 +78,12 @@ class LocalChain:
         self._files = BlockFiles(folder, self._network.magic)
         if writable:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 self._lock = _take_lock(folder / "writer.lock")
-            except (FileExistsError, NotADirectoryError, PermissionError) as error:
-                raise StorageError(f"{folder} cannot hold a chain: {error.strerror}", path=str(folder)) from error
+            except LockedError:
+                raise
+            except OSError as error:
+                raise storage_error(error, folder) from error
         elif not path.exists():
             raise StorageError(
                 f"there is no chain in {folder}", hint="make a workspace with: etdb init", path=str(folder)
@@ -178,20 +180,20 @@ class LocalChain:
         tip = self._index.tip()
         for height in range(max(0, start_height), (tip.height if tip else -1) + 1):
             raw = self.raw_block(height)
-            header = parse_header(raw[:80])
+            found = scan_block(raw)
             messages = tuple(
                 LedgerMessage(
-                    txid=found.txid,
-                    position=found.position,
-                    data=found.flo_data,
-                    sender=self._senders(raw[found.offset : found.offset + found.length]),
+                    txid=one.txid,
+                    position=one.position,
+                    data=one.flo_data,
+                    sender=self._senders(raw[one.offset : one.offset + one.length]),
                 )
-                for found in walk_flo_data(raw)
+                for one in found.carriers
             )
             yield LedgerBlock(
-                ref=BlockRef(height, header.block_hash),
-                previous_hash=header.prev_hash,
-                time_s=header.time_s,
+                ref=BlockRef(height, found.block_hash),
+                previous_hash=found.previous_hash,
+                time_s=found.time_s,
                 messages=messages,
             )
 
