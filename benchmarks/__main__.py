@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.measure import GIB, Settings, describe_machine
 from benchmarks.table import write_table
 
-CASES = ("cids", "download", "scan", "records")
+CASES = ("cids", "download", "scan", "records", "archive")
 HERE = Path(__file__).resolve().parent
 _ROOM = 2 * GIB
 _KIB = 1024
@@ -28,13 +28,15 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--gib", type=float, default=4.0, help="the data of the case cids (4)")
     parser.add_argument("--turns", type=int, default=3, help="how often each side is measured (3)")
+    parser.add_argument("--records", type=Path, help="a table of tilt series for the case archive (made up)")
+    parser.add_argument("--limit", type=int, help="no more records than these in the case archive")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where to write test data; by default in memory when there is room")
     options = parser.parse_args()
     if unknown := set(options.cases) - set(CASES):
         parser.error(f"unknown case: {', '.join(sorted(unknown))}")
     if options.one:
-        print(json.dumps(_measure(options.one, options.gib, options.turns, options.folder)))
+        print(json.dumps(_measure(options.one, _settings(options))))
         return
     results = [_in_own_process(case, options) for case in options.cases or CASES]
     document = {"machine": describe_machine(), "turns": options.turns, "cases": results}
@@ -52,6 +54,8 @@ def _in_own_process(case: str, options: argparse.Namespace) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="etdb-bench-", dir=options.folder or _default_folder(case, options.gib)))
     command = [sys.executable, "-m", "benchmarks", "--one", case, "--folder", str(folder)]
     command += ["--gib", str(options.gib), "--turns", str(options.turns)]
+    command += [f"--records={options.records.resolve()}"] if options.records else []
+    command += [f"--limit={options.limit}"] if options.limit else []
     try:
         done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, check=False, text=True)
     finally:
@@ -70,9 +74,15 @@ def _in_own_process(case: str, options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _measure(case: str, gib: float, turns: int, folder: Path) -> dict[str, Any]:
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        gib=options.gib, turns=options.turns, folder=options.folder, records=options.records, limit=options.limit
+    )
+
+
+def _measure(case: str, settings: Settings) -> dict[str, Any]:
     module = importlib.import_module(f"benchmarks.case_{case}")
-    figures = module.run(Settings(gib=gib, turns=turns, folder=folder))
+    figures = module.run(settings)
     used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {
         "case": case,
@@ -85,7 +95,11 @@ def _measure(case: str, gib: float, turns: int, folder: Path) -> dict[str, Any]:
 def _default_folder(case: str, gib: float) -> str | None:
     """Memory that looks like a disk, when it has room and the case is not about durable writes; else the system's."""
     memory = "/dev/shm"
-    if case != "records" and Path(memory).is_dir() and shutil.disk_usage(memory).free > gib * GIB + _ROOM:
+    if (
+        case not in ("records", "archive")
+        and Path(memory).is_dir()
+        and shutil.disk_usage(memory).free > gib * GIB + _ROOM
+    ):
         return memory
     return None
 

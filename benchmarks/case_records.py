@@ -6,14 +6,11 @@ its transactions; for an indexed one a signature's check for each transaction an
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import sqlite3
 from pathlib import Path
 
-from coincurve import PrivateKey, PublicKey
-
 from benchmarks.measure import Figure, Settings, by_turns, rate
+from benchmarks.reference_records import check_and_insert, sign_and_commit
 from etdb.demo.commands import Commands
 
 _RECORDS = 200
@@ -63,9 +60,9 @@ def run(settings: Settings) -> list[Figure]:
     published, signed, indexed, checked = by_turns(
         settings.turns,
         publish,
-        lambda: rate(_RECORDS, lambda: _sign_and_commit(settings.folder / "reference.sqlite", transactions)),
+        lambda: rate(_RECORDS, lambda: sign_and_commit(settings.folder / "reference.sqlite", transactions)),
         index,
-        lambda: rate(_RECORDS, lambda: _check_and_insert(settings.folder / "reference.sqlite", transactions)),
+        lambda: rate(_RECORDS, lambda: check_and_insert(settings.folder / "reference.sqlite", transactions)),
     )
     note = f"{_RECORDS} records in {transactions} transactions, one small file each; process start included"
     return [
@@ -95,33 +92,3 @@ def _workspace(folder: Path) -> Commands:
     etdb.run("init", str(folder))
     etdb.run("key", "new", "bench", passphrase=True)
     return etdb
-
-
-def _sign_and_commit(path: Path, transactions: int) -> None:
-    path.unlink(missing_ok=True)
-    key = PrivateKey(bytes(31) + b"\x01")
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("pragma journal_mode = wal")
-    database.execute("pragma synchronous = full")
-    database.execute("create table sent (raw blob)")
-    for number in range(transactions):
-        raw = number.to_bytes(4, "big") * 320
-        digest = hashlib.sha256(raw).digest()
-        key.sign_recoverable(digest, hasher=None)
-        key.sign(digest, hasher=None)
-        database.execute("insert into sent values (?)", (raw,))
-    database.close()
-
-
-def _check_and_insert(path: Path, transactions: int) -> None:
-    path.unlink(missing_ok=True)
-    digest = hashlib.sha256(b"record").digest()
-    signature = PrivateKey(bytes(31) + b"\x01").sign_recoverable(digest, hasher=None)
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("create virtual table found using fts5(text)")
-    database.execute("begin")
-    for _ in range(transactions):
-        PublicKey.from_signature_and_message(signature, digest, hasher=None)
-        database.execute("insert into found values (?)", (_TEXT,))
-    database.execute("commit")
-    database.close()

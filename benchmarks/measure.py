@@ -24,11 +24,15 @@ class Settings:
         gib: the size of the data of the case `cids`.
         turns: how often each side is measured.
         folder: where a case may write; removed afterwards.
+        records: a table of tilt series for the case `archive`; None makes records up.
+        limit: no more records than these.
     """
 
     gib: float
     turns: int
     folder: Path
+    records: Path | None = None
+    limit: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
