@@ -237,7 +237,7 @@ def test_a_name_twice():
 
 def test_kinds_that_are_not_read():
     blocks = {}
-    for data in (b"\x08\x05\x28\x22\x30\x80\x02", b"\x08\x04\x12\x04/etc", b"\x08\x03", b"", b"\x08"):
+    for data in (b"\x08\x05\x28\x22\x30\x80\x04", b"\x08\x04", b"\x08\x03", b"", b"\x08"):
         refused(node(blocks, [], data), blocks)
     assert isinstance(walk_all(node(blocks, [], DIRECTORY_DATA), blocks)[0], DirectoryFound)
 

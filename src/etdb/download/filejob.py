@@ -22,6 +22,7 @@ from etdb.ipfs import (
     FileFound,
     InlineFound,
     LeafFound,
+    SymlinkFound,
     WalkLimits,
     group_leaves,
     verify_leaf,
@@ -121,12 +122,19 @@ class FileJob:
             for group in group_leaves(run, GROUP_BYTES):
                 yield self._piece(number, tuple(group))
                 number += len(group)
-            if walk.done:
+            cid = walk.next_wanted
+            if cid is None:
                 break
-            cid = walk.wanted[0]
             events = walk.receive(cid, pool.get(cid))
 
-    def _meet(self, event: FileFound | DirectoryFound) -> None:
+    def _meet(self, event: FileFound | DirectoryFound | SymlinkFound) -> None:
+        if isinstance(event, SymlinkFound):
+            raise VerificationError(
+                f"{self.path!r} is a symbolic link, not a file: links are never made or followed",
+                hint="the record is wrong; the publisher can correct it",
+                cid=str(self.cid),
+                path=self.path,
+            )
         if isinstance(event, DirectoryFound):
             raise VerificationError(f"{self.path!r} is a folder, not a file", cid=str(self.cid), path=self.path)
         if event.size_bytes is not None:

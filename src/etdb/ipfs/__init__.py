@@ -25,9 +25,12 @@ from etdb.ipfs.cid import (
     verify_block,
 )
 from etdb.ipfs.dagpb import PbLink, PbNode, encode_node, parse_node
-from etdb.ipfs.directory import DirectoryEntry, build_directory, build_tree, verify_entry_name
+from etdb.ipfs.directory import DirectoryEntry, build_directory, build_symlink, build_tree, link_target
 from etdb.ipfs.filedag import DIGEST_BYTES, DagBuilder, FileDag, IpldBlock, leaf_cid, leaf_digest
+from etdb.ipfs.fileparts import FilePart, file_parts
 from etdb.ipfs.geometry import FileGeometry, LeafSpan, file_geometry
+from etdb.ipfs.hamt import HamtShard, ShardLink, build_shards, name_hash, parse_shard
+from etdb.ipfs.names import verify_entry_name, verify_link_target
 from etdb.ipfs.profile import (
     ETDB_2018,
     PROFILES,
@@ -37,16 +40,15 @@ from etdb.ipfs.profile import (
     profile_by_name,
 )
 from etdb.ipfs.unixfs import UnixFs, encode_file_data, leaf_frame, parse_unixfs
-from etdb.ipfs.walk import (
-    DagWalk,
+from etdb.ipfs.walk import DagWalk
+from etdb.ipfs.walkevents import (
     DirectoryFound,
     FileFound,
-    FilePart,
     InlineFound,
     LeafFound,
+    SymlinkFound,
     WalkEvent,
     WalkLimits,
-    file_parts,
     group_leaves,
     verify_leaf,
 )
@@ -73,6 +75,7 @@ __all__ = [
     "FileFound",
     "FileGeometry",
     "FilePart",
+    "HamtShard",
     "ImportProfile",
     "InlineFound",
     "IpldBlock",
@@ -81,10 +84,14 @@ __all__ = [
     "NeedData",
     "PbLink",
     "PbNode",
+    "ShardLink",
+    "SymlinkFound",
     "UnixFs",
     "WalkEvent",
     "WalkLimits",
     "build_directory",
+    "build_shards",
+    "build_symlink",
     "build_tree",
     "cid_of",
     "encode_car",
@@ -98,13 +105,17 @@ __all__ = [
     "leaf_cid",
     "leaf_digest",
     "leaf_frame",
+    "link_target",
+    "name_hash",
     "parse_cid",
     "parse_cid_bytes",
     "parse_node",
+    "parse_shard",
     "parse_unixfs",
     "profile_by_name",
     "read_cid",
     "verify_block",
     "verify_entry_name",
     "verify_leaf",
+    "verify_link_target",
 ]

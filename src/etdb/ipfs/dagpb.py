@@ -16,8 +16,9 @@ from etdb.ipfs.varint import encode_varint, parse_varint
 
 __all__ = ["MAX_LINKS", "PbLink", "PbNode", "encode_node", "parse_node"]
 
-MAX_LINKS = 8192
-"""The most links of a node that is read: a directory at the sharding threshold has 5,500 at most."""
+MAX_LINKS = 1 << 16
+"""The most links of a node that is read: more named SHA-256 links than one block can hold, so a directory that was
+never sharded is read too; links of identity CIDs are smaller."""
 
 _NODE_DATA, _NODE_LINK = 0x0A, 0x12
 _LINK_HASH, _LINK_NAME, _LINK_SIZE = 0x0A, 0x12, 0x18

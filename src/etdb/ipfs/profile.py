@@ -1,7 +1,8 @@
 """Import profiles: every choice that changes a CID, as data.
 
 Sources: IPIP-499 (https://specs.ipfs.tech/ipips/ipip-0499/) for the two named there; ``etdb-2018`` is what
-``ipfs add --nocopy`` made in 2018, when the first datasets of the ETDB were published.
+``ipfs add --nocopy`` made in 2018, when the first datasets of the ETDB were published: sharding was an experiment then
+that had to be switched on (``Experimental.ShardingEnabled``), so its directories are plain however large they are.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class ImportProfile(Struct, frozen=True, kw_only=True):
         leaf_bytes: bytes of content in each leaf but the last.
         width: most links of an interior node; the layout is balanced.
         raw_leaves: leaves are the content alone; otherwise each is framed as dag-pb.
-        shard_above_bytes: a directory with a larger estimate is sharded (HAMT).
+        shard_above_bytes: a directory with a larger estimate is sharded (HAMT); None: never.
         shard_estimate: what is compared: the encoded block, or the names and CIDs of its links.
     """
 
@@ -33,7 +34,7 @@ class ImportProfile(Struct, frozen=True, kw_only=True):
     leaf_bytes: int
     width: int
     raw_leaves: bool
-    shard_above_bytes: int = 256 * 1024
+    shard_above_bytes: int | None = 256 * 1024
     shard_estimate: Literal["block", "links"] = "block"
 
 
@@ -44,7 +45,7 @@ UNIXFS_V0_2015: Final = ImportProfile(
     name="unixfs-v0-2015", cid_version=0, leaf_bytes=256 * 1024, width=174, raw_leaves=False, shard_estimate="links"
 )
 ETDB_2018: Final = ImportProfile(
-    name="etdb-2018", cid_version=0, leaf_bytes=256 * 1024, width=174, raw_leaves=True, shard_estimate="links"
+    name="etdb-2018", cid_version=0, leaf_bytes=256 * 1024, width=174, raw_leaves=True, shard_above_bytes=None
 )
 PROFILES: Final = {profile.name: profile for profile in (UNIXFS_V1_2025, UNIXFS_V0_2015, ETDB_2018)}
 

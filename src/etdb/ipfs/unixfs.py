@@ -1,4 +1,4 @@
-"""UnixFS: what the data of a dag-pb node says about a file or a directory.
+"""UnixFS: what the data of a dag-pb node says about a file, a directory or a symbolic link.
 
 Source: https://specs.ipfs.tech/unixfs/ (fields and types). Mode and time are read over: no profile of etdb writes them.
 """
@@ -11,7 +11,6 @@ from typing import Final
 from msgspec import Struct
 
 from etdb.errors import FormatError
-from etdb.ipfs.dagpb import MAX_LINKS
 from etdb.ipfs.varint import encode_varint, parse_varint
 
 __all__ = [
@@ -20,10 +19,13 @@ __all__ = [
     "FILE",
     "HAMT_SHARD",
     "MAX_FILE_BYTES",
+    "MAX_FILE_LINKS",
     "RAW_FILE",
     "SYMLINK",
     "UnixFs",
     "encode_file_data",
+    "encode_shard_data",
+    "encode_symlink_data",
     "leaf_frame",
     "parse_unixfs",
 ]
@@ -35,6 +37,9 @@ SYMLINK: Final = 4
 HAMT_SHARD: Final = 5
 MAX_FILE_BYTES: Final = 1 << 50
 """1 PiB: a claim above it is not believed."""
+
+MAX_FILE_LINKS: Final = 8192
+"""The most children of a file's node that are read: no importer makes more than 1,024."""
 
 DIRECTORY_DATA: Final = b"\x08\x01"
 """The data of every plain directory."""
@@ -48,15 +53,19 @@ class UnixFs(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: one of the type constants of this module.
-        data: content that stands in the node itself.
+        data: content that stands in the node itself; the target of a symbolic link; the used buckets of a shard.
         file_size: bytes of content below and in the node, or None when not said.
         block_sizes: bytes of content below each link.
+        hash_type: how a sharded directory hashes names, or None.
+        fanout: buckets of a shard, or None.
     """
 
     kind: int
     data: bytes = b""
     file_size: int | None = None
     block_sizes: tuple[int, ...] = ()
+    hash_type: int | None = None
+    fanout: int | None = None
 
     @property
     def is_file(self) -> bool:
@@ -72,6 +81,19 @@ class UnixFs(Struct, frozen=True, kw_only=True):
 def encode_file_data(file_size: int, block_sizes: Sequence[int]) -> bytes:
     """The data of a file's interior node: its size, and the size below each link."""
     return b"\x08\x02\x18" + encode_varint(file_size) + b"".join(b"\x20" + encode_varint(size) for size in block_sizes)
+
+
+def encode_symlink_data(target: str) -> bytes:
+    """The data of a symbolic link."""
+    text = target.encode("utf-8")
+    return b"\x08\x04\x12" + encode_varint(len(text)) + text
+
+
+def encode_shard_data(bitfield: bytes, hash_type: int, fanout: int) -> bytes:
+    """The data of a shard of a directory: which buckets are used, as a big-endian number without leading zeros."""
+    # An empty directory writes its empty bitfield too.
+    field = b"\x12" + encode_varint(len(bitfield)) + bitfield
+    return b"\x08\x05" + field + b"\x28" + encode_varint(hash_type) + b"\x30" + encode_varint(fanout)
 
 
 def leaf_frame(length: int) -> tuple[bytes, bytes]:
@@ -99,8 +121,8 @@ def parse_unixfs(data: bytes | None) -> UnixFs:
         if tag in _VARINT_FIELDS:
             value, at = parse_varint(data, at + 1, what="UnixFS " + _VARINT_FIELDS[tag])
             if tag == 0x20:
-                if len(block_sizes) == MAX_LINKS:
-                    raise FormatError(f"UnixFS: more than {MAX_LINKS} block sizes")
+                if len(block_sizes) == MAX_FILE_LINKS:
+                    raise FormatError(f"UnixFS: more than {MAX_FILE_LINKS} block sizes")
                 block_sizes.append(value)
             elif tag in single:
                 raise FormatError(f"UnixFS: {_VARINT_FIELDS[tag]} twice")
@@ -123,4 +145,11 @@ def parse_unixfs(data: bytes | None) -> UnixFs:
     file_size = single.get(0x18)
     if file_size is not None and file_size > MAX_FILE_BYTES:
         raise FormatError(f"UnixFS: a file of {file_size} bytes is not believed")
-    return UnixFs(kind=kind, data=content or b"", file_size=file_size, block_sizes=tuple(block_sizes))
+    return UnixFs(
+        kind=kind,
+        data=content or b"",
+        file_size=file_size,
+        block_sizes=tuple(block_sizes),
+        hash_type=single.get(0x28),
+        fanout=single.get(0x30),
+    )

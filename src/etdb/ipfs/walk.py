@@ -2,114 +2,58 @@
 
 :class:`DagWalk` is a protocol object. It says which nodes it :attr:`~DagWalk.wanted`, takes their bytes from wherever
 the caller found them, and gives events. Raw leaves are never asked for: each is an event with its place in its file,
-so that a downloader fetches them as it likes, in ranges, and checks each with :func:`verify_leaf`.
+so that a downloader fetches them as it likes, in ranges, and checks each with
+:func:`~etdb.ipfs.walkevents.verify_leaf`.
 
-What is checked: each node against its CID; the sizes that a node says against those that its parent said; names;
-limits. What cannot be checked: ``tree_size`` (Tsize) of directories and of files with nodes, which is advice only.
+What is checked: each node against its CID; the sizes that a node says against those that its parent said; names, and
+in sharded directories the bucket of each; limits. What cannot be checked: ``tree_size`` (Tsize) of directories and of
+files with nodes, which is advice only.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from etdb.errors import FormatError, InputError, VerificationError
+from etdb.errors import FormatError, InputError
 from etdb.ipfs.cid import MAX_BLOCK_BYTES, RAW, Cid, verify_block
-from etdb.ipfs.dagpb import MAX_LINKS, PbNode, parse_node
-from etdb.ipfs.directory import verify_entry_name
-from etdb.ipfs.unixfs import DIRECTORY, MAX_FILE_BYTES, UnixFs, parse_unixfs
+from etdb.ipfs.dagpb import PbNode, parse_node
+from etdb.ipfs.directory import link_target
+from etdb.ipfs.fileparts import FilePart, content_size, file_parts
+from etdb.ipfs.hamt import HamtShard, parse_shard
+from etdb.ipfs.names import verify_entry_name
+from etdb.ipfs.unixfs import DIRECTORY, HAMT_SHARD, SYMLINK, UnixFs, parse_unixfs
+from etdb.ipfs.walkevents import (
+    DirectoryFound,
+    FileFound,
+    InlineFound,
+    LeafFound,
+    SymlinkFound,
+    WalkEvent,
+    WalkLimits,
+    size_lie,
+)
 
-__all__ = [
-    "DagWalk",
-    "DirectoryFound",
-    "FileFound",
-    "FilePart",
-    "InlineFound",
-    "LeafFound",
-    "WalkEvent",
-    "WalkLimits",
-    "file_parts",
-    "group_leaves",
-    "verify_leaf",
-]
-
-
-class WalkLimits(Struct, frozen=True, kw_only=True):
-    """What a DAG of someone else may cost.
-
-    Attributes:
-        max_depth: levels of nodes from the root, directories and files together.
-        max_links: links of one node.
-        max_nodes: nodes in all, each place counted.
-        max_node_bytes: bytes of one node.
-        max_entries: files and directories in all.
-        max_leaves: raw leaves and inline pieces in all; each is an event, so this bounds memory.
-        max_size_bytes: content of all files together.
-    """
-
-    max_depth: int = 48
-    max_links: int = MAX_LINKS
-    max_nodes: int = 1 << 20
-    max_node_bytes: int = MAX_BLOCK_BYTES
-    max_entries: int = 1 << 20
-    max_leaves: int = 1 << 22
-    max_size_bytes: int = MAX_FILE_BYTES
-
-
-class DirectoryFound(Struct, frozen=True, kw_only=True):
-    """A directory; ``path`` is "" for the root. ``names`` are its entries in their order."""
-
-    path: str
-    cid: Cid
-    names: tuple[str, ...]
-
-
-class FileFound(Struct, frozen=True, kw_only=True):
-    """A file. ``size_bytes`` is None for a raw leaf whose link does not say a size, and for a raw root."""
-
-    path: str
-    cid: Cid
-    size_bytes: int | None
-
-
-class LeafFound(Struct, frozen=True, kw_only=True):
-    """A raw leaf of a file: ``length`` bytes at ``offset`` that hash to ``cid``; length None when nobody says it."""
-
-    path: str
-    offset: int
-    length: int | None
-    cid: Cid
-
-
-class InlineFound(Struct, frozen=True, kw_only=True):
-    """Content that stood in a node, verified: write it at ``offset``."""
-
-    path: str
-    offset: int
-    data: bytes
-
-
-WalkEvent = DirectoryFound | FileFound | LeafFound | InlineFound
+__all__ = ["DagWalk"]
 
 
 class _Place(Struct, frozen=True):
-    """Where a node belongs: its path, and its offset and size in a file (size None: not inside a file yet)."""
+    """Where a node belongs.
+
+    Attributes:
+        path: of the file or directory that it is, or is a part of.
+        depth: levels of nodes above it.
+        offset: of its content in its file.
+        size: of its content; None: it is not inside a file yet.
+        prefix: the buckets that led to it inside a sharded directory; empty: it is not inside one.
+    """
 
     path: str
     depth: int
     offset: int
     size: int | None
-
-
-class FilePart(Struct, frozen=True, kw_only=True):
-    """One child or one inline piece of a file's node: ``length`` bytes at ``offset`` from the node's start."""
-
-    offset: int
-    length: int
-    cid: Cid | None
-    data: bytes = b""
+    prefix: bytes = b""
 
 
 class _Opened(Struct, frozen=True):
@@ -118,6 +62,7 @@ class _Opened(Struct, frozen=True):
     node: PbNode
     unixfs: UnixFs
     parts: tuple[FilePart, ...]
+    shard: HamtShard | None
 
 
 class DagWalk:
@@ -143,6 +88,11 @@ class DagWalk:
     def wanted(self) -> tuple[Cid, ...]:
         """The nodes that the walk needs next, in the order of the DAG where it can."""
         return tuple(cid for cid, _ in self._wanted.values())
+
+    @property
+    def next_wanted(self) -> Cid | None:
+        """The first of :attr:`wanted`, without a list of all of them."""
+        return next((cid for cid, _ in self._wanted.values()), None)
 
     @property
     def done(self) -> bool:
@@ -187,6 +137,8 @@ class DagWalk:
     def _visit(self, cid: Cid, place: _Place, claimed: int | None, events: list[WalkEvent]) -> None:
         """Meet a CID: ``claimed`` is the Tsize of a directory's link, which for a raw leaf is its length."""
         if cid.codec == RAW:
+            if place.prefix:
+                raise FormatError(f"a raw leaf where a shard of the directory {place.path!r} belongs", cid=str(cid))
             self._count_leaf()
             length = place.size
             if length is None:
@@ -200,7 +152,9 @@ class DagWalk:
                 )
             if cid.is_identity:
                 if len(cid.digest) != length:
-                    raise _size_lie(place, cid, f"{len(cid.digest)} bytes stand where {length} were said")
+                    raise size_lie(
+                        place.path, place.offset, cid, f"{len(cid.digest)} bytes stand where {length} were said"
+                    )
                 events.append(InlineFound(path=place.path, offset=place.offset, data=cid.digest))
             else:
                 events.append(LeafFound(path=place.path, offset=place.offset, length=length, cid=cid))
@@ -220,16 +174,29 @@ class DagWalk:
             raise FormatError(f"the node {cid} has {len(block)} bytes; {self.limits.max_node_bytes} are the limit")
         node = parse_node(block, max_links=self.limits.max_links)
         unixfs = parse_unixfs(node.data)
-        return _Opened(node, unixfs, tuple(file_parts(cid, node, unixfs)) if unixfs.is_file else ())
+        return _Opened(
+            node,
+            unixfs,
+            parts=tuple(file_parts(cid, node, unixfs)) if unixfs.is_file else (),
+            shard=parse_shard(cid, node, unixfs) if unixfs.kind == HAMT_SHARD else None,
+        )
 
     def _open_node(self, cid: Cid, opened: _Opened, place: _Place, events: list[WalkEvent]) -> None:
         unixfs = opened.unixfs
-        if unixfs.is_file:
+        if opened.shard is not None and place.size is None:
+            self._open_shard(opened.shard, place, events)
+        elif place.prefix:
+            raise FormatError(
+                f"a UnixFS {unixfs.kind_name} where a shard of the directory {place.path!r} belongs", cid=str(cid)
+            )
+        elif unixfs.is_file:
             size = sum(part.length for part in opened.parts) if place.size is None else place.size
             if place.size is None:
                 self._count_file(place.path, cid, size, events)
-            elif _file_size(cid, unixfs) != size:
-                raise _size_lie(place, cid, f"its node says {unixfs.file_size} bytes, its parent {size}")
+            elif content_size(cid, unixfs) != size:
+                raise size_lie(
+                    place.path, place.offset, cid, f"its node says {unixfs.file_size} bytes, its parent {size}"
+                )
             for part in opened.parts:
                 at = place.offset + part.offset
                 if part.cid is None:
@@ -239,12 +206,26 @@ class DagWalk:
                     self._visit(part.cid, _Place(place.path, place.depth + 1, at, part.length), None, events)
         elif unixfs.kind == DIRECTORY and place.size is None:
             self._open_directory(cid, opened.node, place, events)
+        elif unixfs.kind == SYMLINK and place.size is None:
+            self._count_entry()
+            events.append(SymlinkFound(path=place.path, cid=cid, target=link_target(cid, opened.node, unixfs)))
         else:
             raise FormatError(
-                f"{place.path!r}: a UnixFS {unixfs.kind_name} is not read by this release",
-                cid=str(cid),
-                path=place.path,
+                f"a UnixFS {unixfs.kind_name} inside the file {place.path!r}", cid=str(cid), path=place.path
             )
+
+    def _open_shard(self, shard: HamtShard, place: _Place, events: list[WalkEvent]) -> None:
+        shard.verify_place(place.prefix)
+        if not place.prefix:
+            self._count_entry()
+            events.append(DirectoryFound(path=place.path, cid=shard.cid, names=None))
+        above = place.path + "/" if place.path else ""
+        for link in shard.links:
+            if link.name is None:
+                prefix = place.prefix + bytes([link.bucket])
+                self._visit(link.cid, _Place(place.path, place.depth + 1, 0, None, prefix), None, events)
+            else:
+                self._visit(link.cid, _Place(above + link.name, place.depth + 1, 0, None), link.tree_size, events)
 
     def _open_directory(self, cid: Cid, node: PbNode, place: _Place, events: list[WalkEvent]) -> None:
         self._count_entry()
@@ -277,92 +258,3 @@ class DagWalk:
         if self._bytes > self.limits.max_size_bytes:
             raise FormatError(f"the files of the DAG {self.root} have more than {self.limits.max_size_bytes} bytes")
         events.append(FileFound(path=path, cid=cid, size_bytes=size))
-
-
-def file_parts(cid: Cid, node: PbNode, unixfs: UnixFs) -> Iterator[FilePart]:
-    """The pieces of a file's node in order, after its own sizes were found to agree.
-
-    Raises:
-        FormatError: links and block sizes differ in number, sizes do not add up, or a child would be empty.
-    """
-    if len(node.links) != len(unixfs.block_sizes):
-        raise FormatError(
-            f"the node {cid} has {len(node.links)} links and {len(unixfs.block_sizes)} block sizes", cid=str(cid)
-        )
-    total = len(unixfs.data) + sum(unixfs.block_sizes)
-    if total != _file_size(cid, unixfs):
-        raise FormatError(f"the node {cid} says {unixfs.file_size} bytes; its parts add up to {total}", cid=str(cid))
-    if 0 in unixfs.block_sizes:
-        raise FormatError(f"the node {cid} has a child without content", cid=str(cid))
-    offset = 0
-    if unixfs.data:
-        yield FilePart(offset=0, length=len(unixfs.data), cid=None, data=unixfs.data)
-        offset = len(unixfs.data)
-    for link, size in zip(node.links, unixfs.block_sizes, strict=True):
-        yield FilePart(offset=offset, length=size, cid=link.cid)
-        offset += size
-
-
-def verify_leaf(leaf: LeafFound, content: bytes | bytearray | memoryview, *, source: str = "") -> None:
-    """Check bytes that came for a leaf: the hash, and the length that its file says.
-
-    Raises:
-        VerificationError: fields ``cid``, ``offset``, ``path`` and ``source``.
-    """
-    try:
-        verify_block(leaf.cid, content, source=source)
-    except VerificationError as error:
-        raise VerificationError(
-            f"{error.message} ({leaf.path!r} at offset {leaf.offset})",
-            hint=error.hint,
-            cid=str(leaf.cid),
-            offset=leaf.offset,
-            path=leaf.path,
-            source=source,
-        ) from None
-    if leaf.length is not None and len(content) != leaf.length:
-        place = _Place(leaf.path, 0, leaf.offset, leaf.length)
-        raise _size_lie(place, leaf.cid, f"the leaf has {len(content)} bytes where {leaf.length} were said")
-
-
-def group_leaves(leaves: Iterable[LeafFound], max_bytes: int) -> Iterator[Sequence[LeafFound]]:
-    """Neighbouring leaves of one file in groups of at most ``max_bytes`` (at least one leaf): one request each.
-
-    Leaves of unknown length stand alone.
-    """
-    group: list[LeafFound] = []
-    size = 0
-    for leaf in leaves:
-        fits = (
-            group
-            and leaf.length is not None
-            and group[-1].length is not None
-            and leaf.path == group[-1].path
-            and leaf.offset == group[-1].offset + group[-1].length
-            and size + leaf.length <= max_bytes
-        )
-        if group and not fits:
-            yield group
-            group, size = [], 0
-        group.append(leaf)
-        size += leaf.length or 0
-    if group:
-        yield group
-
-
-def _file_size(cid: Cid, unixfs: UnixFs) -> int:
-    if unixfs.file_size is not None:
-        return unixfs.file_size
-    if unixfs.block_sizes:
-        raise FormatError(f"the node {cid} does not say the size of its file", cid=str(cid))
-    return len(unixfs.data)
-
-
-def _size_lie(place: _Place, cid: Cid, what: str) -> FormatError:
-    return FormatError(
-        f"{place.path!r} at offset {place.offset}: {what} ({cid})",
-        hint="the dataset itself is wrong; no other source can mend it",
-        cid=str(cid),
-        offset=place.offset,
-        path=place.path,
-    )

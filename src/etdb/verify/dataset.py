@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from etdb.blocks.port import BlockStore
 from etdb.blocks.reader import DagReader
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, VerificationError
-from etdb.ipfs import DagWalk, DirectoryFound, FileFound, InlineFound, LeafFound, parse_cid, verify_leaf
+from etdb.ipfs import DagWalk, DirectoryFound, FileFound, InlineFound, LeafFound, SymlinkFound, parse_cid, verify_leaf
 from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from etdb.oip import Tomogram
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
@@ -78,7 +78,7 @@ def _verify_content(tomogram: Tomogram, store: BlockStore, progress: Callable[[i
         events = walk.start()
         while True:
             for event in events:
-                if isinstance(event, DirectoryFound):
+                if isinstance(event, (DirectoryFound, SymlinkFound)):
                     continue
                 sizes.setdefault(event.path, 0)
                 if isinstance(event, FileFound):
@@ -87,9 +87,9 @@ def _verify_content(tomogram: Tomogram, store: BlockStore, progress: Callable[[i
                 sizes[event.path] += count
                 if progress is not None:
                     progress(count)
-            if walk.done:
+            cid = walk.next_wanted
+            if cid is None:
                 break
-            cid = walk.wanted[0]
             events = walk.receive(cid, store.get(cid), source=store.name)
     except VerificationError as error:
         return ClaimResult(claim=Claim.FILE_BYTES, outcome=Outcome.FAILED, detail=error.message)
