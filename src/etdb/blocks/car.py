@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from etdb.blocks.durable import write_durably
 from etdb.blocks.hashing import open_source_file
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
+from etdb.durable import write_durably
 from etdb.errors import FormatError, StorageError, VerificationError
 from etdb.ipfs import MAX_BLOCK_BYTES, Cid, encode_car, read_cid, verify_block
 from etdb.ipfs.car import MAX_CAR_HEADER_BYTES, MAX_CID_BYTES, parse_car_header

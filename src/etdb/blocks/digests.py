@@ -15,8 +15,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from etdb.blocks.durable import storage_errors
 from etdb.blocks.hashing import FileState
+from etdb.durable import storage_errors
 from etdb.errors import StorageError
 from etdb.ipfs import DIGEST_BYTES, Cid, FileDag, ImportProfile, IpldBlock, parse_cid_bytes, profile_by_name
 

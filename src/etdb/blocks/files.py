@@ -14,9 +14,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from etdb.blocks.digests import DigestTable, KnownFile, LeafPlace
-from etdb.blocks.durable import write_durably
 from etdb.blocks.hashing import file_state, hash_file, open_source_file, read_exactly
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
+from etdb.durable import write_durably
 from etdb.errors import NotFoundError, SourceFileError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,

@@ -39,29 +39,13 @@ def init(context: Context, folder: str, network: str, ledger: str | None, gatewa
             raise InputError(f"{url!r} is not an http or https address", hint="give it as http://HOST:PORT")
     if ledger is not None and not Path(ledger, "index.sqlite").is_file():
         raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace")
-    workspace = Workspace.init(folder, network)
-    if ledger is not None or gateway:
-        _add_settings(workspace, ledger, gateway)
-        workspace = Workspace(workspace.root)
+    seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
+    workspace = Workspace.init(folder, network, ledger=seen_from_here, gateways=gateway)
     if network == "local" and ledger is None:
         LocalChain(workspace.chain_folder, writable=True).close()
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")
-
-
-def _add_settings(workspace: Workspace, ledger: str | None, gateways: tuple[str, ...]) -> None:
-    lines = []
-    if ledger is not None:
-        relative = os.path.relpath(Path(ledger).absolute(), workspace.root)
-        if not relative.isprintable() or "'" in relative:
-            raise InputError("the ledger's path cannot be written into etdb.toml", hint="move or rename it")
-        lines.append(f"ledger = '{relative}'")
-    if gateways:
-        lines.append("gateways = [" + ", ".join(f'"{url}"' for url in gateways) + "]")
-    text = workspace.config_path.read_text(encoding="utf-8")
-    head, mark, tail = text.partition("[publisher]")
-    workspace.config_path.write_text(head + "\n".join(lines) + "\n\n" + mark + tail, encoding="utf-8")
 
 
 @command("status", examples="etdb status")

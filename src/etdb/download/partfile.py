@@ -8,13 +8,13 @@ leaf that it names is hashed again. So a kill, a full disk or a power cut costs 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import threading
 from pathlib import Path
 
-from etdb.errors import DiskFullError, StorageError
+from etdb import durable
+from etdb.errors import StorageError
 
 __all__ = ["PartFile", "storage_error"]
 
@@ -23,13 +23,8 @@ MAP_MAGIC = b"etdbmap1"
 
 def storage_error(error: OSError, path: Path) -> StorageError:
     """What a failed write means to the user."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(
-            f"there is no room left for {path}",
-            hint="make room and give the same command again; what has arrived is kept",
-            path=str(path),
-        )
-    return StorageError(f"{path} cannot be written: {error.strerror}", hint="check the folder", path=str(path))
+    kept = "make room and give the same command again; what has arrived is kept"
+    return durable.storage_error(error, path, hint="check the folder", full_hint=kept)
 
 
 class PartFile:
@@ -56,7 +51,7 @@ class PartFile:
         self._all_set = False
         self._map_fd = -1
         try:
-            self.final.parent.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self.final.parent)
             hidden.mkdir(exist_ok=True)
             self._fd, self._is_final = self._open()
         except OSError as error:
@@ -158,11 +153,7 @@ class PartFile:
                 os.fsync(self._fd)
                 self.part.replace(self.final)
                 self._is_final = True
-                parent = os.open(self.final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    os.fsync(parent)
-                finally:
-                    os.close(parent)
+                durable.sync_folder(self.final.parent)
             with contextlib.suppress(FileNotFoundError):
                 self._map_path.unlink()
         except OSError as error:

@@ -21,6 +21,7 @@ from etdb.download.partfile import storage_error
 from etdb.download.plan import INCOMPLETE_FOLDER, DownloadPlan, PlannedDataset
 from etdb.download.pool import BannedSource, SourcePool
 from etdb.download.resolve import DirectoryReader
+from etdb.durable import make_folder
 from etdb.errors import DiskFullError, EtdbError, FormatError, NotFoundError, StorageError, VerificationError
 from etdb.ipfs import MAX_BLOCK_BYTES, Cid
 from etdb.manifest import MANIFEST_NAME, Manifest, compare, parse_manifest
@@ -138,7 +139,7 @@ def _check_space(plan: DownloadPlan, folder: Path) -> None:
             for part in (folder / dataset.folder / INCOMPLETE_FOLDER).glob("*.part"):
                 needed -= part.stat().st_blocks * 512
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise storage_error(error, folder) from error
@@ -177,7 +178,7 @@ class _DatasetRun:
 
     def run(self) -> DatasetReport:
         try:
-            self.hidden.mkdir(parents=True, exist_ok=True)
+            make_folder(self.hidden)
         except OSError as error:
             raise storage_error(error, self.folder) from error
         with hold_lock(self.hidden / "download.lock"):

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from etdb.durable import sync_folder
 from etdb.errors import DiskFullError, StorageError
 from etdb.flo import MAX_BLOCK_BYTES
 
@@ -196,11 +197,7 @@ class BlockFiles:
         finally:
             os.close(descriptor)
         if is_new:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._folder)
 
     def _frame(self, length: int) -> bytes:
         return self._magic + length.to_bytes(4, "little")

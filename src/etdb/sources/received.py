@@ -6,13 +6,12 @@ verified later without a network.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from etdb.durable import write_durably
 from etdb.errors import FormatError, InputError, StorageError
 from etdb.oip.tomogram import Tomogram
 
@@ -71,19 +70,7 @@ def store_received(folder: Path, received: ReceivedDataset) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    target = folder / RECEIVED_NAME
-    temporary = folder / f".{RECEIVED_NAME}.new"
-    text = msgspec.json.format(msgspec.json.encode(received), indent=2) + b"\n"
-    try:
-        with temporary.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise StorageError(f"{target} cannot be written: {error.strerror}", path=str(target)) from error
+    write_durably(folder / RECEIVED_NAME, [msgspec.json.format(msgspec.json.encode(received), indent=2), b"\n"])
 
 
 def load_received(folder: Path) -> ReceivedDataset:

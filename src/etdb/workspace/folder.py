@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from etdb.errors import ConfigurationError, StorageError
+from etdb.durable import make_folder, storage_errors, write_durably
+from etdb.errors import ConfigurationError
 from etdb.workspace.inventory import Holding, measure
 from etdb.workspace.keyring import Keyring
 from etdb.workspace.locks import hold_lock
@@ -44,8 +46,16 @@ class Workspace:
         self.settings: Settings = parse_settings(text, self.config_path)
 
     @classmethod
-    def init(cls, path: Path | str, network: str = "local") -> Workspace:
+    def init(
+        cls, path: Path | str, network: str = "local", *, ledger: str = "", gateways: Sequence[str] = ()
+    ) -> Workspace:
         """Make a workspace in a new or existing folder; the settings file comes last and never replaces one.
+
+        Args:
+            path: the folder.
+            network: one of `NETWORK_NAMES`.
+            ledger: the setting of this name, when it is not to be the default.
+            gateways: likewise.
 
         Raises:
             ConfigurationError: there is a workspace already, the path is a file, or the network is unknown.
@@ -61,25 +71,19 @@ class Workspace:
             )
         if root.exists() and not root.is_dir():
             raise ConfigurationError(f"{root} is a file, not a folder", hint="choose another place", path=str(root))
-        try:
-            root.mkdir(parents=True, exist_ok=True)
+        with storage_errors(root):
+            make_folder(root)
             for name in ("chain", "content", "cache", "locks"):
                 (root / name).mkdir(exist_ok=True)
             keys = root / "keys"
             keys.mkdir(mode=0o700, exist_ok=True)
             keys.chmod(0o700)
-            with config.open("x", encoding="utf-8") as file:
-                file.write(settings_template(network))
-                file.flush()
-                os.fsync(file.fileno())
+        text = settings_template(network, ledger=ledger, gateways=gateways)
+        try:
+            # The names of the folders above are flushed with its own: they are in the same folder.
+            write_durably(config, [text.encode()], replace=False)
         except FileExistsError:
             raise ConfigurationError(f"{root} is a workspace already", path=str(root)) from None
-        except OSError as error:
-            raise StorageError(
-                f"the workspace {root} cannot be made: {error.strerror}",
-                hint="check that the folder can be written",
-                path=str(root),
-            ) from error
         return cls(root)
 
     @classmethod
@@ -166,10 +170,8 @@ class Workspace:
         if not name.isidentifier():
             raise ValueError(f"not a lock's name: {name!r}")
         folder = self.root / "locks"
-        try:
+        with storage_errors(folder):
             folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{folder} cannot be made: {error.strerror}", path=str(folder)) from error
         return hold_lock(folder / f"{name}.lock", shared=shared)
 
     def describe_folder(self) -> tuple[Holding, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import hmac
 import os
@@ -24,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Struct
 
+from etdb.durable import make_folder, storage_errors, write_durably
 from etdb.errors import EtdbError, InputError, NotFoundError, PassphraseError, StorageError
 from etdb.flo import PrivateKey, network
 
@@ -206,31 +206,13 @@ class Keyring:
 
     def _write_new(self, name: str, text: bytes) -> None:
         """Write a file that is there whole or not at all, and never in place of another."""
-        temporary = self.folder / f".{name}.{secrets.token_hex(8)}.new"
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with storage_errors(self.folder):
+            make_folder(self.folder, mode=0o700)
             self.folder.chmod(0o700)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(temporary, self._path(name))  # like O_EXCL, it fails when the name is taken
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    temporary.unlink()
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        try:
+            write_durably(self._path(name), [text], replace=False, mode=0o600)
         except FileExistsError:
             raise InputError(f"there is a key named {name} already", hint="choose another name", key=name) from None
-        except OSError as error:
-            raise StorageError(
-                f"the key {name} cannot be stored in {self.folder}: {error.strerror}", path=str(self.folder)
-            ) from error
 
     def _load(self, name: str) -> _KeyFile:
         path = self._path(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,8 +79,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     describe: DescribeSettings = DescribeSettings()
 
 
-def settings_template(network: str) -> str:
-    """The text of a new `etdb.toml`: every setting with its default and what it does."""
+def settings_template(network: str, *, ledger: str = "", gateways: Sequence[str] = ()) -> str:
+    """The text of a new `etdb.toml`: every setting with its default, or what is given here, and what it does.
+
+    Raises:
+        ConfigurationError: a value has characters that cannot stand in the file.
+    """
+    for value in (ledger, *gateways):
+        if not value.isprintable() or "'" in value:
+            raise ConfigurationError(f"{value!r} cannot be written into {CONFIG_NAME}", hint="move or rename it")
+    ledger_line = f"ledger = '{ledger}'" if ledger else '# ledger = "../other-workspace/chain"'
+    listed = ", ".join(f"'{url}'" for url in gateways)
+    gateways_line = f"gateways = [{listed}]" if gateways else '# gateways = ["http://127.0.0.1:8080"]'
     return f"""\
 # The settings of this etdb workspace. Lines that start with '#' show the defaults.
 # No path in here is absolute: the folder can be moved.
@@ -89,10 +100,10 @@ def settings_template(network: str) -> str:
 network = "{network}"
 
 # The folder of a local chain that belongs to another workspace, seen from this folder; it is only read.
-# ledger = "../other-workspace/chain"
+{ledger_line}
 
 # Trustless IPFS gateways to download from, tried together; every byte is checked, so any will do.
-# gateways = ["http://127.0.0.1:8080"]
+{gateways_line}
 
 [publisher]
 # The name of the key that signs (see `etdb key list`); needed only when there are several.

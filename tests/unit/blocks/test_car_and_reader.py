@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_no_half_car(tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("etdb.blocks.durable.os.fsync", full)
+    monkeypatch.setattr("etdb.durable.os.fsync", full)
     with pytest.raises(DiskFullError):
         write_car(tmp_path / "x.car", [], [])
     assert list(tmp_path.iterdir()) == []

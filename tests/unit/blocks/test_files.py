@@ -275,7 +275,7 @@ def test_a_full_disk_is_told_apart_and_leaves_nothing_half(store, tmp_path, monk
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("etdb.blocks.durable.os.fsync", full)
+    monkeypatch.setattr("etdb.durable.os.fsync", full)
     with pytest.raises(DiskFullError, match="no room left"):
         store.add_bytes(b"a manifest", "m")
     assert list((tmp_path / "content").iterdir()) == []

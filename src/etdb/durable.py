@@ -1,0 +1,148 @@
+"""Writing so that a crash leaves the old state or the new one, and a full disk is told apart from other trouble.
+
+A file's name is safe from a power cut only when its folder was flushed too, and a new folder's name only when the
+folder above was: POSIX promises no more, whatever one file system does besides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from etdb.errors import DiskFullError, LockedError, StorageError
+
+__all__ = ["make_folder", "storage_error", "storage_errors", "sync_folder", "write_durably"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn the errors of the file system and of SQLite into ours; our own pass through.
+
+    Raises:
+        DiskFullError: no room left.
+        LockedError: another process writes and does not stop.
+        StorageError: anything else.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if type(error).__module__ == "etdb.errors":
+            raise
+        raise storage_error(error, place) from error
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise _disk_full(place) from error
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise LockedError(
+                f"another process keeps {place} locked", hint="wait for it, then run the same command", path=str(place)
+            ) from error
+        raise StorageError(f"the database {place} cannot be used: {error}", path=str(place)) from error
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"the database {place} is damaged: {error}", path=str(place)) from error
+
+
+def storage_error(error: OSError, place: Path, *, hint: str = "", full_hint: str = "") -> StorageError:
+    """What the file system's refusal means to the user.
+
+    Args:
+        error: the refusal.
+        place: what was to be written or read.
+        hint: what to do next.
+        full_hint: what to do next when there is no room left.
+    """
+    if error.errno in _FULL:
+        return _disk_full(place, full_hint)
+    reason = error.strerror or str(error)
+    return StorageError(
+        f"{place} cannot be written or read: {reason}", hint=hint or "look at the disk and its rights", path=str(place)
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it that are missing, and wait until their names are on the disk.
+
+    Raises:
+        OSError: as ``mkdir``; a folder that is there already is right.
+    """
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True, mode: int = 0o666) -> None:
+    """Write a file under a temporary name, flush it to the disk, and rename it; nothing half is ever seen.
+
+    Args:
+        target: what it is called in the end; its folder is made when missing.
+        pieces: its bytes.
+        replace: take the place of a file that is there; otherwise that is an error.
+        mode: its rights, less the process's own mask.
+
+    Raises:
+        FileExistsError: it is there, and was not to be replaced.
+        DiskFullError: no room left; the target is as it was.
+        StorageError: it cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    taken = False
+    with storage_errors(target):
+        try:
+            make_folder(target.parent)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                temporary.replace(target)
+            else:
+                taken = _link(temporary, target)
+                temporary.unlink()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
+    if taken:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _link(temporary: Path, target: Path) -> bool:
+    """Give a second name, which like O_EXCL fails when it is taken; whether it was."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return True
+    return False
+
+
+def _disk_full(place: Path, hint: str = "") -> DiskFullError:
+    return DiskFullError(
+        f"there is no room left on the disk of {place}",
+        hint=hint or "make room, then run the same command again",
+        path=str(place),
+    )
