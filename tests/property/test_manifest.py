@@ -124,3 +124,10 @@ json_values = st.recursive(
 def test_anything_is_read_or_refused(data):
     with contextlib.suppress(FormatError):
         parse_manifest(data)
+
+
+@given(tomograms)
+def test_the_bytes_are_those_of_the_plain_encoder(tomogram):
+    """The fast way of indenting gives what ``json.dumps`` gives, so a dataset keeps its CID."""
+    data = encode_manifest(tomogram, files_of(tomogram), prepared_on=DAY)
+    assert data.decode() == json.dumps(json.loads(data), ensure_ascii=False, indent=1) + "\n"

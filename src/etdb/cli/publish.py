@@ -23,6 +23,7 @@ from etdb.workspace import Workspace
 __all__ = ["publish"]
 
 _SAT_PER_FLO = 100_000_000
+_NAMED = 3
 _SHOWN = 20
 _LABELS = {"add": "hashing", "send": "sending"}
 
@@ -123,11 +124,12 @@ def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None
     if title is not None and len(paths) != 1:
         raise InputError("--title is for one path; several datasets cannot have the same title")
     submissions = []
+    defaulted: dict[tuple[str, ...], list[str]] = {}
     for path in paths:
         for dataset in FolderSource(path).datasets():
             draft = describe(dataset, workspace.settings, title=title)
             if draft.defaulted:
-                out.remark(f"{printable(dataset.name)}: by default {printable(', '.join(draft.defaulted))}")
+                defaulted.setdefault(draft.defaulted, []).append(dataset.name)
             submissions.append(
                 Submission(
                     tomogram=draft.tomogram,
@@ -135,6 +137,10 @@ def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None
                     source=str(dataset.root),
                 )
             )
+    for fields, names in defaulted.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        shown = printable(", ".join(names[:_NAMED])) + more
+        out.remark(f"{shown}: by default {printable(', '.join(fields))}")
     return submissions
 
 
