@@ -29,7 +29,8 @@ def run(request: dict) -> None:
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False)
     os.environ.update(request["env"])
-    ctypes.CDLL(None).shim_begin()
+    if request["env"]:
+        ctypes.CDLL(None).shim_begin()
     try:
         main(request["words"])
         status = 0

@@ -3,10 +3,12 @@
  * Loaded with LD_PRELOAD; does nothing until ETDB_SHIM_MODE is in the environment and shim_begin() is called (when the
  * library is loaded, and again by a forked child). Only regular files and folders below ETDB_SHIM_ROOT are concerned.
  *
- *   ETDB_SHIM_MODE   record, full (the disk has no room) or eio (a place of the disk cannot be read)
+ *   ETDB_SHIM_MODE   record, full (the disk has no room), eio (a place of the disk cannot be read), kill (the process
+ *                    dies by SIGKILL behind a change) or tear (in the middle of it, where it is a long write)
  *   ETDB_SHIM_ROOT   the folder, absolute and without symbolic links
  *   ETDB_SHIM_LOG    where records go; outside of the folder
- *   ETDB_SHIM_AT     full, eio: the number of the first call that fails, from 1; 0 only counts
+ *   ETDB_SHIM_AT     full, eio: the number of the first call that fails, from 1; 0 only counts. kill, tear: of the
+ *                    change, as record would note them
  *   ETDB_SHIM_FAILS  full: how many calls fail until there is room again; 0 for ever
  *   ETDB_SHIM_MATCH  eio: only files whose path holds this text
  *
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,12 +37,12 @@
     static type (*real)(__VA_ARGS__);                                                                                  \
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, name)
 
-enum mode { OFF, RECORD, FULL, EIO_READ };
+enum mode { OFF, RECORD, FULL, EIO_READ, KILL, TEAR };
 static enum mode mode;
 static char root[PATH_MAX], match[256];
 static size_t root_length;
 static int log_descriptor = -1;
-static long first_failure, failures, counted;
+static long first_failure, failures, counted, changes;
 static ino_t bad_inode;
 static off_t bad_start, bad_end;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -66,6 +69,10 @@ static const char *below(const char *path) { return path[root_length] == '/' ? p
 
 static void note(char op, int failed, const char *path, const char *other, uint64_t inode, uint64_t offset,
                  const void *data, size_t length) {
+    if (mode >= KILL) {
+        if (++changes == first_failure) kill(getpid(), SIGKILL);
+        return;
+    }
     path = path ? below(path) : "";
     other = other ? below(other) : "";
     struct record record = {op, failed, strlen(path), strlen(other), inode, offset, length, counted};
@@ -91,14 +98,16 @@ EXPORT void shim_begin(void) {
     snprintf(match, sizeof match, "%s", part ? part : "");
     first_failure = at ? atol(at) : 0;
     failures = fails ? atol(fails) : 0;
-    counted = 0;
+    counted = changes = 0;
     bad_inode = 0;
     REAL(int, "open", const char *, int, ...);
     int descriptor = real(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     log_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 500);
     if (log_descriptor < 0) abort();
     close(descriptor);
-    mode = !strcmp(wanted, "record") ? RECORD : !strcmp(wanted, "full") ? FULL : EIO_READ;
+    static const char *const names[] = {"", "record", "full", "eio", "kill", "tear"};
+    for (mode = TEAR; mode > OFF && strcmp(wanted, names[mode]); mode--) {}
+    if (mode == OFF) abort();
 }
 
 __attribute__((constructor)) static void begin(void) { shim_begin(); }
@@ -222,6 +231,13 @@ static ssize_t written(int descriptor, const char *path, const void *data, size_
         int is_short = counted == first_failure && counted % 2 && length > 1;
         if (!is_short) FAIL_FULL('W', path, NULL, inode);
         length /= 2;
+    }
+    if (mode == TEAR && changes + 1 == first_failure) {
+        /* A signal can end a write between two pages of the file, not elsewhere. */
+        off_t start = offset >= 0 ? offset : lseek(descriptor, 0, SEEK_CUR), end = start + length / 2;
+        end -= end % 4096;
+        if (end > start) plain_write(descriptor, data, end - start, offset);
+        kill(getpid(), SIGKILL);
     }
     ssize_t done = plain_write(descriptor, data, length, offset);
     int error = errno;
