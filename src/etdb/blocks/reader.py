@@ -9,31 +9,68 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from etdb.blocks.port import BlockStore
 from etdb.errors import FormatError, NotFoundError
-from etdb.ipfs import RAW, Cid, FilePart, PbLink, UnixFs, file_parts, parse_node, parse_unixfs
-from etdb.ipfs.unixfs import DIRECTORY
+from etdb.ipfs import (
+    RAW,
+    Cid,
+    FilePart,
+    HamtShard,
+    PbLink,
+    UnixFs,
+    file_parts,
+    link_target,
+    parse_node,
+    parse_shard,
+    parse_unixfs,
+)
+from etdb.ipfs.unixfs import DIRECTORY, HAMT_SHARD, SYMLINK
 
-__all__ = ["DagReader", "Scope"]
+__all__ = ["BlockSource", "DagReader", "Scope"]
 
 Scope = Literal["block", "entity", "all"]
 
 MAX_DEPTH = 48
-_CACHED_NODES = 64
+MAX_ENTRIES = 1 << 20
+"""The most entries of one directory that are listed."""
+_CACHED_LINKS = 1 << 17
+
+
+class BlockSource(Protocol):
+    """What gives checked blocks: every block store, and whoever asks several of them."""
+
+    def get(self, cid: Cid) -> bytes:
+        """The block, checked against its CID."""
+        ...
 
 
 class _Node(Struct, frozen=True, kw_only=True):
+    """A parsed node.
+
+    Attributes:
+        unixfs: what its data says.
+        links: all of them.
+        by_name: the entries of a plain directory.
+        parts: the content of a file, and the target of a symbolic link.
+        shard: of a sharded directory.
+    """
+
     unixfs: UnixFs
     links: tuple[PbLink, ...]
+    by_name: dict[str, Cid]
     parts: tuple[FilePart, ...]
+    shard: HamtShard | None
 
     @property
     def size(self) -> int:
         return sum(part.length for part in self.parts)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.unixfs.kind in {DIRECTORY, HAMT_SHARD}
 
 
 class _Piece(Struct, frozen=True, kw_only=True):
@@ -49,54 +86,78 @@ class _Piece(Struct, frozen=True, kw_only=True):
 class DagReader:
     """Reads UnixFS from a store. Can be used from several threads."""
 
-    def __init__(self, store: BlockStore) -> None:
+    def __init__(self, store: BlockSource) -> None:
         self.store = store
         self._nodes: OrderedDict[bytes, _Node] = OrderedDict()
+        self._cached_links = 0
         self._lock = threading.Lock()
 
     def resolve(self, root: Cid, path: str) -> list[Cid]:
         """The CIDs from the root to what ``path`` names, both included.
 
+        A symbolic link on the way is not followed: nothing is below it.
+
         Raises:
             NotFoundError: there is no such entry.
         """
-        cids = [root]
-        for name in path.split("/"):
-            if not name:
-                continue
-            link = next((link for link in self.entries(cids[-1]) if link.name == name), None)
-            if link is None:
-                raise NotFoundError(f"there is no {name!r} in {cids[-1]}", cid=str(cids[-1]), name=name)
-            cids.append(link.cid)
-            if len(cids) > MAX_DEPTH:
-                raise FormatError(f"the path {path[:200]!r} is deeper than {MAX_DEPTH} names")
-        return cids
+        return [cids[-1] for cids in self._way(root, path)]
+
+    def blocks_on_way(self, root: Cid, path: str) -> list[Cid]:
+        """The nodes that show that ``path`` leads where :meth:`resolve` says, without the last one.
+
+        They are more than the directories: inside a sharded one every shard between its root and the name.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        return [cid for cids in self._way(root, path) for cid in cids][:-1]
+
+    def find(self, directory: Cid, name: str) -> Cid | None:
+        """One entry of a directory; of a sharded one only the shards on its way are read.
+
+        Raises:
+            NotFoundError: it is no directory.
+        """
+        cids = self._step(directory, name)
+        return cids[-1] if cids else None
 
     def is_directory(self, cid: Cid) -> bool:
-        """Whether it is a directory; a file otherwise."""
-        return cid.codec != RAW and self._node(cid).unixfs.kind == DIRECTORY
+        """Whether it is a directory; a file or a symbolic link otherwise."""
+        return cid.codec != RAW and self._node(cid).is_directory
+
+    def is_symlink(self, cid: Cid) -> bool:
+        """Whether it is a symbolic link; its content is its target, which nobody here follows."""
+        return cid.codec != RAW and self._node(cid).unixfs.kind == SYMLINK
 
     def entries(self, cid: Cid) -> tuple[PbLink, ...]:
-        """The entries of a directory.
+        """The entries of a directory; of a sharded one in the order of their names.
 
         Raises:
             NotFoundError: it is a file.
         """
-        if not self.is_directory(cid):
-            raise NotFoundError(f"{cid} is a file, not a directory", cid=str(cid))
-        return self._node(cid).links
+        node = self._directory(cid)
+        if node.shard is None:
+            return node.links
+        found = [
+            PbLink(cid=link.cid, name=link.name, tree_size=link.tree_size)
+            for shard in self._shards(node.shard)
+            for link in shard.links
+            if link.name is not None
+        ]
+        return tuple(sorted(found, key=lambda link: link.name.encode("utf-8")))
 
     def file_size(self, cid: Cid) -> int:
-        """Bytes of a file.
+        """Bytes of a file, or of the target of a symbolic link.
 
         Raises:
             NotFoundError: it is a directory.
         """
         if cid.codec == RAW:
             return len(self.store.get(cid))
-        if self.is_directory(cid):
+        node = self._node(cid)
+        if node.is_directory:
             raise NotFoundError(f"{cid} is a directory, not a file", cid=str(cid))
-        return self._node(cid).size
+        return node.size
 
     def content(self, cid: Cid, start: int = 0, stop: int | None = None) -> Iterator[bytes | memoryview]:
         """The bytes ``start <= offset < stop`` of a file, a leaf at a time."""
@@ -117,7 +178,7 @@ class DagReader:
     def blocks(
         self, cid: Cid, scope: Scope = "all", start: int = 0, stop: int | None = None
     ) -> Iterator[tuple[Cid, bytes]]:
-        """The blocks of a DAG, depth first, repeated where the DAG repeats them.
+        """The blocks of a DAG, depth first, repeated where the DAG repeats them; identity CIDs are no blocks.
 
         Args:
             cid: the root of this part.
@@ -125,6 +186,11 @@ class DagReader:
             start: with ``entity``, only what the bytes from here need.
             stop: up to here, not included; None for the end.
         """
+        for name, block in self._blocks(cid, scope, start, stop):
+            if not name.is_identity:
+                yield name, block
+
+    def _blocks(self, cid: Cid, scope: Scope, start: int, stop: int | None) -> Iterator[tuple[Cid, bytes]]:
         if scope == "block":
             yield cid, self.store.get(cid)
         elif not self.is_directory(cid):
@@ -133,21 +199,97 @@ class DagReader:
                 if piece.cid is not None:
                     yield piece.cid, self._leaf(piece) if piece.is_leaf else self.store.get(piece.cid)
         elif scope == "entity":
-            yield cid, self.store.get(cid)
+            shard = self._node(cid).shard
+            for name in [cid] if shard is None else (one.cid for one in self._shards(shard)):
+                yield name, self.store.get(name)
         else:
             yield from self._whole(cid)
 
     def _whole(self, root: Cid) -> Iterator[tuple[Cid, bytes]]:
-        stack = [(root, 0)]
+        # What is to be visited: the CID, its depth, and the buckets that led to it inside a sharded directory.
+        stack: list[tuple[Cid, int, bytes]] = [(root, 0, b"")]
         while stack:
-            cid, depth = stack.pop()
+            cid, depth, prefix = stack.pop()
             if depth > MAX_DEPTH:
                 raise FormatError(f"the DAG {root} is deeper than {MAX_DEPTH} levels", cid=str(cid))
-            if self.is_directory(cid):
-                yield cid, self.store.get(cid)
-                stack += [(link.cid, depth + 1) for link in reversed(self._node(cid).links)]
-            else:
-                yield from self.blocks(cid, "entity")
+            node = self._shard_node(cid) if prefix else self._node(cid) if cid.codec != RAW else None
+            if node is None or not node.is_directory:
+                yield from self._blocks(cid, "entity", 0, None)
+                continue
+            yield cid, self.store.get(cid)
+            if node.shard is None:
+                stack += [(link.cid, depth + 1, b"") for link in reversed(node.links)]
+                continue
+            node.shard.verify_place(prefix)
+            stack += [
+                (link.cid, depth + 1, prefix + bytes([link.bucket]) if link.name is None else b"")
+                for link in reversed(node.shard.links)
+            ]
+
+    def _way(self, root: Cid, path: str) -> Iterator[list[Cid]]:
+        """The root, and for each name of the path the shards that lead to it and what it names."""
+        cid, depth = root, 0
+        yield [root]
+        for name in path.split("/"):
+            if not name:
+                continue
+            cids = self._step(cid, name)
+            if not cids:
+                raise NotFoundError(f"there is no {name[:255]!r} in {cid}", cid=str(cid), name=name)
+            depth += 1
+            if depth >= MAX_DEPTH:
+                raise FormatError(f"the path {path[:200]!r} is deeper than {MAX_DEPTH} names")
+            yield cids
+            cid = cids[-1]
+
+    def _step(self, directory: Cid, name: str) -> list[Cid]:
+        """What ``name`` is in a directory, behind the shards that lead to it; nothing when it is not there."""
+        node = self._directory(directory)
+        if node.shard is None:
+            cid = node.by_name.get(name)
+            return [] if cid is None else [cid]
+        shard, cids, prefix = node.shard, [], b""
+        while True:
+            shard.verify_place(prefix)
+            found = shard.find(name, len(prefix))
+            if found is None:
+                return []
+            cids.append(found.cid)
+            if found.name is not None:
+                return cids
+            prefix += bytes([found.bucket])
+            shard = self._below(found.cid)
+
+    def _shards(self, root: HamtShard) -> Iterator[HamtShard]:
+        """All shards of a directory, depth first, each where it belongs."""
+        entries = 0
+        stack = [(root.cid, b"")]
+        while stack:
+            cid, prefix = stack.pop()
+            shard = self._below(cid)
+            shard.verify_place(prefix)
+            entries += len(shard.links)
+            if entries > MAX_ENTRIES:
+                raise FormatError(f"the directory {root.cid} has more than {MAX_ENTRIES} entries", cid=str(root.cid))
+            yield shard
+            stack += [(link.cid, prefix + bytes([link.bucket])) for link in reversed(shard.links) if link.name is None]
+
+    def _below(self, cid: Cid) -> HamtShard:
+        shard = self._shard_node(cid).shard
+        assert shard is not None
+        return shard
+
+    def _shard_node(self, cid: Cid) -> _Node:
+        node = self._node(cid) if cid.codec != RAW else None
+        if node is None or node.shard is None:
+            raise FormatError(f"{cid} stands where a shard of a directory belongs", cid=str(cid))
+        return node
+
+    def _directory(self, cid: Cid) -> _Node:
+        node = self._node(cid) if cid.codec != RAW else None
+        if node is None or not node.is_directory:
+            raise NotFoundError(f"{cid} is a file, not a directory", cid=str(cid))
+        return node
 
     def _pieces(self, root: Cid, start: int, stop: int) -> Iterator[_Piece]:
         """What bytes ``start`` to ``stop`` of a file need, in the order of the DAG; the root in any case."""
@@ -165,7 +307,8 @@ class DagReader:
             if depth > MAX_DEPTH:
                 raise FormatError(f"the file {root} is deeper than {MAX_DEPTH} levels", cid=str(cid))
             node = self._node(cid)
-            if not node.unixfs.is_file or (length is not None and node.size != length):
+            is_whole_link = length is None and node.unixfs.kind == SYMLINK
+            if not (node.unixfs.is_file or is_whole_link) or (length is not None and node.size != length):
                 raise FormatError(
                     f"the node {cid} at offset {part.offset} of {root} does not fit its parent's sizes",
                     cid=str(cid),
@@ -189,19 +332,42 @@ class DagReader:
         return data
 
     def _node(self, cid: Cid) -> _Node:
-        with self._lock:
-            node = self._nodes.get(cid.digest)
-            if node is not None:
-                self._nodes.move_to_end(cid.digest)
-                return node
-        parsed = parse_node(self.store.get(cid))
-        unixfs = parse_unixfs(parsed.data)
-        if not unixfs.is_file and unixfs.kind != DIRECTORY:
-            raise FormatError(f"{cid} is a UnixFS {unixfs.kind_name}, which is not read by this release", cid=str(cid))
-        parts = tuple(file_parts(cid, parsed, unixfs)) if unixfs.is_file else ()
-        node = _Node(unixfs=unixfs, links=parsed.links, parts=parts)
-        with self._lock:
-            self._nodes[cid.digest] = node
-            if len(self._nodes) > _CACHED_NODES:
-                self._nodes.popitem(last=False)
+        # An identity CID carries its content where others have a hash: it must not be taken for that hash.
+        key = None if cid.is_identity else cid.digest
+        if key is not None:
+            with self._lock:
+                node = self._nodes.get(key)
+                if node is not None:
+                    self._nodes.move_to_end(key)
+                    return node
+        node = _parse(cid, self.store.get(cid))
+        if key is not None:
+            with self._lock:
+                self._remember(key, node)
         return node
+
+    def _remember(self, key: bytes, node: _Node) -> None:
+        if key in self._nodes:
+            return
+        self._nodes[key] = node
+        self._cached_links += len(node.links) + 1
+        while self._cached_links > _CACHED_LINKS and len(self._nodes) > 1:
+            _, old = self._nodes.popitem(last=False)
+            self._cached_links -= len(old.links) + 1
+
+
+def _parse(cid: Cid, block: bytes) -> _Node:
+    parsed = parse_node(block)
+    unixfs = parse_unixfs(parsed.data)
+    parts: tuple[FilePart, ...] = ()
+    shard = None
+    if unixfs.is_file:
+        parts = tuple(file_parts(cid, parsed, unixfs))
+    elif unixfs.kind == SYMLINK:
+        target = link_target(cid, parsed, unixfs).encode("utf-8")
+        parts = (FilePart(offset=0, length=len(target), cid=None, data=target),)
+    elif unixfs.kind == HAMT_SHARD:
+        shard = parse_shard(cid, parsed, unixfs)
+    # Backwards, so that the first of two equal names counts.
+    by_name = {link.name: link.cid for link in reversed(parsed.links)} if unixfs.kind == DIRECTORY else {}
+    return _Node(unixfs=unixfs, links=parsed.links, by_name=by_name, parts=parts, shard=shard)

@@ -1,10 +1,11 @@
-"""From a record's root CID to the CIDs of its files, one directory node at a time."""
+"""From a record's root CID to the CIDs of its files; of directories only the nodes on the way are fetched."""
 
 from __future__ import annotations
 
+from etdb.blocks.reader import DagReader
 from etdb.download.pool import SourcePool
-from etdb.errors import FormatError, NotFoundError
-from etdb.ipfs import RAW, Cid, parse_cid, parse_node, parse_unixfs
+from etdb.errors import NotFoundError
+from etdb.ipfs import Cid, parse_cid
 
 __all__ = ["DirectoryReader"]
 
@@ -12,7 +13,7 @@ MAX_DEPTH = 48
 
 
 class DirectoryReader:
-    """Finds paths below a root; each directory node is fetched once.
+    """Finds paths below a root. Symbolic links are not followed: nothing is below them.
 
     Args:
         location: the record's root CID.
@@ -24,12 +25,11 @@ class DirectoryReader:
 
     def __init__(self, location: str, pool: SourcePool) -> None:
         self.root = parse_cid(location)
-        self._pool = pool
-        self._names: dict[str, dict[str, Cid]] = {}
+        self._reader = DagReader(pool)
 
     def is_directory(self) -> bool:
         """Whether the root is a directory at all; old records may point to a single file."""
-        return self.root.codec != RAW and self._list("", self.root) is not None
+        return self._reader.is_directory(self.root)
 
     def find(self, path: str) -> Cid:
         """The CID of a file.
@@ -41,30 +41,13 @@ class DirectoryReader:
         parts = [part for part in path.split("/") if part]
         if not parts or len(parts) > MAX_DEPTH:
             raise self._missing(path)
-        cid, here = self.root, ""
+        cid = self.root
         for part in parts:
-            names = self._list(here, cid)
-            if names is None or part not in names:
+            found = self._reader.find(cid, part) if self._reader.is_directory(cid) else None
+            if found is None:
                 raise self._missing(path)
-            cid = names[part]
-            here = f"{here}/{part}"
+            cid = found
         return cid
-
-    def _list(self, path: str, cid: Cid) -> dict[str, Cid] | None:
-        if path in self._names:
-            return self._names[path]
-        if cid.codec == RAW:
-            return None
-        node = parse_node(self._pool.get(cid))
-        unixfs = parse_unixfs(node.data)
-        if unixfs.is_file:
-            return None
-        if unixfs.kind_name != "directory":
-            raise FormatError(
-                f"a UnixFS {unixfs.kind_name} is not read by this release", hint="use a newer release", cid=str(cid)
-            )
-        self._names[path] = {link.name: link.cid for link in node.links}
-        return self._names[path]
 
     def _missing(self, path: str) -> NotFoundError:
         return NotFoundError(

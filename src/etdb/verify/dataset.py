@@ -62,7 +62,7 @@ def _load_manifest(tomogram: Tomogram, store: BlockStore) -> Manifest | None:
     root = parse_cid(tomogram.location)
     if not reader.is_directory(root):
         return None
-    cid = next((link.cid for link in reader.entries(root) if link.name == MANIFEST_NAME), None)
+    cid = reader.find(root, MANIFEST_NAME)
     if cid is None:
         return None
     if reader.file_size(cid) > MAX_MANIFEST_BYTES:

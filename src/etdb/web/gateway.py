@@ -31,6 +31,8 @@ __all__ = ["gateway_app", "gateway_routes"]
 _IMMUTABLE = "public, max-age=29030400, immutable"
 _RAW = "application/vnd.ipld.raw"
 _CAR = "application/vnd.ipld.car"
+_OTHER = "application/octet-stream"
+_SYMLINK = "inode/symlink"
 _LOOKED_AT = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -120,7 +122,7 @@ class _Gateway:
         if kind == "raw":
             return self._raw(request, cids[-1], common)
         if kind == "car":
-            return self._car(request, cids, common)
+            return self._car(request, cids, path, common)
         if self.reader.is_directory(cids[-1]):
             return self._directory(request, cids[-1], common)
         return self._file(request, cids[-1], path, common)
@@ -133,7 +135,7 @@ class _Gateway:
         block = self.store.get(cid)
         return Response(block, headers=headers)
 
-    def _car(self, request: Request, cids: list[Cid], headers: dict[str, str]) -> Response:
+    def _car(self, request: Request, cids: list[Cid], path: str, headers: dict[str, str]) -> Response:
         scope, start, stop = self._car_part(request, cids[-1])
         etag = f'W/"{cids[-1]}.car.{scope}.{start}.{stop}"'
         headers |= {
@@ -144,9 +146,10 @@ class _Gateway:
         }
         if _is_unchanged(request, etag):
             return Response(status_code=304, headers=headers)
-        pieces = self._car_pieces(cids, scope, start, stop)
-        # The header and the first block before the status: what is not here is a 404, not a broken stream.
-        first = next(pieces) + next(pieces)
+        pieces = self._car_pieces(self.reader.blocks_on_way(cids[0], path), cids[-1], scope, start, stop)
+        # The header and the first block before the status: what is not here is a 404, not a broken stream. A CAR has
+        # no block when all of its content stands in its root, an identity CID.
+        first = next(pieces) + next(pieces, b"")
         return _head_or(request, _Stream(pieces, first, headers))
 
     def _car_part(self, request: Request, cid: Cid) -> tuple[DagScope, int, int | None]:
@@ -169,12 +172,15 @@ class _Gateway:
         stop = min(size, (size + last if last < 0 else last) + 1)
         return "entity", start, max(start, stop)
 
-    def _car_pieces(self, cids: list[Cid], scope: DagScope, start: int, stop: int | None) -> Iterator[bytes]:
-        yield encode_car_header([cids[-1]])
-        for cid in cids[:-1]:
-            block = self.store.get(cid)
-            yield encode_car_section(cid, len(block)) + block
-        for cid, block in self.reader.blocks(cids[-1], scope, start, stop):
+    def _car_pieces(
+        self, way: list[Cid], target: Cid, scope: DagScope, start: int, stop: int | None
+    ) -> Iterator[bytes]:
+        yield encode_car_header([target])
+        for cid in way:
+            if not cid.is_identity:
+                block = self.store.get(cid)
+                yield encode_car_section(cid, len(block)) + block
+        for cid, block in self.reader.blocks(target, scope, start, stop):
             yield encode_car_section(cid, len(block)) + block
 
     def _directory(self, request: Request, cid: Cid, headers: dict[str, str]) -> Response:
@@ -193,7 +199,7 @@ class _Gateway:
         suffix = "." + path.rsplit(".", 1)[-1].lower() if "." in path else ""
         headers |= {
             "etag": etag,
-            "content-type": _LOOKED_AT.get(suffix, "application/octet-stream"),
+            "content-type": _LOOKED_AT.get(suffix, _OTHER) if not self.reader.is_symlink(cid) else _SYMLINK,
             "accept-ranges": "bytes",
             "content-security-policy": "sandbox; default-src 'none'",
         }

@@ -113,7 +113,7 @@ def test_dags_in_the_store_that_are_wrong():
         reader.file_size(folder)
     with pytest.raises(NotFoundError):
         reader.resolve(leaf, "below")
-    shard = store.put(encode_node([], b"\x08\x05\x28\x22\x30\x80\x02"), codec=DAG_PB)
-    with pytest.raises(FormatError, match="HAMT"):
+    shard = store.put(encode_node([], b"\x08\x05\x28\x22\x30\x80\x04"), codec=DAG_PB)
+    with pytest.raises(FormatError, match="fanout 512"):
         reader.is_directory(shard)
     assert cid_of(b"abc") == leaf
