@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -63,8 +64,12 @@ PARSERS = {
 SAMPLES = [(name, sample) for name, parser in PARSERS.items() for sample in parser.samples]
 
 
+OTHERS = {"parse_pushes", "parse_keys", "parse_address"}
+"""Parsers of what may be something else as well, and of text: below."""
+
+
 def test_every_parser_stands_in_the_table():
-    assert {name for name in flo.__all__ if name.startswith("parse_")} - {"parse_pushes"} <= PARSERS.keys()
+    assert {name for name in flo.__all__ if name.startswith("parse_")} - OTHERS <= PARSERS.keys()
 
 
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)
@@ -147,7 +152,8 @@ def test_larger_than_any_block():
 
 
 TEXTS: dict[str, Callable[[str], Any]] = {
-    "address_hash": lambda text: flo.address_hash(text, flo.MAIN),
+    "parse_address": lambda text: flo.parse_address(text, flo.MAIN),
+    "parse_address with its prefix": lambda text: flo.parse_address("flo1" + text, flo.MAIN),
     "from_wif": lambda text: flo.PrivateKey.from_wif(text, flo.MAIN),
     "internal_bytes": flo.internal_bytes,
     "message signature": lambda text: flo.recover_message_address("m", text, flo.MAIN),
@@ -165,6 +171,40 @@ def test_pushes(script):
     items = flo.parse_pushes(script)
     if items is not None:
         assert sum(map(len, items)) <= len(script)
+
+
+@given(st.one_of(st.binary(max_size=70), st.binary(max_size=70).map(lambda part: b"\x51\x21" + part + b"\x51\xae")))
+def test_scripts_that_are_noise(script):
+    """A script is read as what writes it again to the byte, or as nothing."""
+    where = flo.script_destination(script)
+    if where is not None:
+        assert where.script == script
+    asked = flo.parse_keys(script)
+    if asked is not None:
+        needed, keys = asked
+        assert 1 <= needed <= len(keys)
+        assert sum(map(len, keys)) < len(script)
+
+
+@given(st.binary(max_size=90), st.lists(st.binary(max_size=80), max_size=4), st.sampled_from(range(6)))
+def test_inputs_that_are_noise(script_sig, witness, place):
+    """Whatever an input shows for whatever coin: a named error, or its signature."""
+    spent = (
+        SCRIPT,
+        flo.encode_key_script(KEY.public_key),
+        flo.Destination(flo.DestinationKind.P2SH, flo.hash160(script_sig[1:])).script,
+        flo.Destination(flo.DestinationKind.P2WPKH, KEY.public_key.hash).script,
+        flo.Destination(flo.DestinationKind.P2WSH, hashlib.sha256(witness[-1] if witness else b"").digest()).script,
+        script_sig,
+    )[place]
+    shown = flo.Transaction(
+        inputs=(flo.TxInput("cd" * 32, 3, script_sig),),
+        outputs=PLAIN.outputs,
+        witnesses=(tuple(witness),) if witness else (),
+    )
+    flo.input_key(shown, 0)
+    with pytest.raises((VerificationError, flo.CannotJudgeError)):
+        flo.verify_input(shown, 0, spent, 5)
 
 
 def test_blocks_and_witnesses_that_are_empty():

@@ -151,6 +151,42 @@ def test_keys_round_trip(key, net):
     assert flo.script_address(flo.address_script(address, net), net) == address
 
 
+DESTINATIONS = st.one_of(
+    st.builds(
+        flo.Destination,
+        st.sampled_from([flo.DestinationKind.P2PKH, flo.DestinationKind.P2SH, flo.DestinationKind.P2WPKH]),
+        st.binary(min_size=20, max_size=20),
+    ),
+    st.builds(flo.Destination, st.just(flo.DestinationKind.P2WSH), st.binary(min_size=32, max_size=32)),
+    st.builds(
+        flo.Destination,
+        st.just(flo.DestinationKind.LATER_WITNESS),
+        st.binary(min_size=2, max_size=40),
+        st.integers(1, 16),
+    ),
+)
+
+
+@given(DESTINATIONS, NETWORKS)
+def test_destinations_round_trip(where, net):
+    assert flo.parse_address(where.address(net), net) == where
+    assert flo.script_destination(where.script) == where
+    if where.kind is not flo.DestinationKind.LATER_WITNESS:
+        assert flo.address_script(where.address(net), net) == where.script
+        assert flo.script_address(where.script, net) == where.address(net)
+
+
+@given(DESTINATIONS, NETWORKS, st.data())
+def test_a_wrong_letter_is_noticed(where, net, data):
+    address = where.address(net)
+    place = data.draw(st.integers(0, len(address) - 1))
+    letter = data.draw(st.sampled_from("023456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"))
+    changed = address[:place] + letter + address[place + 1 :]
+    if changed != address:
+        with pytest.raises(FormatError):
+            flo.parse_address(changed, net)
+
+
 @given(KEYS, NETWORKS, st.one_of(st.text(max_size=400), st.binary(max_size=400)))
 def test_messages_are_signed_and_recovered(key, net, message):
     try:
@@ -183,3 +219,32 @@ def test_what_we_sign_is_covered_to_the_last_byte(key, inputs, outputs, text, da
     )
     with pytest.raises(VerificationError):
         flo.verify_input(msgspec.structs.replace(signed, **changed), 0, script)
+
+
+@given(
+    SECRETS.map(flo.PrivateKey),
+    st.lists(st.tuples(INPUTS, st.sampled_from(["p2pkh", "p2pk", "p2wpkh", "nested"])), min_size=1, max_size=4),
+    TEXTS,
+    st.integers(0, flo.MAX_MONEY_SAT),
+)
+def test_coins_of_every_kind_in_one_transaction(key, spent, text, value_sat):
+    program = flo.Destination(flo.DestinationKind.P2WPKH, key.public_key.hash)
+    scripts = {
+        "p2pkh": flo.hash_script(key.public_key.hash),
+        "p2pk": flo.encode_key_script(key.public_key),
+        "p2wpkh": program.script,
+        "nested": flo.nested_destination(program).script,
+    }
+    coins = [flo.TxOutput(value_sat, scripts[kind]) for _, kind in spent]
+    plain = flo.Transaction(
+        inputs=tuple(msgspec.structs.replace(one, script_sig=b"") for one, _ in spent),
+        outputs=(flo.TxOutput(1, b""),),
+        flo_data=text,
+    )
+    signed = flo.sign_all(plain, key, coins)
+    assert flo.parse_transaction(signed.encode()) == signed
+    for index, coin in enumerate(coins):
+        assert flo.verify_input(signed, index, coin.script, value_sat).covers_flo_data
+        changed = msgspec.structs.replace(signed, flo_data=text + b".")
+        with pytest.raises(VerificationError):
+            flo.verify_input(changed, index, coin.script, value_sat)

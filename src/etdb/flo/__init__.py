@@ -17,13 +17,30 @@ from etdb.flo.blocks import (
     verify_pow,
 )
 from etdb.flo.cursor import encode_varint
+from etdb.flo.destinations import (
+    Destination,
+    DestinationKind,
+    address_script,
+    is_address,
+    nested_destination,
+    parse_address,
+    script_address,
+    script_destination,
+)
 from etdb.flo.hashes import display_hex, hash160, internal_bytes, sha256d
-from etdb.flo.keys import PrivateKey, PublicKey, address_hash, is_address
+from etdb.flo.keys import PrivateKey, PublicKey
 from etdb.flo.merkle import MerkleProof, make_proof, merkle_root, verify_proof
 from etdb.flo.messages import message_digest, recover_message_address, sign_message, verify_message
 from etdb.flo.networks import COIN, MAIN, MAX_FLO_DATA_BYTES, MAX_MONEY_SAT, REGTEST, TESTNET, Network, network
 from etdb.flo.scan import ScannedBlock, scan_block, scan_blocks
-from etdb.flo.scripts import address_script, hash_script, parse_pushes, push, script_address
+from etdb.flo.scripts import (
+    encode_key_script,
+    encode_multisig_script,
+    hash_script,
+    parse_keys,
+    parse_pushes,
+    push,
+)
 from etdb.flo.sighash import (
     SIGHASH_ALL,
     SIGHASH_ANYONECANPAY,
@@ -31,8 +48,10 @@ from etdb.flo.sighash import (
     SIGHASH_OMIT_FLO_DATA,
     SIGHASH_SINGLE,
     signature_hash,
+    witness_signature_hash,
 )
-from etdb.flo.signing import InputSignature, input_key, sign_all, sign_input, verify_input
+from etdb.flo.signing import sign_all, sign_input
+from etdb.flo.spending import CannotJudgeError, InputSignature, input_key, verify_input
 from etdb.flo.transactions import NO_TXID, Transaction, TxInput, TxOutput, parse_transaction
 from etdb.flo.walk import FloDataTx, walk_flo_data
 
@@ -53,6 +72,9 @@ __all__ = [
     "TESTNET",
     "Block",
     "BlockHeader",
+    "CannotJudgeError",
+    "Destination",
+    "DestinationKind",
     "FloDataTx",
     "InputSignature",
     "MerkleProof",
@@ -63,13 +85,14 @@ __all__ = [
     "Transaction",
     "TxInput",
     "TxOutput",
-    "address_hash",
     "address_script",
     "bits_to_target",
     "build_coinbase",
     "display_hex",
     "encode_block",
     "encode_height",
+    "encode_key_script",
+    "encode_multisig_script",
     "encode_varint",
     "hash160",
     "hash_script",
@@ -80,9 +103,12 @@ __all__ = [
     "merkle_root",
     "message_digest",
     "mine",
+    "nested_destination",
     "network",
+    "parse_address",
     "parse_block",
     "parse_header",
+    "parse_keys",
     "parse_pushes",
     "parse_transaction",
     "push",
@@ -90,6 +116,7 @@ __all__ = [
     "scan_block",
     "scan_blocks",
     "script_address",
+    "script_destination",
     "sha256d",
     "sign_all",
     "sign_input",
@@ -102,4 +129,5 @@ __all__ = [
     "verify_pow",
     "verify_proof",
     "walk_flo_data",
+    "witness_signature_hash",
 ]

@@ -12,7 +12,7 @@ from etdb.flo.base58 import decode_base58check, encode_base58check
 from etdb.flo.hashes import hash160
 from etdb.flo.networks import Network
 
-__all__ = ["PrivateKey", "PublicKey", "address_hash", "is_address"]
+__all__ = ["PrivateKey", "PublicKey"]
 
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -122,24 +122,3 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"PrivateKey(of {self.public_key!r})"
-
-
-def address_hash(address: str, network: Network) -> bytes:
-    """The 20 bytes of a P2PKH address.
-
-    Raises:
-        FormatError: not an address of this network.
-    """
-    payload = decode_base58check(address)
-    if len(payload) != 21 or payload[0] != network.p2pkh_prefix:
-        raise FormatError(f"{address[:64]!r} is not a P2PKH address of {network.name}")
-    return payload[1:]
-
-
-def is_address(text: str, network: Network) -> bool:
-    """Whether this is a P2PKH address of the network."""
-    try:
-        address_hash(text, network)
-    except FormatError:
-        return False
-    return True

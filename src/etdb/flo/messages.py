@@ -9,9 +9,9 @@ from typing import Final
 import coincurve
 
 from etdb.errors import FormatError, VerificationError
-from etdb.flo.base58 import encode_base58check
 from etdb.flo.cursor import encode_varint
-from etdb.flo.hashes import hash160, sha256d
+from etdb.flo.destinations import Destination, DestinationKind, nested_destination, parse_address
+from etdb.flo.hashes import sha256d
 from etdb.flo.keys import PrivateKey, PublicKey
 from etdb.flo.networks import Network
 
@@ -56,22 +56,27 @@ def recover_message_address(message: bytes | str, signature: str, network: Netwo
 
     A header of 35 to 38 means the P2SH address of the key's witness program, as FLO's wallets with witnesses sign.
     """
-    key, nested = _recover(message, signature)
-    if nested:
-        return encode_base58check(bytes([network.p2sh_prefixes[0]]) + hash160(b"\x00\x14" + key.hash))
-    return key.address(network)
+    return _signer(message, signature).address(network)
 
 
 def verify_message(address: str, message: bytes | str, signature: str, network: Network) -> None:
-    """Check that the key of ``address`` signed ``message``.
+    """Check that the key of ``address`` signed ``message``. A P2SH address may have either of its two first letters.
 
     Raises:
-        FormatError: not a signature of this form.
+        FormatError: not a signature of this form, or not an address.
         VerificationError: another key made it.
     """
-    signer = recover_message_address(message, signature, network)
-    if signer != address:
-        raise VerificationError(f"the message is signed by {signer}, not by {address[:64]}", signer=signer)
+    signer = _signer(message, signature)
+    if signer != parse_address(address, network):
+        shown = signer.address(network)
+        raise VerificationError(f"the message is signed by {shown}, not by {address}", signer=shown)
+
+
+def _signer(message: bytes | str, signature: str) -> Destination:
+    key, nested = _recover(message, signature)
+    if nested:
+        return nested_destination(Destination(DestinationKind.P2WPKH, key.hash))
+    return Destination(DestinationKind.P2PKH, key.hash)
 
 
 def _recover(message: bytes | str, signature: str) -> tuple[PublicKey, bool]:

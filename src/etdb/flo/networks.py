@@ -20,7 +20,8 @@ MAX_FLO_DATA_BYTES: Final = 1040
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """One network's constants.
 
-    Prefixes are the version bytes of base58check strings; ``wif_prefixes`` begins with the one that is written.
+    Prefixes are the version bytes of base58check strings; where there are several, the first is written.
+    ``bech32_prefix`` begins addresses of witnesses.
     ``pow_limit`` is the easiest target. ``magic`` begins each message between peers and each block in a block file.
     """
 
@@ -28,6 +29,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     p2pkh_prefix: int
     p2sh_prefixes: tuple[int, ...]
     wif_prefixes: tuple[int, ...]
+    bech32_prefix: str
     magic: bytes
     p2p_port: int
     rpc_port: int
@@ -76,6 +78,7 @@ MAIN: Final = Network(
     p2pkh_prefix=35,
     p2sh_prefixes=(94, 8),
     wif_prefixes=(163, 176),
+    bech32_prefix="flo",
     magic=bytes.fromhex("fdc0a5f1"),
     p2p_port=7312,
     rpc_port=7313,
@@ -90,6 +93,7 @@ TESTNET: Final = Network(
     p2pkh_prefix=115,
     p2sh_prefixes=(58, 198),
     wif_prefixes=(239,),
+    bech32_prefix="tflo",
     magic=bytes.fromhex("fdc05af2"),
     p2p_port=17312,
     rpc_port=17313,
@@ -104,6 +108,7 @@ REGTEST: Final = Network(
     p2pkh_prefix=115,
     p2sh_prefixes=(58, 198),
     wif_prefixes=(239,),
+    bech32_prefix="rflo",
     magic=bytes.fromhex("fabfb5da"),
     p2p_port=17412,
     rpc_port=17413,

@@ -1,12 +1,19 @@
-"""The scripts that etdb reads and writes: pay to public key hash, and the pushes that spend it."""
+"""The scripts that etdb reads and writes: those that name keys, and the pushes that spend them."""
 
 from __future__ import annotations
 
-from etdb.flo.base58 import encode_base58check
-from etdb.flo.keys import address_hash
-from etdb.flo.networks import Network
+from collections.abc import Sequence
+from typing import Final
 
-__all__ = ["address_script", "hash_script", "parse_pushes", "push", "script_address"]
+from etdb.errors import InputError
+from etdb.flo.keys import PublicKey
+
+__all__ = ["encode_key_script", "encode_multisig_script", "hash_script", "parse_keys", "parse_pushes", "push"]
+
+_CHECKSIG: Final = 0xAC
+_CHECKMULTISIG: Final = 0xAE
+_MAX_KEYS: Final = 16
+"""More than one operation can count; the chain's own limit is 20 and needs a longer form."""
 
 
 def hash_script(key_hash: bytes) -> bytes:
@@ -14,20 +21,38 @@ def hash_script(key_hash: bytes) -> bytes:
     return b"\x76\xa9\x14" + key_hash + b"\x88\xac"
 
 
-def address_script(address: str, network: Network) -> bytes:
-    """The script that pays to an address.
+def encode_key_script(key: PublicKey) -> bytes:
+    """The P2PK script of a key: <key> CHECKSIG."""
+    return push(key.encoded) + bytes([_CHECKSIG])
+
+
+def encode_multisig_script(needed: int, keys: Sequence[PublicKey]) -> bytes:
+    """The script that asks for ``needed`` signatures of these keys.
 
     Raises:
-        FormatError: not a P2PKH address of the network.
+        InputError: more than 16 keys, or fewer than are needed.
     """
-    return hash_script(address_hash(address, network))
+    if not 1 <= needed <= len(keys) <= _MAX_KEYS:
+        raise InputError(f"a script cannot ask for {needed} of {len(keys)} keys", hint=f"at most {_MAX_KEYS} keys")
+    pushes = b"".join(push(key.encoded) for key in keys)
+    return bytes([0x50 + needed]) + pushes + bytes([0x50 + len(keys), _CHECKMULTISIG])
 
 
-def script_address(script: bytes, network: Network) -> str | None:
-    """The address that a script pays to; None when it is not P2PKH."""
-    if len(script) == 25 and script[:3] == b"\x76\xa9\x14" and script[23:] == b"\x88\xac":
-        return encode_base58check(bytes([network.p2pkh_prefix]) + script[3:23])
-    return None
+def parse_keys(script: bytes) -> tuple[int, tuple[bytes, ...]] | None:
+    """How many signatures of which keys a P2PK or multisig script asks for; None for any other script.
+
+    The keys are as the script has them: in an old script, some may be no points of the curve.
+    """
+    if len(script) in (35, 67) and script[-1] == _CHECKSIG:
+        keys = parse_pushes(script[:-1])
+        return (1, tuple(keys)) if keys is not None and len(keys) == 1 and len(keys[0]) in (33, 65) else None
+    if len(script) < 3 or script[-1] != _CHECKMULTISIG:
+        return None
+    needed, count = script[0] - 0x50, script[-2] - 0x50
+    keys = parse_pushes(script[1:-2])
+    if keys is None or len(keys) != count or not 1 <= needed <= count <= _MAX_KEYS:
+        return None
+    return (needed, tuple(keys)) if all(len(key) in (33, 65) for key in keys) else None
 
 
 def push(data: bytes) -> bytes:

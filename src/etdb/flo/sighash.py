@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from etdb.errors import InputError
 from etdb.flo.cursor import encode_varint
 from etdb.flo.hashes import internal_bytes, sha256d
-from etdb.flo.transactions import Transaction
+from etdb.flo.networks import MAX_MONEY_SAT
+from etdb.flo.transactions import Transaction, TxOutput
 
 __all__ = [
     "SIGHASH_ALL",
@@ -20,6 +22,7 @@ __all__ = [
     "SIGHASH_OMIT_FLO_DATA",
     "SIGHASH_SINGLE",
     "signature_hash",
+    "witness_signature_hash",
 ]
 
 SIGHASH_ALL: Final = 1
@@ -71,6 +74,65 @@ def signature_hash(
     return sha256d(b"".join(pieces))
 
 
+def witness_signature_hash(
+    transaction: Transaction,
+    index: int,
+    script_code: bytes,
+    value_sat: int,
+    hash_type: int,
+    *,
+    with_flo_data: bool = True,
+) -> bytes:
+    """The digest of 32 bytes that the witness of input ``index`` signs (BIP 143, with floData behind the lock time).
+
+    FLO Core always covers floData here, and hashes the 0x40 bit like any other: the bit leaves nothing out.
+
+    Args:
+        transaction: what is signed.
+        index: which input.
+        script_code: what the witness fulfils; for a key's hash, the P2PKH script of it.
+        value_sat: of the coin that the input spends; it is signed.
+        hash_type: what is covered.
+        with_flo_data: False for the form that fcoin takes besides; no node of FLO Core does.
+
+    Raises:
+        InputError: there is no such input, or an amount that no coin has.
+    """
+    if not 0 <= index < len(transaction.inputs):
+        raise InputError(f"transaction {transaction.txid} has no input {index}")
+    if not 0 <= value_sat <= MAX_MONEY_SAT:
+        raise InputError(f"no coin holds {value_sat} satoshi")
+    base = hash_type & 0x1F
+    alone = bool(hash_type & SIGHASH_ANYONECANPAY)
+    loose = base in (SIGHASH_NONE, SIGHASH_SINGLE)
+    one = transaction.inputs[index]
+    outpoints = [internal_bytes(coin.txid) + coin.vout.to_bytes(4, "little") for coin in transaction.inputs]
+    sequences = [coin.sequence.to_bytes(4, "little") for coin in transaction.inputs]
+    outputs = [_output(coin) for coin in transaction.outputs]
+    if loose:
+        outputs = outputs[index : index + 1] if base == SIGHASH_SINGLE else []
+    pieces = [
+        transaction.version.to_bytes(4, "little", signed=True),
+        bytes(32) if alone else sha256d(b"".join(outpoints)),
+        bytes(32) if alone or loose else sha256d(b"".join(sequences)),
+        outpoints[index],
+        encode_varint(len(script_code)),
+        script_code,
+        value_sat.to_bytes(8, "little"),
+        one.sequence.to_bytes(4, "little"),
+        sha256d(b"".join(outputs)) if outputs or not loose else bytes(32),
+        transaction.lock_time.to_bytes(4, "little"),
+    ]
+    if transaction.has_flo_data and with_flo_data:
+        pieces += (encode_varint(len(transaction.flo_data)), transaction.flo_data)
+    pieces.append((hash_type & 0xFFFFFFFF).to_bytes(4, "little"))
+    return sha256d(b"".join(pieces))
+
+
+def _output(coin: TxOutput) -> bytes:
+    return coin.value_sat.to_bytes(8, "little", signed=True) + encode_varint(len(coin.script)) + coin.script
+
+
 def _outputs(transaction: Transaction, index: int, base: int) -> list[bytes]:
     if base == SIGHASH_NONE:
         return [b"\0"]
@@ -80,9 +142,7 @@ def _outputs(transaction: Transaction, index: int, base: int) -> list[bytes]:
     else:
         pieces = [encode_varint(len(transaction.outputs))]
         shown = transaction.outputs
-    for coin in shown:
-        pieces += (coin.value_sat.to_bytes(8, "little", signed=True), encode_varint(len(coin.script)), coin.script)
-    return pieces
+    return [*pieces, *map(_output, shown)]
 
 
 def _without_code_separators(script: bytes) -> bytes:

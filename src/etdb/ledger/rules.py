@@ -16,6 +16,7 @@ from etdb.flo import (
     MAX_FLO_DATA_BYTES,
     MAX_MONEY_SAT,
     Block,
+    CannotJudgeError,
     Network,
     Transaction,
     encode_height,
@@ -108,8 +109,8 @@ def check_transaction(
         total += coin.amount_sat
         if signatures:
             try:
-                verify_input(transaction, index, coin.script)
-            except VerificationError as error:
+                verify_input(transaction, index, coin.script, coin.amount_sat)
+            except (VerificationError, CannotJudgeError) as error:
                 raise _refuse("mandatory-script-verify-flag-failed", str(error), txid=txid, input=index) from error
     if total < paid:
         raise _refuse("bad-txns-in-belowout", f"transaction {txid} pays {paid} satoshi out of {total}", txid=txid)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from etdb.errors import EtdbError, VerificationError
 from etdb.flo import (
+    CannotJudgeError,
     MerkleProof,
     Network,
     hash_script,
@@ -55,10 +56,13 @@ def check_artifact(message: PublishMessage, network: Network) -> ClaimResult:
 
 def is_part_signed(part: Part, network: Network) -> bool:
     """Whether the address that a part names signed it."""
-    try:
-        return recover_message_address(part.preimage, part.signature, network) == part.address
-    except EtdbError:
-        return False
+    for preimage in part.preimages:
+        try:
+            if recover_message_address(preimage, part.signature, network) == part.address:
+                return True
+        except EtdbError:
+            continue
+    return False
 
 
 def check_parts(parts: Sequence[Part], publisher: str, network: Network) -> ClaimResult:
@@ -84,6 +88,8 @@ def check_transaction_signatures(raws: Iterable[tuple[bytes, bytes]], publisher:
     for raw, text in raws:
         try:
             why = _unsigned(raw, text, publisher, network)
+        except CannotJudgeError as error:
+            return _result(claim, error.message, Outcome.NOT_POSSIBLE)
         except VerificationError as error:
             why = error.message
         if why:
@@ -95,15 +101,24 @@ def _unsigned(raw: bytes, text: bytes, publisher: str, network: Network) -> str:
     transaction = parse_transaction(raw)
     if transaction.flo_data != text:
         return f"transaction {transaction.txid} carries another text"
-    reasons = []
-    for index in range(len(transaction.inputs)):
+    reasons, unjudged = [], []
+    for index, one in enumerate(transaction.inputs):
         shown = input_key(transaction, index)
+        if shown is None and (one.script_sig or transaction.witnesses):
+            unjudged.append(index)  # a P2PK coin or a script: what it shows does not say whose it is
         if shown is None or shown[1].address(network) != publisher:
+            continue
+        if transaction.witnesses and transaction.witnesses[index]:
+            unjudged.append(index)  # its amount is signed too, and stands in another transaction
             continue
         signature = verify_input(transaction, index, hash_script(shown[1].hash))
         if signature.covers_flo_data and signature.covers_everything:
             return ""
         reasons.append(f"the signature of transaction {transaction.txid} does not cover its text")
+    if unjudged and not reasons:
+        raise CannotJudgeError(
+            f"input {unjudged[0]} of transaction {transaction.txid} cannot be judged without the coin that it spends"
+        )
     return reasons[0] if reasons else f"no input of transaction {transaction.txid} is signed by {publisher}"
 
 

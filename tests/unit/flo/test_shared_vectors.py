@@ -108,7 +108,9 @@ def test_base58_strings(shared_vectors):
             if case["version"] == net.wif_prefixes[0]:
                 assert key.to_wif(net) == case["string"]
         elif case["addrType"] == "pubkey":
-            assert flo.address_hash(case["string"], net).hex() == case["payload"]
+            wanted = flo.Destination(flo.DestinationKind.P2PKH, bytes.fromhex(case["payload"]))
+            assert flo.parse_address(case["string"], net) == wanted
+            assert wanted.address(net) == case["string"]
     for text in vectors["invalid"]:
         for net in (flo.MAIN, flo.TESTNET):
             assert not flo.is_address(text, net)

@@ -98,11 +98,8 @@ def test_a_high_s_is_taken_as_consensus_takes_it():
     [
         b"",
         b"\x00\x00",
-        b"\x4c",
-        b"\x4e\xff\xff\xff\xff",
         flo.push(b"\x30" * 71) + flo.push(KEY.public_key.encoded),
         flo.push(b"\x30" * 71) + flo.push(b"\x02" + b"\xff" * 32),
-        flo.push(b"\x30" * 71) + flo.push(KEY.public_key.encoded) + b"\x61",
         flo.push(b"\x30" * 300) + flo.push(KEY.public_key.encoded),
     ],
 )

@@ -8,7 +8,20 @@ import msgspec
 import pytest
 
 from etdb import oip, trust
-from etdb.flo import REGTEST, PrivateKey, parse_transaction, sign_message
+from etdb.flo import (
+    REGTEST,
+    Destination,
+    DestinationKind,
+    PrivateKey,
+    Transaction,
+    TxInput,
+    TxOutput,
+    encode_key_script,
+    nested_destination,
+    parse_transaction,
+    sign_input,
+    sign_message,
+)
 from etdb.ledger import Limits, LocalChain, Wallet
 from etdb.manifest import encode_manifest, parse_manifest
 from etdb.testing.ledger import malleated
@@ -76,6 +89,19 @@ def test_transaction_signatures(sent):
     assert trust.check_transaction_signatures([(raw, text)], OTHER, REGTEST).outcome is Outcome.FAILED
     changed = msgspec.structs.replace(parse_transaction(raw), flo_data=b"text 9").encode()
     assert trust.check_transaction_signatures([(changed, b"text 9")], ADDRESS, REGTEST).outcome is Outcome.FAILED
+
+
+def test_a_coin_that_is_not_at_hand_makes_it_impossible_not_wrong():
+    """A witness signs its coin's amount, a key's own coin shows no key: neither is in the transaction itself."""
+    program = Destination(DestinationKind.P2WPKH, KEY.public_key.hash)
+    for script in (program.script, nested_destination(program).script, encode_key_script(KEY.public_key)):
+        plain = Transaction(inputs=(TxInput("ab" * 32, 0),), outputs=(TxOutput(1, script),), flo_data=b"text")
+        raw = sign_input(plain, 0, KEY, TxOutput(5_000, script)).encode()
+        result = trust.check_transaction_signatures([(raw, b"text")], ADDRESS, REGTEST)
+        assert result.outcome is Outcome.NOT_POSSIBLE
+        assert "input 0" in result.detail
+    bare = plain.encode()
+    assert trust.check_transaction_signatures([(bare, b"text")], ADDRESS, REGTEST).outcome is Outcome.FAILED
 
 
 def test_inclusion(sent):
