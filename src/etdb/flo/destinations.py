@@ -15,6 +15,7 @@ from etdb.errors import FormatError, InputError
 from etdb.flo.base58 import decode_base58check, encode_base58check
 from etdb.flo.bech32 import decode_witness_address, encode_witness_address, is_witness_program
 from etdb.flo.hashes import hash160
+from etdb.flo.keys import PublicKey
 from etdb.flo.networks import Network
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "address_script",
     "is_address",
     "nested_destination",
+    "owns_address",
     "parse_address",
     "script_address",
     "script_destination",
@@ -158,6 +160,16 @@ def script_address(script: bytes, network: Network) -> str | None:
 def nested_destination(witness: Destination) -> Destination:
     """The P2SH destination whose script is a witness program: for payers who know no witness addresses."""
     return Destination(DestinationKind.P2SH, hash160(witness.script))
+
+
+def owns_address(key: PublicKey, address: str, network: Network) -> bool:
+    """Whether coins of an address are this key's alone: as its hash, its witness program, or that nested in P2SH."""
+    try:
+        wanted = parse_address(address, network)
+    except FormatError:
+        return False
+    program = Destination(DestinationKind.P2WPKH, key.hash)
+    return wanted in (Destination(DestinationKind.P2PKH, key.hash), program, nested_destination(program))
 
 
 def _witness(version: int, program: bytes) -> Destination:

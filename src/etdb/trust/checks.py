@@ -14,6 +14,7 @@ from etdb.flo import (
     Network,
     hash_script,
     input_key,
+    owns_address,
     parse_header,
     parse_transaction,
     recover_message_address,
@@ -85,16 +86,18 @@ def check_transaction_signatures(raws: Iterable[tuple[bytes, bytes]], publisher:
         network: whose address form that is.
     """
     claim = Claim.TRANSACTION_SIGNATURE
+    unjudged = ""
     for raw, text in raws:
         try:
             why = _unsigned(raw, text, publisher, network)
         except CannotJudgeError as error:
-            return _result(claim, error.message, Outcome.NOT_POSSIBLE)
+            unjudged = unjudged or error.message
+            continue
         except VerificationError as error:
             why = error.message
         if why:
             return _result(claim, why)
-    return _result(claim)
+    return _result(claim, unjudged, Outcome.NOT_POSSIBLE) if unjudged else _result(claim)
 
 
 def _unsigned(raw: bytes, text: bytes, publisher: str, network: Network) -> str:
@@ -106,7 +109,7 @@ def _unsigned(raw: bytes, text: bytes, publisher: str, network: Network) -> str:
         shown = input_key(transaction, index)
         if shown is None and (one.script_sig or transaction.witnesses):
             unjudged.append(index)  # a P2PK coin or a script: what it shows does not say whose it is
-        if shown is None or shown[1].address(network) != publisher:
+        if shown is None or not owns_address(shown[1], publisher, network):
             continue
         if transaction.witnesses and transaction.witnesses[index]:
             unjudged.append(index)  # its amount is signed too, and stands in another transaction

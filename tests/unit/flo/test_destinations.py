@@ -184,3 +184,15 @@ def test_scripts_that_name_keys():
             flo.encode_multisig_script(needed, (keys * 2)[:count])
     for script in (b"", b"\xac", b"\xae", b"\x51\x51\xae", b"\x21" + bytes(32) + b"\xac", b"\x51\x02ab\x51\xae"):
         assert flo.parse_keys(script) is None
+
+
+def test_a_key_owns_its_addresses():
+    program = flo.Destination(flo.DestinationKind.P2WPKH, KEY.public_key.hash)
+    own = {KEY.address(flo.MAIN), program.address(flo.MAIN), flo.nested_destination(program).address(flo.MAIN)}
+    assert len(own) == 3
+    other = flo.PrivateKey(b"\x32" * 32).public_key
+    for address in own:
+        assert flo.owns_address(KEY.public_key, address, flo.MAIN)
+        assert not flo.owns_address(other, address, flo.MAIN)
+        assert not flo.owns_address(KEY.public_key, address, flo.TESTNET)
+    assert not flo.owns_address(KEY.public_key, "noise", flo.MAIN)

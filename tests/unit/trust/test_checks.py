@@ -101,6 +101,8 @@ def test_a_coin_that_is_not_at_hand_makes_it_impossible_not_wrong():
         assert result.outcome is Outcome.NOT_POSSIBLE
         assert "input 0" in result.detail
     bare = plain.encode()
+    wrong = trust.check_transaction_signatures([(raw, b"text"), (bare, b"text")], ADDRESS, REGTEST)
+    assert wrong.outcome is Outcome.FAILED, "one that is wrong counts for more than one that nobody can judge"
     assert trust.check_transaction_signatures([(bare, b"text")], ADDRESS, REGTEST).outcome is Outcome.FAILED
 
 
