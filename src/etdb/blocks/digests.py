@@ -189,8 +189,11 @@ class DigestTable:
             )
 
     def store_nodes(self, nodes: Iterable[IpldBlock]) -> None:
-        """Keep nodes that no file holds."""
-        with self._writing() as connection:
+        """Keep nodes that no file holds, and wait until they are on the disk with all that was stored before.
+
+        They are the directories of what is published next, and nothing makes them again once that is done.
+        """
+        with self._writing(durable=True) as connection:
             _insert_nodes(connection, nodes)
 
     def node(self, cid: Cid) -> bytes | None:
@@ -228,9 +231,10 @@ class DigestTable:
             yield self._connection()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         with self._write_lock, storage_errors(self.path):
             connection = self._connection()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

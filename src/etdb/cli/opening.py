@@ -46,6 +46,9 @@ def open_ledger(workspace: Workspace, *, writable: bool = False) -> Iterator[Loc
             f"the ledger in {ledger_folder(workspace)} belongs to another workspace and is only read from here",
             hint="publish from the workspace that owns it",
         )
+    if not writable and not workspace.settings.ledger and not LocalChain.is_made(workspace.chain_folder):
+        # A crash came before its first block, or its index was moved away: both are made again by a writer.
+        LocalChain.init(workspace.chain_folder)
     chain = LocalChain(ledger_folder(workspace), writable=writable, limits=ledger_limits(workspace))
     try:
         yield chain

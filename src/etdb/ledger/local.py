@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -100,6 +101,20 @@ class LocalChain:
     def init(cls, folder: Path) -> None:
         """Make a chain of the genesis block alone; one that is there stays as it is."""
         cls(folder, writable=True).close()
+
+    @classmethod
+    def is_made(cls, folder: Path) -> bool:
+        """Whether a reader could open this chain: its index is there and knows a block."""
+        path = folder / "index.sqlite"
+        if not path.exists():
+            return False
+        try:
+            with closing(ChainIndex(path, REGTEST, writable=False)) as index:
+                return index.tip() is not None
+        except LockedError:
+            raise
+        except StorageError:
+            return False
 
     def close(self) -> None:
         """Let go of files and of the writer's lock."""
