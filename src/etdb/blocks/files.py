@@ -14,7 +14,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from etdb.blocks.digests import DigestTable, KnownFile, LeafPlace
-from etdb.blocks.hashing import file_state, hash_file, open_source_file, read_exactly
+from etdb.blocks.hashing import HashedFile, file_state, hash_file, open_source_file, read_exactly
+from etdb.blocks.mapped import HashProcesses
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
 from etdb.durable import write_durably
 from etdb.errors import NotFoundError, SourceFileError, VerificationError
@@ -77,6 +78,7 @@ class FilesInPlace:
         self.profile = profile
         self._threads = threads
         self._table = DigestTable(db_path)
+        self._processes = HashProcesses(threads)
 
     @property
     def name(self) -> str:
@@ -103,7 +105,7 @@ class FilesInPlace:
             if progress is not None:
                 progress(known.state.size_bytes)
             return _added(known, sha256=sha256)
-        hashed = hash_file(path, self.profile, sha256=sha256, threads=self._threads, progress=progress)
+        hashed = self._hash(path, self.profile, sha256=sha256, progress=progress)
         dag = FileDag(hashed.digests, hashed.state.size_bytes, self.profile)
         whole = hashed.sha256
         if whole is None and known is not None and known.root == dag.root:
@@ -209,7 +211,15 @@ class FilesInPlace:
 
     def close(self) -> None:
         """See :class:`~etdb.blocks.port.BlockStore`."""
+        self._processes.close()
         self._table.close()
+
+    def _hash(
+        self, path: Path, profile: ImportProfile, *, sha256: bool, progress: Callable[[int], None] | None
+    ) -> HashedFile:
+        return hash_file(
+            path, profile, sha256=sha256, threads=self._threads, progress=progress, processes=self._processes
+        )
 
     def _get_leaf(self, cid: Cid, max_bytes: int) -> bytes:
         places = self._table.leaf_places(cid)
@@ -227,9 +237,7 @@ class FilesInPlace:
         raise failure
 
     def _verify_known(self, known: KnownFile, progress: Callable[[int], None] | None) -> None:
-        hashed = hash_file(
-            known.path, known.profile, sha256=known.sha256 is not None, threads=self._threads, progress=progress
-        )
+        hashed = self._hash(known.path, known.profile, sha256=known.sha256 is not None, progress=progress)
         digests = self._table.file_digests(known.file_id)
         if hashed.digests != digests or hashed.state.size_bytes != known.state.size_bytes:
             index = next(
