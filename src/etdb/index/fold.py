@@ -15,7 +15,7 @@ from etdb.trust import Claim, ClaimResult, Outcome, check_artifact, check_transa
 
 __all__ = ["FOLD_VERSION", "Fold"]
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised when the same messages would give other rows: the catalogue is then folded anew."""
 
 _NO_WORK: Final = ClaimResult(

@@ -9,7 +9,7 @@ from etdb.oip.strict_json import encode_go_json
 from etdb.oip.tomogram import FileEntry, Tomogram
 from etdb.oip.wire import EXTRA_KEY, FIELDS, FILE_FIELDS, FILE_KINDS, Field, role_of
 
-__all__ = ["MAX_FILES", "artifact_preimage", "encode_publish", "is_tomogram", "parse_tomogram"]
+__all__ = ["MAX_FILES", "artifact_preimage", "encode_publish", "from_oip041", "is_tomogram", "parse_tomogram"]
 
 MAX_FILES: Final = 100_000
 _MILLISECONDS_FROM: Final = 10**11
@@ -33,10 +33,31 @@ def is_tomogram(artifact: dict[str, Any]) -> bool:
     )
 
 
-def parse_tomogram(artifact: dict[str, Any]) -> Tomogram:
+def from_oip041(artifact: dict[str, Any]) -> dict[str, Any]:
+    """An artifact of OIP 0.41 in the form of 0.42: other names, and one word for type and subtype."""
+    made = {key: value for key, value in artifact.items() if key not in ("publisher", "type")}
+    if "publisher" in artifact:
+        made["floAddress"] = artifact["publisher"]
+    kind = artifact.get("type", "")
+    if isinstance(kind, str):
+        made["type"], dash, subtype = kind.partition("-")
+        if dash:
+            made["subtype"] = subtype
+    info = artifact.get("info")
+    if isinstance(info, dict) and isinstance(info.get("extraInfo"), dict):
+        made["info"] = {key: value for key, value in info.items() if key != "extraInfo"}
+        made.setdefault("details", info["extraInfo"])
+    return made
+
+
+def parse_tomogram(artifact: dict[str, Any], *, needs_date: bool = True) -> Tomogram:
     """Read an artifact.
 
     Mandatory are title, date, publisher, time, network and location, and each file's name (Table 1 of Ortega et al.).
+
+    Args:
+        artifact: as it stands in the message.
+        needs_date: whether the date of acquisition is mandatory.
 
     Raises:
         FormatError: a mandatory field is missing or any known one has a wrong form.
@@ -61,7 +82,7 @@ def parse_tomogram(artifact: dict[str, Any]) -> Tomogram:
     elif extra:
         unknown[_pointer("details", EXTRA_KEY)] = extra
     for name, what in (("title", "info.title"), ("location", "storage.location"), ("acquired_on", "details.date")):
-        if not values.get(name):
+        if not values.get(name) and (needs_date or name != "acquired_on"):
             raise FormatError(f"not a tomogram's record: it lacks {what}")
     if values.get("storage_network", "") != "ipfs":
         raise FormatError("not a tomogram's record: its storage.network is not ipfs")
