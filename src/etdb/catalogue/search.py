@@ -1,20 +1,24 @@
-"""Search: a query to SQL, pages by key, facets with counts. Every value goes in as a parameter."""
+"""Search: the set of records that a query finds, a page of it in order, facets with counts."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import datetime as dt
 import hashlib
+import itertools
 import sqlite3
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
+from etdb.catalogue.facets import count_facets
 from etdb.catalogue.fields import SORTS_BY_NAME, Sort
-from etdb.catalogue.query import Bound, Query, Range, check_query
-from etdb.catalogue.text import TextQuery, fold_term, parse_text
+from etdb.catalogue.matching import Conditions
+from etdb.catalogue.query import Query, check_query
+from etdb.catalogue.sets import RecordSets, has_each, highest_first, lowest_first
+from etdb.catalogue.text import TextQuery, parse_text
 from etdb.catalogue.values import FacetValue
 from etdb.errors import InputError
 
@@ -33,71 +37,6 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     facets: dict[str, tuple[FacetValue, ...]]
 
 
-class _Where:
-    """Conditions with their parameters, in step."""
-
-    def __init__(self) -> None:
-        self.conditions: list[str] = []
-        self.parameters: list[Any] = []
-
-    def add(self, condition: str, *parameters: Any) -> None:
-        self.conditions.append(condition)
-        self.parameters.extend(parameters)
-
-    def sql(self) -> str:
-        return " AND ".join(self.conditions) or "1"
-
-
-_MATCH: Final = "r.id IN (SELECT rowid FROM search WHERE search MATCH ?)"
-
-
-def _filters(query: Query, text: TextQuery, *, without: str = "") -> _Where:
-    where = _Where()
-    if text.wanted:
-        where.add(_MATCH, text.wanted)
-    if text.unwanted:
-        where.add(f"NOT {_MATCH}", text.unwanted)
-    for name, values in sorted(query.terms.items()):
-        if values and name != without:
-            marks = ", ".join("?" * len(values))
-            where.add(
-                f"r.id IN (SELECT record_id FROM terms WHERE field = ? AND folded IN ({marks}))",  # noqa: S608  # marks only
-                name,
-                *(fold_term(value).encode("utf-8", "replace").decode() for value in values),
-            )
-    for name, asked in sorted(query.ranges.items()):
-        if name == without:
-            continue
-        low, high = (_bound(bound) for bound in (asked.low, asked.high))
-        if asked == Range():
-            continue
-        if low is not None:
-            where.add(f"r.{name} >= ?", low)
-        if high is not None:
-            where.add(f"r.{name} <= ?", high)
-    return where
-
-
-def _bound(bound: Bound) -> int | float | str | None:  # they differ here
-    if isinstance(bound, dt.date):
-        return bound.isoformat()[:10]
-    if isinstance(bound, int) and abs(bound) > _MAX_SQL_INTEGER:
-        return float("inf") if bound > 0 else float("-inf")
-    return bound
-
-
-def _relevance(text: TextQuery) -> tuple[str, list[str]]:
-    """The tier of a hit: all words whole in the title, in title and names, anywhere, or only as beginnings.
-
-    A tier depends on the record alone, unlike bm25, which every new record changes: so a cursor stays true.
-    """
-    if not text.wanted:
-        return "r.id", []
-    hit = "(r.id IN (SELECT rowid FROM search WHERE search MATCH ?))"
-    whole = [f"{{title}} : ({text.exact})", f"{{title names}} : ({text.exact})", text.exact]
-    return f"({hit} + {hit} + {hit})", whole
-
-
 def _digest(query: Query) -> str:
     """What a cursor belongs to: the same words, filters and sort."""
     parts = (
@@ -114,30 +53,24 @@ def _encode_cursor(query: Query, key: str | float, record_id: int) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+def _wrong_cursor() -> InputError:
+    return InputError("this cursor is not one of this search", hint="begin again without a cursor")
+
+
 def _decode_cursor(query: Query) -> tuple[str | int | float, int]:
-    wrong = InputError("this cursor is not one of this search", hint="begin again without a cursor")
     if len(query.cursor) > _MAX_CURSOR:
-        raise wrong
+        raise _wrong_cursor()
     try:
         data = base64.b64decode(query.cursor + "=" * (-len(query.cursor) % 4), altchars=b"-_", validate=True)
         digest, key, record_id = msgspec.json.decode(data, type=tuple[str, str | int | float, int])
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
-        raise wrong from error
+        raise _wrong_cursor() from error
     if digest != _digest(query) or abs(record_id) > _MAX_SQL_INTEGER:
-        raise wrong
+        raise _wrong_cursor()
     return key, record_id
 
 
-def _sort(query: Query, text: TextQuery) -> tuple[Sort, str, list[str]]:
-    name = query.sort or ("relevance" if text.wanted else "newest")
-    sort = SORTS_BY_NAME[name]
-    if name == "relevance":
-        key, parameters = _relevance(text)
-        return sort, key, parameters
-    return sort, sort.key, []
-
-
-def search_rows(db: sqlite3.Connection, query: Query) -> Found:
+def search_rows(db: sqlite3.Connection, sets: RecordSets, query: Query) -> Found:
     """Answer a query within one read transaction.
 
     Raises:
@@ -145,49 +78,67 @@ def search_rows(db: sqlite3.Connection, query: Query) -> Found:
     """
     check_query(query)
     text = parse_text(query.text)
-    where = _filters(query, text)
-    total = db.execute(f"SELECT count(*) FROM records r WHERE {where.sql()}", where.parameters).fetchone()[0]  # noqa: S608
-    sort, key, key_parameters = _sort(query, text)
-    way, beyond = ("DESC", "<") if sort.descending else ("ASC", ">")
-    page = _Where()
-    page.add(where.sql(), *where.parameters)
-    if query.cursor:
-        last_key, last_id = _decode_cursor(query)
-        page.add(f"({key}, r.id) {beyond} (?, ?)", *key_parameters, last_key, last_id)
-    rows = db.execute(
-        f"SELECT r.id, {key} AS sort_key FROM records r WHERE {page.sql()} "  # noqa: S608  # names are ours, values are parameters
-        f"ORDER BY sort_key {way}, r.id {way} LIMIT ?",
-        (*key_parameters, *page.parameters, query.limit + 1),
-    ).fetchall()
-    shown = rows[: query.limit]
-    cursor = _encode_cursor(query, shown[-1][1], shown[-1][0]) if len(rows) > query.limit else ""
+    conditions = Conditions(db, sets, query, text)
+    found = conditions.all_met()
+    name = query.sort or ("relevance" if text.wanted else "newest")
+    after = _decode_cursor(query) if query.cursor else None
+    rows: Iterator[tuple[Any, int]]
+    if name == "relevance" and text.wanted:
+        rows = _by_relevance(conditions, text, found, after)
+    elif SORTS_BY_NAME[name].key in ("", "r.id"):
+        rows = _by_age(found, after, newest_first=SORTS_BY_NAME[name].descending)
+    else:
+        rows = _by_key(db, sets, SORTS_BY_NAME[name], found, after)
+    shown = list(itertools.islice(rows, query.limit + 1))
+    cursor = ""
+    if len(shown) > query.limit:
+        del shown[query.limit :]
+        cursor = _encode_cursor(query, *shown[-1])
     return Found(
-        record_ids=tuple(row[0] for row in shown),
-        total=total,
+        record_ids=tuple(record_id for _, record_id in shown),
+        total=found.bit_count(),
         next_cursor=cursor,
-        facets=_facets(db, query, text, where),
+        facets=count_facets(db, sets, query, conditions, found),
     )
 
 
-def _facets(db: sqlite3.Connection, query: Query, text: TextQuery, where: _Where) -> dict[str, tuple[FacetValue, ...]]:
-    counted: dict[str, tuple[FacetValue, ...]] = {}
-    for name in query.facets:
-        filtered = name in query.terms or name in query.ranges
-        counted[name] = _count(db, name, _filters(query, text, without=name) if filtered else where, query.facet_limit)
-    return counted
+def _by_age(found: int, after: tuple[Any, int] | None, *, newest_first: bool) -> Iterator[tuple[int, int]]:
+    if newest_first:
+        records = found if after is None else found & ((1 << max(after[1], 0)) - 1)
+        return ((record_id, record_id) for record_id in highest_first(records))
+    first = 0 if after is None else max(after[1] + 1, 0)
+    return ((record_id, record_id) for record_id in lowest_first(found >> first << first))
 
 
-def _count(db: sqlite3.Connection, name: str, where: _Where, limit: int) -> tuple[FacetValue, ...]:
-    chosen = "" if not where.conditions else f"AND record_id IN (SELECT r.id FROM records r WHERE {where.sql()})"  # noqa: S608
-    totals: Counter[str] = Counter()
-    spellings: dict[str, tuple[int, str]] = {}
-    for folded, value, count in db.execute(
-        f"SELECT folded, value, count(*) FROM terms WHERE field = ? {chosen} "  # noqa: S608
-        "GROUP BY folded, value ORDER BY folded, value",
-        (name, *where.parameters),
-    ):
-        totals[folded] += count
-        if count > spellings.get(folded, (0, ""))[0]:
-            spellings[folded] = (count, value)
-    commonest = sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:limit]
-    return tuple(FacetValue(value=spellings[folded][1], count=count) for folded, count in commonest)
+def _by_relevance(
+    conditions: Conditions, text: TextQuery, found: int, after: tuple[Any, int] | None
+) -> Iterator[tuple[int, int]]:
+    """By tier: all words whole in the title, in title and names, anywhere, or only as beginnings; then newest first.
+
+    A tier depends on the record alone, unlike bm25, which every new record changes: so a cursor stays true. A tier is
+    looked up only when the page reaches it.
+    """
+    tiers = (f"{{title}} : ({text.exact})", f"{{title names}} : ({text.exact})", text.exact, "")
+    for tier, match in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
+        records = found & conditions.saying(match) if match else found
+        found &= ~records
+        if after is not None and tier > after[0]:
+            continue
+        if after is not None and tier == after[0]:
+            records &= (1 << max(after[1], 0)) - 1
+        yield from ((tier, record_id) for record_id in highest_first(records))
+
+
+def _by_key(
+    db: sqlite3.Connection, sets: RecordSets, sort: Sort, found: int, after: tuple[Any, int] | None
+) -> Iterator[tuple[Any, int]]:
+    ordered = sets.ordered(db, sort.key)
+    first, last = 0, len(ordered)
+    if after is not None:
+        try:
+            first, last = (0, bisect_left(ordered, after)) if sort.descending else (bisect_right(ordered, after), last)
+        except TypeError:  # a number where this sort has text
+            raise _wrong_cursor() from None
+    is_found = has_each(found)
+    places = range(last - 1, first - 1, -1) if sort.descending else range(first, last)
+    return (ordered[place] for place in places if is_found(ordered[place][1]))

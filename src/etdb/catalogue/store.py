@@ -13,6 +13,7 @@ from etdb.catalogue.query import Query
 from etdb.catalogue.reading import list_rows, load_observations, load_views
 from etdb.catalogue.schema import FOLD_TABLES
 from etdb.catalogue.search import search_rows
+from etdb.catalogue.sets import RecordSets
 from etdb.catalogue.values import DatasetView, Listing, Observation, Page, StoredManifest, StoredMessage, Tip
 from etdb.catalogue.writing import MAX_DETAIL, Batch, stored_message
 from etdb.errors import InputError, NotFoundError
@@ -40,6 +41,7 @@ class Catalogue:
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
         self._database = Database(path, writable=writable)
+        self._sets = RecordSets()
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +91,7 @@ class Catalogue:
                 raises.
         """
         with self._database.read() as db:
-            found = search_rows(db, query)
+            found = search_rows(db, self._sets, query)
             return Page(
                 results=load_views(db, found.record_ids),
                 total=found.total,

@@ -57,7 +57,7 @@ def walk_ids(catalogue, query):
     with catalogue._database.read() as db:
         names = dict(db.execute("SELECT id, dataset_id FROM records"))
         while True:
-            found = search_rows(db, query)
+            found = search_rows(db, catalogue._sets, query)
             yield from (names[one] for one in found.record_ids)
             if not found.next_cursor:
                 return

@@ -1,0 +1,173 @@
+"""Sets of records as integers, kept in memory beside the database: bit ``n`` stands for the record in row ``n``.
+
+Sets of thousands of records take a few kilobytes, and AND with a count of bits takes microseconds. So the conditions of
+a query are met one by one, and facets are counted within what they leave, without asking SQL for every combination.
+
+What is kept is true of one state of the fold, and is never changed but replaced: several threads may ask, each within
+its own read transaction. New blocks only add rows, so what is kept of an earlier tip of the same chain grows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+__all__ = ["MAX_VALUES", "RecordSets", "as_set", "has_each", "highest_first", "lowest_first"]
+
+MAX_VALUES: Final = 4_096
+"""A field of more values (a sid, a location) is counted row by row: its sets would take too much memory."""
+_MAX_CONDITIONS: Final = 256
+
+Kept = TypeVar("Kept")
+ValueSets = dict[tuple[str, str], int]
+Column = list[tuple[int, Any]]
+
+
+def as_set(record_ids: Iterable[int], last_id: int) -> int:
+    """Row numbers, none above ``last_id``, as a set."""
+    octets = bytearray((last_id >> 3) + 1)
+    for record_id in record_ids:
+        octets[record_id >> 3] |= 1 << (record_id & 7)
+    return int.from_bytes(octets, "little")
+
+
+def has_each(records: int) -> Callable[[int], int]:
+    """Whether a row is in a set, for many rows."""
+    octets = records.to_bytes((records.bit_length() >> 3) + 1, "little")
+    end = len(octets) << 3
+    return lambda record_id: record_id < end and octets[record_id >> 3] >> (record_id & 7) & 1
+
+
+def highest_first(records: int) -> Iterator[int]:
+    """The row numbers of a set, the highest first."""
+    while records:
+        record_id = records.bit_length() - 1
+        yield record_id
+        records ^= 1 << record_id
+
+
+def lowest_first(records: int) -> Iterator[int]:
+    """The row numbers of a set, the lowest first."""
+    while records:
+        lowest = records & -records
+        yield lowest.bit_length() - 1
+        records ^= lowest
+
+
+class _Stamp(msgspec.Struct, frozen=True, gc=False):
+    """What the fold is a function of, and how far its rows go."""
+
+    rule: str
+    height: int
+    block_hash: str
+    last_id: int
+
+
+class _Entry(msgspec.Struct, Generic[Kept], frozen=True):
+    stamp: _Stamp
+    kept: Kept
+
+
+class RecordSets:
+    """The sets of one catalogue, as of the read transaction that each method is given."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, _Entry[ValueSets | None]] = {}
+        self._columns: dict[str, _Entry[Column]] = {}
+        self._orders: dict[str, _Entry[list[tuple[Any, int]]]] = {}
+        self._conditions: dict[object, _Entry[int]] = {}
+
+    def everything(self, db: sqlite3.Connection) -> int:
+        """All records."""
+        last_id = _stamp(db).last_id
+        return self.meeting(db, "everything", lambda: as_set(_ids(db.execute("SELECT id FROM records")), last_id))
+
+    def meeting(self, db: sqlite3.Connection, condition: object, find: Callable[[], int]) -> int:
+        """The records that meet a condition; ``find`` is asked once for each state of the fold."""
+        stamp = _stamp(db)
+        entry = self._conditions.get(condition)
+        if entry is None or entry.stamp != stamp:
+            if len(self._conditions) >= _MAX_CONDITIONS:
+                self._conditions = {}
+            self._conditions[condition] = entry = _Entry(stamp, find())
+        return entry.kept
+
+    def of_rows(self, db: sqlite3.Connection, sql: str, *parameters: object) -> int:
+        """The records whose rows a statement gives."""
+        return as_set(_ids(db.execute(sql, parameters)), _stamp(db).last_id)
+
+    def values(self, db: sqlite3.Connection, name: str) -> ValueSets | None:
+        """The records of each (folded, value) of a field; None when the field has too many values."""
+        stamp = _stamp(db)
+        entry = self._values.get(name)
+        if entry is None or entry.stamp != stamp:
+            if entry is not None and _is_earlier(db, entry.stamp, stamp):
+                entry = _Entry(stamp, _more_values(db, name, entry))
+            else:
+                entry = _Entry(stamp, _all_values(db, name, stamp.last_id))
+            self._values[name] = entry
+        return entry.kept
+
+    def column(self, db: sqlite3.Connection, name: str) -> Column:
+        """The (row, value) of all records that have a value in a column of ours."""
+        stamp = _stamp(db)
+        entry = self._columns.get(name)
+        if entry is None or entry.stamp != stamp:
+            is_earlier = entry is not None and _is_earlier(db, entry.stamp, stamp)
+            former, last_id = (entry.kept, entry.stamp.last_id) if entry is not None and is_earlier else ([], 0)
+            rows = db.execute(f"SELECT id, {name} FROM records WHERE id > ? AND {name} IS NOT NULL", (last_id,))  # noqa: S608
+            self._columns[name] = entry = _Entry(stamp, former + rows.fetchall())
+        return entry.kept
+
+    def ordered(self, db: sqlite3.Connection, key: str) -> list[tuple[Any, int]]:
+        """The (key, row) of all records in ascending order; ``key`` is an expression of ours over ``records r``."""
+        stamp = _stamp(db)
+        entry = self._orders.get(key)
+        if entry is None or entry.stamp != stamp:
+            rows = db.execute(f"SELECT {key}, r.id FROM records r ORDER BY 1, 2").fetchall()  # noqa: S608
+            self._orders[key] = entry = _Entry(stamp, rows)
+        return entry.kept
+
+
+def _ids(rows: Iterable[tuple[int]]) -> list[int]:
+    return [row[0] for row in rows]
+
+
+def _stamp(db: sqlite3.Connection) -> _Stamp:
+    row = db.execute(
+        "SELECT (SELECT value FROM meta WHERE key = 'fold'), height, block_hash, (SELECT max(id) FROM records) "
+        "FROM blocks ORDER BY height DESC LIMIT 1"
+    ).fetchone()
+    return _Stamp("", -1, "", 0) if row is None else _Stamp(row[0] or "", row[1], row[2], row[3] or 0)
+
+
+def _is_earlier(db: sqlite3.Connection, kept: _Stamp, now: _Stamp) -> bool:
+    """Whether what was kept is true of an earlier tip of this very chain, under the same rule."""
+    if kept.rule != now.rule or kept.last_id > now.last_id or kept.height == now.height:
+        return False
+    known = db.execute("SELECT 1 FROM blocks WHERE height = ? AND block_hash = ?", (kept.height, kept.block_hash))
+    return known.fetchone() is not None
+
+
+def _all_values(db: sqlite3.Connection, name: str, last_id: int) -> ValueSets | None:
+    found: dict[tuple[str, str], list[int]] = {}
+    for folded, value, record_id in db.execute("SELECT folded, value, record_id FROM terms WHERE field = ?", (name,)):
+        rows = found.setdefault((folded, value), [])
+        rows.append(record_id)
+        if len(found) > MAX_VALUES:
+            return None
+    return {key: as_set(rows, last_id) for key, rows in found.items()}
+
+
+def _more_values(db: sqlite3.Connection, name: str, entry: _Entry[ValueSets | None]) -> ValueSets | None:
+    if entry.kept is None:
+        return None
+    sets = dict(entry.kept)
+    for folded, value, record_id in db.execute(
+        "SELECT folded, value, record_id FROM terms WHERE record_id > ? AND field = ?", (entry.stamp.last_id, name)
+    ):
+        sets[folded, value] = sets.get((folded, value), 0) | 1 << record_id
+    return sets if len(sets) <= MAX_VALUES else None
