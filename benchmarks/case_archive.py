@@ -6,13 +6,12 @@ case `records`), and the searches beside the time that a person notices.
 
 from __future__ import annotations
 
-import itertools
 import json
+import random
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from benchmarks.lab_records import read_records, write_lab
 from benchmarks.measure import Figure, Settings
@@ -36,14 +35,13 @@ _FACETS = (
     "file_role",
 )
 """What a portal's page shows beside its results."""
-_WORDS = ("", "cell", "wild type", "flagellar motor", "pneumophila", "delta", "sirt", "imod", "krios", "coli", "pn")
-_CHOSEN: tuple[dict[str, Any], ...] = (
-    {},
-    {"terms": {"microscope": ("TFS Krios",)}},
-    {"terms": {"species": ("Vibrio cholerae", "Escherichia coli")}},
-    {"ranges": {"year": Range(2010, 2016)}},
-    {"ranges": {"tilt_step_deg": Range(1.0, 2.0)}, "sort": "year"},
+_WORDS = (
+    *("", "cell", "wild type", "flagellar motor", "pneumophila", "delta", "sirt", "imod", "krios", "coli", "pn"),
+    *("vibrio -cholerae", "jensen", "ghosal", "raptor", "dose symmetric", "k2", "2014", "w", "gas vesicle", "tomo3d"),
 )
+_MICROSCOPES = ("TFS Krios", "FEI Polara", "JEOL 3100")
+_SPECIES = ("Vibrio cholerae", "Escherichia coli", "Legionella pneumophila", "Helicobacter pylori")
+_SORTS = ("", "newest", "title", "date", "date-oldest", "size", "species")
 
 
 def run(settings: Settings) -> list[Figure]:
@@ -109,10 +107,25 @@ def run(settings: Settings) -> list[Figure]:
 
 
 def _search(path: Path) -> list[float]:
-    asked = [Query(text=word, facets=_FACETS, **chosen) for word, chosen in itertools.product(_WORDS, _CHOSEN)]
+    """Different searches, as people make them: words, a filter or two, any order; nothing is asked before."""
+    random_ = random.Random(2018)
     times = []
     with Catalogue(path) as catalogue:
-        for query in itertools.islice(itertools.cycle(asked), _SEARCHES):
+        for _ in range(_SEARCHES):
+            terms: dict[str, tuple[str, ...]] = {}
+            ranges: dict[str, Range] = {}
+            if random_.random() < 0.3:
+                terms["microscope"] = (random_.choice(_MICROSCOPES),)
+            if random_.random() < 0.3:
+                terms["species"] = tuple(random_.sample(_SPECIES, random_.randint(1, 2)))
+            if random_.random() < 0.3:
+                first = random_.randint(2003, 2020)
+                ranges["year"] = Range(first, first + random_.randint(0, 9))
+            if random_.random() < 0.2:
+                ranges["tilt_step_deg"] = Range(round(random_.uniform(0.5, 2), 2), 3.0)
+            query = Query(
+                text=random_.choice(_WORDS), terms=terms, ranges=ranges, sort=random_.choice(_SORTS), facets=_FACETS
+            )
             started = time.perf_counter()
             catalogue.search(query)
             times.append((time.perf_counter() - started) * 1000)
