@@ -18,9 +18,10 @@ from etdb.catalogue.values import (
     StoredMessage,
     Tip,
 )
-from etdb.catalogue.writing import Batch, PartRow
+from etdb.catalogue.writing import CONFLICTING_PART, Batch, PartRow
 
 __all__ = [
+    "CONFLICTING_PART",
     "FACETS",
     "FIELDS",
     "MAX_PAGE",

@@ -18,6 +18,7 @@ from etdb.catalogue.values import (
     OrphanedParts,
     OtherRecord,
 )
+from etdb.catalogue.writing import CONFLICTING_PART
 from etdb.errors import InputError
 from etdb.oip import Tomogram
 
@@ -130,15 +131,15 @@ def list_rows(db: sqlite3.Connection, kind: str, *, limit: int, after: int) -> L
 
 def _orphans(db: sqlite3.Connection, limit: int, after: int) -> Listing:
     # A group is what shares address, count and the beginning of the reference; it is an orphan while nothing came of
-    # it: no record, no other message, no reason to set it aside.
+    # it: no record, no other message, no reason to set it aside but that one of its parts came twice.
     groups = db.execute(
         "SELECT p.address, p.last, p.short_reference, min(p.message_id) AS first FROM parts p "
         "GROUP BY p.address, p.last, p.short_reference HAVING first > ? AND NOT max("
         "EXISTS (SELECT 1 FROM record_parts r WHERE r.message_id = p.message_id) "
-        "OR EXISTS (SELECT 1 FROM aside a WHERE a.message_id = p.message_id) "
+        "OR EXISTS (SELECT 1 FROM aside a WHERE a.message_id = p.message_id AND a.reason <> ?) "
         "OR EXISTS (SELECT 1 FROM others o WHERE o.message_id = p.message_id)) "
         "ORDER BY first LIMIT ?",
-        (after, limit + 1),
+        (after, CONFLICTING_PART, limit + 1),
     ).fetchall()
     items = []
     for address, last, short, _ in groups[:limit]:

@@ -17,7 +17,10 @@ from etdb.catalogue.values import StoredMessage, Tip
 from etdb.oip import Tomogram
 from etdb.trust import Claim, ClaimResult
 
-__all__ = ["Batch", "PartRow"]
+__all__ = ["CONFLICTING_PART", "Batch", "PartRow"]
+
+CONFLICTING_PART: Final = "conflicting part"
+"""The reason of a part whose number came before with other data; the others of its message still wait for the rest."""
 
 MAX_DETAIL: Final = 300
 MAX_GROUP: Final = 4_000
@@ -27,7 +30,10 @@ _OF_A_BLOCK: Final = (Claim.BLOCK_INCLUSION.value, Claim.HEADER_CHAIN_WORK.value
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a part belongs. ``first_txid`` is its own transaction for part 0, else the reference as written."""
+    """Where a part belongs.
+
+    ``first_txid`` is its own transaction for part 0, else what it refers to: all of an id, or ten digits.
+    """
 
     message_id: int
     address: str
@@ -140,15 +146,46 @@ class Batch:
             "AND (? = 0 OR first_txid = ?)",
             (*group, is_full, part.first_txid),
         ).fetchall()
-        return any(self._has_all(group, first) for (first,) in firsts)
+        return any(self._completes(part, first) for (first,) in firsts)
 
-    def _has_all(self, group: tuple[str, int, str], first_txid: str) -> bool:
-        have = self._db.execute(
-            "SELECT count(DISTINCT number) FROM parts WHERE address = ? AND last = ? AND short_reference = ? "
-            "AND first_txid IN (?, ?)",
-            (*group, first_txid, group[2]),
-        ).fetchone()[0]
-        return bool(have == group[1] + 1)
+    def part_before(self, part: PartRow) -> StoredMessage | None:
+        """A part of the same message that had this number already, the first of its kind of reference.
+
+        Part 0 begins a message of its own, so none was before it. Each look-up is one step into the index: who sends
+        the same part again and again makes no more work than with new ones.
+        """
+        if not part.number:
+            return None
+        group = (part.address, part.last, part.short_reference, part.number)
+        found: set[int] = set()
+        for reference in {part.first_txid, part.short_reference}:
+            found.update(self._first_part("AND first_txid = ?", (*group, reference)))
+        if part.first_txid == part.short_reference:
+            found.update(self._first_part("", group))
+        earlier = min((one for one in found if one < part.message_id), default=None)
+        if earlier is None:
+            return None
+        row = self._db.execute(
+            "SELECT id, height, position, txid, sender, data FROM messages WHERE id = ?", (earlier,)
+        ).fetchone()
+        return stored_message(row)
+
+    def _first_part(self, condition: str, values: tuple[object, ...]) -> list[int]:
+        rows = self._db.execute(
+            "SELECT message_id FROM parts WHERE address = ? AND last = ? AND short_reference = ? AND number = ? "  # noqa: S608
+            f"{condition} ORDER BY first_txid, message_id LIMIT 1",
+            values,
+        )
+        return [message_id for (message_id,) in rows]
+
+    def _completes(self, part: PartRow, first_txid: str) -> bool:
+        """Whether a message has all its parts with this one, and had not before."""
+        have, like_this = self._db.execute(
+            "SELECT count(DISTINCT number), sum(number = ?) FROM parts WHERE address = ? AND last = ? "
+            "AND short_reference = ? AND first_txid IN (?, ?)",
+            (part.number, part.address, part.last, part.short_reference, first_txid, part.short_reference),
+        ).fetchone()
+        return bool(have == part.last + 1 and like_this == 1)
 
     def group(self, part: PartRow) -> list[tuple[int, StoredMessage]]:
         """All parts that may belong with one, as (number, message), in the order of the ledger; repeats left out."""

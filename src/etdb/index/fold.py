@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from etdb.catalogue import Batch, PartRow, StoredMessage
+from etdb.catalogue import CONFLICTING_PART, Batch, PartRow, StoredMessage
 from etdb.errors import FormatError
 from etdb.flo import REGTEST, Network
 from etdb.oip import Joined, OtherMessage, Part, PartJoiner, PublishMessage, parse_message
@@ -18,6 +18,7 @@ __all__ = ["FOLD_VERSION", "Fold"]
 FOLD_VERSION: Final = 3
 """Raised when the same messages would give other rows: the catalogue is then folded anew."""
 
+_SHORT_REFERENCE: Final = 10
 _NO_WORK: Final = ClaimResult(
     claim=Claim.HEADER_CHAIN_WORK,
     outcome=Outcome.NOT_POSSIBLE,
@@ -80,8 +81,13 @@ class Fold:
             address=part.address,
             last=part.last,
             number=part.number,
-            first_txid=part.reference or message.txid,
+            first_txid=_first_txid(part, message),
         )
+        earlier = batch.part_before(row)
+        if earlier is not None and not _says_the_same(earlier, message, part):
+            # Who signs both may mean either; the one that every reader has seen first counts, and this one is named.
+            detail = f"part {part.number} of {row.first_txid} came first with other data, in {earlier.txid}"
+            batch.add_aside(message.message_id, CONFLICTING_PART, detail)
         if not batch.add_part(row):
             return False
         group = batch.group(row)
@@ -150,6 +156,19 @@ class Fold:
             claims=claims,
         )
         return True
+
+
+def _first_txid(part: Part, message: StoredMessage) -> str:
+    """The message that a part belongs to: its first transaction's id, or the ten digits that all short forms share."""
+    reference = part.reference or message.txid
+    return reference if len(reference) == len(message.txid) else reference[:_SHORT_REFERENCE]
+
+
+def _says_the_same(earlier: StoredMessage, message: StoredMessage, part: Part) -> bool:
+    if earlier.data == message.data:
+        return True
+    known = parse_message(earlier.data)
+    return isinstance(known, Part) and known.data == part.data
 
 
 def _join(first: StoredMessage, address: str, count: int, group: Sequence[tuple[int, StoredMessage]]) -> Joined | None:
