@@ -20,7 +20,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPResponse
-from typing import Literal
 
 from etdb.blocks.http import HttpSource
 from etdb.blocks.port import identity_block
@@ -32,6 +31,8 @@ from etdb.ipfs import (
     CarHeader,
     CarReader,
     Cid,
+    DagClosure,
+    DagScope,
     LeafFound,
     verify_block,
     verify_leaf,
@@ -159,14 +160,14 @@ class GatewayStore:
         self,
         cid: Cid,
         *,
-        scope: Literal["block", "entity", "all"] = "all",
+        scope: DagScope = "all",
         entity_bytes: tuple[int, int] | None = None,
         max_bytes: int = MAX_CAR_BYTES,
     ) -> Iterator[CarBlock]:
-        """The blocks of a DAG in one request, depth first, each checked against its own CID.
+        """The blocks of a DAG in one request, in the gateway's order, each checked against its own CID.
 
-        Whether they are the blocks that were asked for, and all of them, only the caller can tell: feed them to a
-        ``DagWalk``.
+        It ends without an error only when all blocks that were asked for have come; blocks may come twice, and blocks
+        that nobody asked for may be among them.
 
         Args:
             cid: the root.
@@ -177,8 +178,11 @@ class GatewayStore:
         Raises:
             FormatError: not a CAR, cut off, or too long.
             VerificationError: a block is not what its CID says.
-            NotFoundError, SourceError: as :meth:`get`.
+            SourceError: blocks are missing (field ``missing``); those that came are right. Or as :meth:`get`.
+            NotFoundError: as :meth:`get`.
         """
+        start, stop = entity_bytes or (0, None)
+        closure = DagClosure([cid], "entity" if entity_bytes else scope, start=start, stop=stop)
         query = f"format=car&dag-scope={scope}"
         if entity_bytes is not None:
             query = f"format=car&dag-scope=entity&entity-bytes={entity_bytes[0]}:{entity_bytes[1] - 1}"
@@ -191,15 +195,25 @@ class GatewayStore:
             while True:
                 event = reader.next_event()
                 if isinstance(event, CarBlock):
+                    closure.take(event.cid, event.data)
                     yield event
                 elif isinstance(event, CarEnd):
-                    return
+                    break
                 elif not isinstance(event, CarHeader):
                     piece = response.read1(_PIECE)
                     total += len(piece)
                     if total > max_bytes:
                         raise FormatError(f"the CAR of {cid} from {self.name} has more than {max_bytes} bytes")
                     reader.receive_data(piece)
+        coverage = closure.result()
+        if not coverage.is_complete:
+            raise SourceError(
+                f"{self.name} left out {coverage.missing_blocks} blocks of {cid}, the first is {coverage.missing[0]}",
+                hint="fetch those alone, or ask another source",
+                source=self.name,
+                cid=str(cid),
+                missing=tuple(map(str, coverage.missing)),
+            )
 
     @contextmanager
     def _raw(self, method: str, cid: Cid, size: int) -> Iterator[HTTPResponse]:

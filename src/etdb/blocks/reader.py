@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from etdb.errors import FormatError, NotFoundError
 from etdb.ipfs import (
     RAW,
     Cid,
+    DagScope,
     FilePart,
     HamtShard,
     PbLink,
@@ -31,7 +32,7 @@ from etdb.ipfs.unixfs import DIRECTORY, HAMT_SHARD, SYMLINK
 
 __all__ = ["BlockSource", "DagReader", "Scope"]
 
-Scope = Literal["block", "entity", "all"]
+Scope = DagScope
 
 MAX_DEPTH = 48
 MAX_ENTRIES = 1 << 20

@@ -12,6 +12,7 @@ from etdb.ipfs.car import (
     encode_car,
     encode_car_header,
     encode_car_section,
+    read_car,
 )
 from etdb.ipfs.cid import (
     DAG_PB,
@@ -24,6 +25,7 @@ from etdb.ipfs.cid import (
     read_cid,
     verify_block,
 )
+from etdb.ipfs.closure import DagClosure, DagCoverage, DagScope
 from etdb.ipfs.dagpb import PbLink, PbNode, encode_node, parse_node
 from etdb.ipfs.directory import DirectoryEntry, build_directory, build_symlink, build_tree, link_target
 from etdb.ipfs.filedag import DIGEST_BYTES, DagBuilder, FileDag, IpldBlock, leaf_cid, leaf_digest
@@ -68,6 +70,9 @@ __all__ = [
     "CarReader",
     "Cid",
     "DagBuilder",
+    "DagClosure",
+    "DagCoverage",
+    "DagScope",
     "DagWalk",
     "DirectoryEntry",
     "DirectoryFound",
@@ -113,6 +118,7 @@ __all__ = [
     "parse_shard",
     "parse_unixfs",
     "profile_by_name",
+    "read_car",
     "read_cid",
     "verify_block",
     "verify_entry_name",

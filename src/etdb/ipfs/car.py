@@ -1,18 +1,20 @@
 """CAR version 1: blocks in a row, each with its CID.
 
 Source: https://ipld.io/specs/transport/car/carv1/. :class:`CarReader` is a protocol object: bytes in, events out;
-the same bytes whole or one at a time give the same events.
+the same bytes whole or one at a time give the same events. The order of the blocks is anybody's, blocks may be there
+twice or not at all: whether they are the whole DAG, :func:`read_car` says at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 
 from msgspec import Struct
 
 from etdb.errors import FormatError
 from etdb.ipfs.cid import MAX_BLOCK_BYTES, Cid, parse_cid_bytes, read_cid, verify_block
+from etdb.ipfs.closure import DagClosure, DagCoverage
 from etdb.ipfs.varint import MAX_VARINT_BYTES, encode_varint, parse_varint
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "encode_car_header",
     "encode_car_section",
     "parse_car_header",
+    "read_car",
 ]
 
 MAX_CAR_ROOTS = 64
@@ -83,6 +86,45 @@ def encode_car(roots: Sequence[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Ite
     for cid, data in blocks:
         yield encode_car_section(cid, len(data))
         yield data
+
+
+def read_car(
+    pieces: Iterable[bytes],
+    take: Callable[[Cid, bytes], None] | None = None,
+    *,
+    roots: Sequence[Cid] | None = None,
+    source: str = "",
+) -> DagCoverage:
+    """Read a whole CAR, check every block, and say whether the DAGs of its roots are all in it.
+
+    Args:
+        pieces: the bytes, from a reader that the caller owns.
+        take: given each block as it comes; blocks of identity CIDs, which need not be there, are left out.
+        roots: the DAGs to ask for instead of those that the header names.
+        source: named in errors.
+
+    Raises:
+        FormatError: not a CAR of version 1, cut off, beyond the limits, or a wrong node in the DAG.
+        VerificationError: a block is not what its CID says.
+    """
+    reader = CarReader(source=source)
+    closure: DagClosure | None = None
+    supply = iter(pieces)
+    while True:
+        event = reader.next_event()
+        if isinstance(event, NeedData):
+            # An empty piece from the caller is no end.
+            reader.receive_data(next((piece for piece in supply if len(piece)), b""))
+        elif isinstance(event, CarHeader):
+            closure = DagClosure(event.roots if roots is None else roots)
+        elif isinstance(event, CarBlock):
+            assert closure is not None
+            closure.take(event.cid, event.data)
+            if take is not None and not event.cid.is_identity:
+                take(event.cid, event.data)
+        else:
+            assert closure is not None
+            return closure.result()
 
 
 class _State(Enum):
@@ -181,6 +223,8 @@ def parse_car_header(body: bytes) -> CarHeader:
         FormatError: not the canonical dag-cbor map of version 1.
     """
     prefix, suffix = b"\xa2\x65roots", b"\x67version\x01"
+    if body == b"\xa1\x67version\x02":
+        raise FormatError("this is a CAR of version 2", hint="make one of version 1: ipfs dag export, or car extract")
     if not body.startswith(prefix) or not body.endswith(suffix):
         raise FormatError("this is not the header of a CAR of version 1")
     end = len(body) - len(suffix)
