@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ __all__ = ["DigestTable", "KnownFile", "LeafPlace"]
 
 SCHEMA_VERSION = 1
 LEAVES_A_ROW = 4096
+_AGAIN = "move the file away: it is made again by adding the files again"
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -77,7 +78,7 @@ class LeafPlace(Struct, frozen=True, kw_only=True):
 
     path: Path
     profile: ImportProfile
-    size_bytes: int
+    state: FileState
     leaf: int
 
 
@@ -102,7 +103,7 @@ class DigestTable:
             self.close()
             raise StorageError(
                 f"{path} has version {version}; this release reads {SCHEMA_VERSION}",
-                hint="use a newer etdb, or move the file away: it is made again by adding the files again",
+                hint=f"use a newer etdb, or {_AGAIN}",
                 path=str(path),
             )
 
@@ -206,15 +207,16 @@ class DigestTable:
         """Every place where this leaf was, the earliest added file first."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT f.path, f.profile, f.size, l.leaf FROM leaves l JOIN files f ON f.id = l.file_id"
+                "SELECT f.path, f.profile, f.size, f.mtime_ns, f.inode, l.leaf"
+                " FROM leaves l JOIN files f ON f.id = l.file_id"
                 " JOIN digests d ON d.file_id = l.file_id AND d.first_leaf = (l.leaf / ?1) * ?1"
                 " WHERE l.prefix = ?2 AND substr(d.digests, (l.leaf % ?1) * 32 + 1, 32) = ?3"
                 " ORDER BY f.id, l.leaf LIMIT 16",
                 (LEAVES_A_ROW, _prefix(cid.digest), cid.digest),
             ).fetchall()
         return [
-            LeafPlace(path=Path(path), profile=profile_by_name(profile), size_bytes=size, leaf=leaf)
-            for path, profile, size, leaf in rows
+            LeafPlace(path=Path(path), profile=profile_by_name(profile), state=_state(size, mtime_ns, inode), leaf=leaf)
+            for path, profile, size, mtime_ns, inode, leaf in rows
         ]
 
     def close(self) -> None:
@@ -225,14 +227,17 @@ class DigestTable:
         for connection in connections:
             connection.close()
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return storage_errors(self.path, what="the table of digests", damaged=_AGAIN)
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with storage_errors(self.path):
+        with self._errors():
             yield self._connection()
 
     @contextmanager
     def _writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        with self._write_lock, storage_errors(self.path):
+        with self._write_lock, self._errors():
             connection = self._connection()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
@@ -271,11 +276,15 @@ def _known_file(row: tuple[int, str, str, int, int, int, bytes, int, bytes | Non
         file_id=file_id,
         path=Path(path),
         profile=profile_by_name(profile),
-        state=FileState(size_bytes=size, mtime_ns=mtime_ns, inode=inode & 0xFFFF_FFFF_FFFF_FFFF),
+        state=_state(size, mtime_ns, inode),
         root=parse_cid_bytes(root),
         tree_size=tree_size,
         sha256=sha256,
     )
+
+
+def _state(size: int, mtime_ns: int, inode: int) -> FileState:
+    return FileState(size_bytes=size, mtime_ns=mtime_ns, inode=inode & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _forget_file(connection: sqlite3.Connection, path: Path, profile: ImportProfile) -> None:

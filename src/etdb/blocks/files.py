@@ -32,7 +32,7 @@ from etdb.ipfs import (
     verify_block,
 )
 
-__all__ = ["AddedFile", "FilesInPlace"]
+__all__ = ["AddedFile", "FilesInPlace", "OpenPlace"]
 
 
 class AddedFile(Struct, frozen=True, kw_only=True):
@@ -51,6 +51,18 @@ class AddedFile(Struct, frozen=True, kw_only=True):
     sha256: str | None
     path: Path
     tree_size: int
+
+
+class OpenPlace(Struct, frozen=True, kw_only=True):
+    """Bytes of an open file, for someone who sends them and then closes it."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
 
 
 class FilesInPlace:
@@ -205,6 +217,33 @@ class FilesInPlace:
             raise block_too_large(cid, len(block), max_bytes)
         return block
 
+    def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None:
+        """Where the bytes of a raw leaf, or of a whole file, are, without reading them.
+
+        None when they are not bytes of a file as they are, or the file's size, time or inode are others than when it
+        was added: then :meth:`get` says what is there.
+        """
+        if as_block:
+            found = [
+                (place.path, place.state, file_geometry(place.state.size_bytes, place.profile).leaf(place.leaf))
+                for place in self._table.leaf_places(cid)
+                if place.profile.raw_leaves
+            ]
+            places = [(path, state, span.offset, span.length) for path, state, span in found]
+        else:
+            places = [
+                (known.path, known.state, 0, known.state.size_bytes) for known in self._table.files_with_root(cid)
+            ]
+        for path, state, offset, length in places:
+            try:
+                descriptor = open_source_file(path)
+            except SourceFileError:
+                continue
+            if file_state(os.fstat(descriptor)) == state:
+                return OpenPlace(descriptor=descriptor, offset=offset, length=length)
+            os.close(descriptor)
+        return None
+
     def has(self, cid: Cid) -> bool:
         """See :class:`~etdb.blocks.port.BlockStore`."""
         return cid.is_identity or self._table.node(cid) is not None or bool(self._table.leaf_places(cid))
@@ -254,7 +293,7 @@ class FilesInPlace:
 
 
 def _read_leaf(cid: Cid, place: LeafPlace, max_bytes: int) -> bytes:
-    span = file_geometry(place.size_bytes, place.profile).leaf(place.leaf)
+    span = file_geometry(place.state.size_bytes, place.profile).leaf(place.leaf)
     head, tail = (b"", b"") if place.profile.raw_leaves else leaf_frame(span.length)
     size = len(head) + span.length + len(tail)
     if size > max_bytes:

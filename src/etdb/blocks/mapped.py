@@ -217,8 +217,10 @@ class _Run:
 
 
 def _plan_windows(geometry: FileGeometry, workers: int) -> list[tuple[int, int]]:
-    """Offset and length of each window: large ones, because each costs a mapping, and smaller ones towards the end,
-    so that all workers finish at about the same time."""
+    """Offset and length of each window: large, because each costs a mapping, and smaller towards the end.
+
+    So all workers finish at about the same time.
+    """
     windows = []
     offset, size, leaf_bytes = 0, geometry.size_bytes, geometry.leaf_bytes
     while offset < size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +13,8 @@ from typing import Any
 import uvicorn
 
 from etdb.errors import InputError
+from etdb.web.answers import GatewayAnswers
+from etdb.web.bytelane import ByteLane
 
 __all__ = ["serve", "serving"]
 
@@ -21,7 +25,8 @@ def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callabl
     """Serve until SIGINT or SIGTERM. Only this machine can connect unless another host is given.
 
     Args:
-        app: an ASGI application.
+        app: an ASGI application. Plain requests for what its ``state.gateway`` answers, where it has one, are sent by
+            :class:`~etdb.web.bytelane.ByteLane`.
         host: address to listen at.
         port: 0 for any free one.
         on_ready: told the URL as soon as requests are answered.
@@ -30,7 +35,7 @@ def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callabl
         InputError: the address cannot be listened at.
     """
     with _listening(host, port) as listener:
-        _Server(app, _url(listener), on_ready).run(sockets=[listener])
+        _Server(app, listener, on_ready).run()
 
 
 @contextmanager
@@ -43,8 +48,8 @@ def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     ready = threading.Event()
     with _listening(host, port) as listener:
         url = _url(listener)
-        server = _Server(app, url, lambda _url: ready.set())
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="etdb-serving", daemon=True)
+        server = _Server(app, listener, lambda _url: ready.set())
+        thread = threading.Thread(target=server.run, name="etdb-serving", daemon=True)
         thread.start()
         try:
             while thread.is_alive() and not ready.wait(0.05):
@@ -56,15 +61,45 @@ def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, app: Any, url: str, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(self, app: Any, listener: socket.socket, on_ready: Callable[[str], None] | None) -> None:
         # http.client and browsers need neither websockets nor a log of each request.
         super().__init__(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))
-        self._url, self._on_ready = url, on_ready
+        self._listener, self._on_ready = listener, on_ready
+        answers = getattr(getattr(app, "state", None), "gateway", None)
+        self._answers = answers if isinstance(answers, GatewayAnswers) else None
+        self._lane: ByteLane | None = None
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        await super().startup(sockets=[] if self._answers else [self._listener])
+        if self.started and self._answers is not None:
+            loop = asyncio.get_running_loop()
+            self._lane = ByteLane(self._listener, self._answers, functools.partial(self._adopt, loop))
         if self.started and self._on_ready is not None:
-            self._on_ready(self._url)
+            self._on_ready(_url(self._listener))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._lane is not None:
+            await asyncio.to_thread(self._lane.close)
+        await super().shutdown(sockets=sockets)
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+        """Serve a connection that was accepted elsewhere; called from other threads."""
+        try:
+            asyncio.run_coroutine_threadsafe(self._serve_accepted(loop, connection), loop)
+        except RuntimeError:  # the loop has ended
+            connection.close()
+
+    async def _serve_accepted(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+        def create_protocol() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return protocol
+
+        try:
+            await loop.connect_accepted_socket(create_protocol, connection)
+        except OSError:
+            connection.close()
 
 
 @contextmanager
