@@ -15,16 +15,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etdb.errors import DiskFullError, LockedError, StorageError
+from etdb.errors import DiskFullError, EtdbError, LockedError, StorageError
 
 __all__ = ["make_folder", "storage_error", "storage_errors", "sync_folder", "write_durably"]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PROBE_BYTES = 32_768  # what SQLite's shared memory begins with
 
 
 @contextmanager
-def storage_errors(place: Path) -> Iterator[None]:
+def storage_errors(
+    place: Path, *, what: str = "the database", damaged: str = "restore it from a copy"
+) -> Iterator[None]:
     """Turn the errors of the file system and of SQLite into ours; our own pass through.
+
+    Args:
+        place: the file or folder that is used.
+        what: what people call it, when it is a database.
+        damaged: what to do when the database is damaged, or is none.
 
     Raises:
         DiskFullError: no room left.
@@ -33,23 +41,47 @@ def storage_errors(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except StorageError:
+    except EtdbError:
         raise
     except OSError as error:
-        if type(error).__module__ == "etdb.errors":
-            raise
         raise storage_error(error, place) from error
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            raise _disk_full(place) from error
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise LockedError(
-                f"another process keeps {place} locked", hint="wait for it, then run the same command", path=str(place)
-            ) from error
-        raise StorageError(f"the database {place} cannot be used: {error}", path=str(place)) from error
-    except sqlite3.DatabaseError as error:
-        raise StorageError(f"the database {place} is damaged: {error}", path=str(place)) from error
+    except sqlite3.Error as error:
+        raise _database_error(error, place, what, damaged) from error
+
+
+def _database_error(error: sqlite3.Error, place: Path, what: str, damaged: str) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # SQLite keeps the reason to itself when a file beside the database cannot be made or grow.
+    unclear = code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
+    if code == sqlite3.SQLITE_FULL or (unclear and _is_full(place)):
+        return _disk_full(place)
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        hint = "wait for it, then run the same command"
+        return LockedError(f"another process keeps {what} {place} locked", hint=hint, path=str(place))
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StorageError(f"{what} {place} is damaged: {error}", hint=damaged, path=str(place))
+    hint = damaged
+    if unclear:
+        hint = "look at the disk and its rights, then run the same command again"
+    return StorageError(f"{what} {place} cannot be used: {error}", hint=hint, path=str(place))
+
+
+def _is_full(database: Path) -> bool:
+    """Try it: numbers of free blocks know nothing of quotas, of limits, and of what is kept for others."""
+    probe = database.with_name(f".room.{secrets.token_hex(6)}.tmp")
+    try:
+        largest = max((path.stat().st_size for path in database.parent.glob(f"{database.name}*")), default=0)
+        with probe.open("xb") as file:
+            file.seek(largest)
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in _FULL
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return False
 
 
 def storage_error(error: OSError, place: Path, *, hint: str = "", full_hint: str = "") -> StorageError:

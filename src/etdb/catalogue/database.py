@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from etdb.catalogue.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
-from etdb.errors import DiskFullError, EtdbError, InputError, LockedError, NotFoundError, StorageError
+from etdb.durable import storage_errors
+from etdb.errors import InputError, NotFoundError, StorageError
 
 __all__ = ["Database"]
 
@@ -46,21 +47,9 @@ class Database:
                 self._prepare()
             self._check(self._connect())
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Give the store's failures our names."""
-        try:
-            yield
-        except EtdbError:
-            raise
-        except sqlite3.Error as error:
-            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            where = f"the catalogue {self.path}"
-            if kind in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise LockedError(f"{where} is being written by another process", hint="try again later") from error
-            if kind == sqlite3.SQLITE_FULL:
-                raise DiskFullError(f"no room left for {where}", path=str(self.path)) from error
-            raise StorageError(f"{where} cannot be used: {error}", hint=_AGAIN, path=str(self.path)) from error
+        return storage_errors(self.path, what="the catalogue", damaged=_AGAIN)
 
     def _open_connection(self, *, query_only: bool) -> sqlite3.Connection:
         mode = "rwc" if self.writable else "rw"
@@ -93,7 +82,8 @@ class Database:
                 self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._writer.execute("COMMIT")
         except BaseException:
-            self._writer.execute("ROLLBACK")
+            if self._writer.in_transaction:  # a full disk may have rolled it back already
+                self._writer.execute("ROLLBACK")
             raise
 
     def _check(self, connection: sqlite3.Connection) -> None:

@@ -8,13 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from etdb import __version__
-from etdb.cli.output import Output
-from etdb.errors import DiskFullError, EtdbError, InputError
+from etdb.cli.output import Output, output_error
+from etdb.durable import storage_error
+from etdb.errors import EtdbError, InputError
 
 __all__ = ["Context", "command", "etdb", "main"]
 
@@ -162,7 +164,20 @@ def main(arguments: list[str] | None = None) -> None:
         status = 0
     except OSError as error:
         status = _unforeseen(_output(context), error)
-    sys.exit(status)
+    sys.exit(_flushed(_output(context), status))
+
+
+def _flushed(out: Output, status: int) -> int:
+    """Write out what was printed: left to the interpreter, a full disk would end with a status that means nothing."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if status == 0 and not isinstance(error, BrokenPipeError):
+            refusal = output_error(error)
+            out.error(refusal)
+            return refusal.exit_status
+    return status
 
 
 def _unforeseen(out: Output, error: OSError) -> int:
@@ -171,8 +186,8 @@ def _unforeseen(out: Output, error: OSError) -> int:
 
     name = error.filename or "a file"
     wrapped: EtdbError
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        wrapped = DiskFullError(f"the disk is full at {name}", hint="make room and run the same command again")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        wrapped = storage_error(error, Path(os.fsdecode(name)))
     else:
         wrapped = InputError(f"{name}: {error.strerror or error}")
     out.error(wrapped)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,9 +24,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from etdb.errors import EtdbError
+from etdb.durable import storage_error
+from etdb.errors import EtdbError, StorageError
 
-__all__ = ["Output", "printable", "size_text"]
+__all__ = ["Output", "output_error", "printable", "size_text"]
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -44,6 +46,22 @@ def printable(text: object) -> str:
     """Foreign text made safe for a terminal: no control or bidirectional characters, no markup."""
     shown = "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in str(text))
     return escape(shown)
+
+
+def output_error(error: OSError) -> StorageError:
+    """Standard output is a file on a disk that is full, or that fails."""
+    hint = "what the command did is done; the same command says it again"
+    return storage_error(error, Path("standard output"), hint=hint, full_hint=f"make room; {hint}")
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise output_error(error) from error
 
 
 class Output:
@@ -65,31 +83,38 @@ class Output:
         """The command's result, in JSON mode; otherwise nothing."""
         if self.json_mode:
             self._is_documented = True
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+            with _printing():
+                sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+                sys.stdout.flush()
 
     def say(self, text: str = "") -> None:
         """A line for people (rich markup; foreign text goes through ``printable`` first)."""
         if not self.json_mode:
-            self.console.print(text)
+            with _printing():
+                self.console.print(text)
 
     def table(self, table: Table) -> None:
         """A table for people."""
         if not self.json_mode:
-            self.console.print(table)
+            with _printing():
+                self.console.print(table)
 
     def remark(self, text: str) -> None:
         """A line about the work, on standard error."""
         if not self.quiet:
-            self.remarks.print(text)
+            with suppress(OSError):  # nobody can be told, and nothing depends on it
+                self.remarks.print(text)
 
     def error(self, error: EtdbError) -> None:
         """What went wrong, where, and what to do next."""
         # A result that holds its own failure has been printed: a second document could not be parsed.
-        if self.json_mode and not self._is_documented:
-            self.document(error.to_dict())
-        self.remarks.print(f"[red]etdb: {printable(error.message)}[/red]")
-        if error.hint:
-            self.remarks.print(f"      {printable(error.hint)}")
+        with suppress(OSError):
+            if self.json_mode and not self._is_documented:
+                self.document(error.to_dict())
+        with suppress(OSError):
+            self.remarks.print(f"[red]etdb: {printable(error.message)}[/red]")
+            if error.hint:
+                self.remarks.print(f"      {printable(error.hint)}")
 
     @contextmanager
     def progress(

@@ -40,9 +40,8 @@ def init(context: Context, folder: str, network: str, ledger: str | None, gatewa
     if ledger is not None and not Path(ledger, "index.sqlite").is_file():
         raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace")
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
-    workspace = Workspace.init(folder, network, ledger=seen_from_here, gateways=gateway)
-    if network == "local" and ledger is None:
-        LocalChain(workspace.chain_folder, writable=True).close()
+    make_chain = LocalChain.init if network == "local" and ledger is None else None
+    workspace = Workspace.init(folder, network, ledger=seen_from_here, gateways=gateway, make_chain=make_chain)
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")

@@ -10,13 +10,14 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from etdb.errors import DiskFullError, LockedError, StorageError
+from etdb.durable import storage_errors
+from etdb.errors import StorageError
 from etdb.flo import HEADER_BYTES, NO_TXID, Block, Network, Transaction, network, parse_transaction, script_address
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockPlace
 from etdb.ledger.port import BlockRef, Coin, Outpoint
@@ -50,16 +51,6 @@ CREATE INDEX children ON links(parent);
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-
-_NO_ROOM: Final = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_TRUNCATE,
-        sqlite3.SQLITE_IOERR_SHMSIZE,
-    }
-)
 _COUNT_WITH_ANCESTORS: Final = """
 WITH RECURSIVE up(txid) AS (
   SELECT parent FROM links WHERE child = :txid UNION SELECT l.parent FROM links l JOIN up ON l.child = up.txid)
@@ -125,30 +116,10 @@ class ChainIndex:
         """Close the file."""
         self._db.close()
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self) -> AbstractContextManager[None]:
         """Give SQLite's errors the names that users know."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)
-            if code in _NO_ROOM:
-                raise DiskFullError(
-                    f"{self._path} could not be written: {error}; nothing was added",
-                    hint="make room and run the same command again",
-                    path=str(self._path),
-                ) from error
-            if code & 0xFF == sqlite3.SQLITE_BUSY:
-                raise LockedError(
-                    f"the chain's index {self._path} is busy",
-                    hint="wait until the other process is done",
-                    path=str(self._path),
-                ) from error
-            raise StorageError(
-                f"the chain's index {self._path} cannot be used: {error}",
-                hint="move index.sqlite away (the next writer makes it again from the block files), or " + RESTORE_HINT,
-                path=str(self._path),
-            ) from error
+        again = "move index.sqlite away (the next writer makes it again from the block files), or " + RESTORE_HINT
+        return storage_errors(self._path, what="the chain's index", damaged=again)
 
     @contextmanager
     def commit(self) -> Iterator[None]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from etdb.errors import DiskFullError, InputError, StorageError
+from etdb.durable import storage_errors
+from etdb.errors import InputError, StorageError
 from etdb.ledger import Coin, SignedTransaction
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 
@@ -331,7 +332,8 @@ class Journal:
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk may have rolled it back already
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         if self._observer is not None:
@@ -365,20 +367,7 @@ def _transaction(
     )
 
 
-@contextmanager
-def _storage(path: Path) -> Iterator[None]:
+def _storage(path: Path) -> AbstractContextManager[None]:
     """Give SQLite's errors the names that users know."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if "full" in str(error):
-            raise DiskFullError(
-                f"the disk is full: the journal {path} could not be written; nothing was lost",
-                hint="make room and run the same command again",
-                path=str(path),
-            ) from error
-        raise StorageError(
-            f"the journal {path} cannot be used: {error}",
-            hint="if it is damaged, put back the copy from your backup: it holds what was sent but not yet confirmed",
-            path=str(path),
-        ) from error
+    backup = "put back the copy from your backup: it holds what was sent but not yet confirmed"
+    return storage_errors(path, what="the journal", damaged=backup)

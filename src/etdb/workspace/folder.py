@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -47,7 +47,13 @@ class Workspace:
 
     @classmethod
     def init(
-        cls, path: Path | str, network: str = "local", *, ledger: str = "", gateways: Sequence[str] = ()
+        cls,
+        path: Path | str,
+        network: str = "local",
+        *,
+        ledger: str = "",
+        gateways: Sequence[str] = (),
+        make_chain: Callable[[Path], None] | None = None,
     ) -> Workspace:
         """Make a workspace in a new or existing folder; the settings file comes last and never replaces one.
 
@@ -56,6 +62,7 @@ class Workspace:
             network: one of `NETWORK_NAMES`.
             ledger: the setting of this name, when it is not to be the default.
             gateways: likewise.
+            make_chain: called with the chain's folder before there are settings, so that a failure can be tried again.
 
         Raises:
             ConfigurationError: there is a workspace already, the path is a file, or the network is unknown.
@@ -78,6 +85,8 @@ class Workspace:
             keys = root / "keys"
             keys.mkdir(mode=0o700, exist_ok=True)
             keys.chmod(0o700)
+        if make_chain is not None:
+            make_chain(root / "chain")
         text = settings_template(network, ledger=ledger, gateways=gateways)
         try:
             # The names of the folders above are flushed with its own: they are in the same folder.

@@ -27,7 +27,7 @@ def run(request: dict) -> None:
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdout = os.fdopen(1, "w", closefd=False)
-    sys.stderr = os.fdopen(2, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.update(request["env"])
     if request["env"]:
         ctypes.CDLL(None).shim_begin()
