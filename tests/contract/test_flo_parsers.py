@@ -53,6 +53,7 @@ PARSERS = {
         flo.parse_transaction, flo.Transaction.encode, tuple(one.encode() for one in BLOCK.transactions)
     ),
     "parse_block": Parser(flo.parse_block, flo.encode_block, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
+    "parse_header_state": Parser(flo.parse_header_state, flo.encode_header_state, (flo.HeaderChain(flo.MAIN).state(),)),
     "walk_flo_data": Parser(walked, None, (flo.encode_block(BLOCK), flo.MAIN.genesis_block)),
     "scan_block": Parser(flo.scan_block, None, (flo.MAIN.genesis_block,)),
     "PublicKey": Parser(
@@ -205,6 +206,16 @@ def test_inputs_that_are_noise(script_sig, witness, place):
     flo.input_key(shown, 0)
     with pytest.raises((VerificationError, flo.CannotJudgeError)):
         flo.verify_input(shown, 0, spent, 5)
+
+
+@given(st.binary(max_size=400), st.sampled_from(["feed", "feed_many"]))
+def test_headers_that_are_noise(data, feed):
+    """Whatever comes in: a chain that is on its first block stays there, and says so once a header."""
+    chain = flo.HeaderChain(flo.REGTEST)
+    events = getattr(chain, feed)(data)
+    assert len(events) == len(data) // flo.HEADER_BYTES
+    assert all(isinstance(event, flo.Refused) for event in events)
+    assert chain.tip_hash == flo.REGTEST.genesis_hash
 
 
 def test_blocks_and_witnesses_that_are_empty():

@@ -5,7 +5,6 @@ from etdb.flo.blocks import (
     MAX_BLOCK_BYTES,
     Block,
     BlockHeader,
-    bits_to_target,
     build_coinbase,
     encode_block,
     encode_height,
@@ -28,11 +27,25 @@ from etdb.flo.destinations import (
     script_address,
     script_destination,
 )
+from etdb.flo.difficulty import bits_to_target, required_bits, retarget, target_to_bits
 from etdb.flo.hashes import display_hex, hash160, internal_bytes, sha256d
+from etdb.flo.header_chain import HeaderChain
+from etdb.flo.header_events import Extend, HeaderEvent, Refusal, Refused, Rollback
+from etdb.flo.header_state import HeaderState, encode_header_state, parse_header_state
 from etdb.flo.keys import PrivateKey, PublicKey
 from etdb.flo.merkle import MerkleProof, make_proof, merkle_root, verify_proof
 from etdb.flo.messages import message_digest, recover_message_address, sign_message, verify_message
-from etdb.flo.networks import COIN, MAIN, MAX_FLO_DATA_BYTES, MAX_MONEY_SAT, REGTEST, TESTNET, Network, network
+from etdb.flo.networks import (
+    COIN,
+    MAIN,
+    MAX_FLO_DATA_BYTES,
+    MAX_MONEY_SAT,
+    REGTEST,
+    TESTNET,
+    DifficultyRule,
+    Network,
+    network,
+)
 from etdb.flo.scan import ScannedBlock, scan_block, scan_blocks
 from etdb.flo.scripts import (
     encode_key_script,
@@ -76,12 +89,20 @@ __all__ = [
     "CannotJudgeError",
     "Destination",
     "DestinationKind",
+    "DifficultyRule",
+    "Extend",
     "FloDataTx",
+    "HeaderChain",
+    "HeaderEvent",
+    "HeaderState",
     "InputSignature",
     "MerkleProof",
     "Network",
     "PrivateKey",
     "PublicKey",
+    "Refusal",
+    "Refused",
+    "Rollback",
     "ScannedBlock",
     "Transaction",
     "TxInput",
@@ -91,6 +112,7 @@ __all__ = [
     "build_coinbase",
     "display_hex",
     "encode_block",
+    "encode_header_state",
     "encode_height",
     "encode_key_script",
     "encode_multisig_script",
@@ -110,11 +132,14 @@ __all__ = [
     "parse_address",
     "parse_block",
     "parse_header",
+    "parse_header_state",
     "parse_keys",
     "parse_pushes",
     "parse_transaction",
     "push",
     "recover_message_address",
+    "required_bits",
+    "retarget",
     "scan_block",
     "scan_blocks",
     "script_address",
@@ -124,6 +149,7 @@ __all__ = [
     "sign_input",
     "sign_message",
     "signature_hash",
+    "target_to_bits",
     "verify_input",
     "verify_link",
     "verify_merkle_root",

@@ -10,6 +10,7 @@ import msgspec
 
 from etdb.errors import FormatError, VerificationError
 from etdb.flo.cursor import Cursor, encode_varint
+from etdb.flo.difficulty import bits_to_target
 from etdb.flo.hashes import display_hex, internal_bytes, sha256d
 from etdb.flo.merkle import merkle_root
 from etdb.flo.networks import Network
@@ -21,7 +22,6 @@ __all__ = [
     "MAX_BLOCK_BYTES",
     "Block",
     "BlockHeader",
-    "bits_to_target",
     "build_coinbase",
     "encode_block",
     "encode_height",
@@ -83,19 +83,6 @@ class Block(msgspec.Struct, frozen=True):
 
     header: BlockHeader
     transactions: tuple[Transaction, ...]
-
-
-def bits_to_target(bits: int) -> int:
-    """The target that the short form stands for.
-
-    Raises:
-        FormatError: negative, zero or beyond 256 bits.
-    """
-    size, word = bits >> 24, bits & 0x007FFFFF
-    target = word >> 8 * (3 - size) if size <= 3 else word << 8 * (size - 3)
-    if bits & 0x00800000 or not target or target >> 256:
-        raise FormatError(f"not a target: bits {bits:08x}")
-    return target
 
 
 def parse_header(data: bytes) -> BlockHeader:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import msgspec
 
 from etdb.errors import InputError
+from etdb.flo.checkpoints import MAIN_CHECKPOINTS, TESTNET_CHECKPOINTS
 
-__all__ = ["COIN", "MAIN", "MAX_FLO_DATA_BYTES", "MAX_MONEY_SAT", "REGTEST", "TESTNET", "Network", "network"]
+__all__ = [
+    "BLOCK_SPACING_S",
+    "COIN",
+    "MAIN",
+    "MAX_FLO_DATA_BYTES",
+    "MAX_MONEY_SAT",
+    "REGTEST",
+    "TESTNET",
+    "DifficultyRule",
+    "Network",
+    "network",
+]
 
 COIN: Final = 100_000_000
 """Satoshi in one FLO."""
@@ -16,13 +29,59 @@ MAX_MONEY_SAT: Final = 160_000_000 * COIN
 MAX_FLO_DATA_BYTES: Final = 1040
 """What nodes relay; not a rule of consensus."""
 
+BLOCK_SPACING_S: Final = 40
+"""How far apart blocks should be."""
+
+
+class DifficultyRule(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """How targets follow the time that blocks took, from a height on.
+
+    Attributes:
+        from_height: the first block that the rule judges.
+        every_blocks: the target changes at multiples of this height.
+        over_blocks: over how many blocks the time is taken.
+        faster_percent: how much shorter that time counts at most.
+        slower_percent: how much longer.
+    """
+
+    from_height: int
+    every_blocks: int
+    over_blocks: int
+    faster_percent: int
+    slower_percent: int
+
+    @functools.cached_property
+    def timespan_s(self) -> int:
+        """How long the blocks should take."""
+        return self.over_blocks * BLOCK_SPACING_S
+
+    @functools.cached_property
+    def least_s(self) -> int:
+        """A shorter time counts as this."""
+        return self.timespan_s * (100 - self.faster_percent) // 100
+
+    @functools.cached_property
+    def most_s(self) -> int:
+        """A longer time counts as this."""
+        return self.timespan_s * (100 + self.slower_percent) // 100
+
+
+def _difficulty(second_from: int, third_from: int) -> tuple[DifficultyRule, ...]:
+    first = DifficultyRule(from_height=0, every_blocks=90, over_blocks=90, faster_percent=75, slower_percent=300)
+    second = msgspec.structs.replace(first, from_height=second_from, every_blocks=15, over_blocks=15)
+    third = DifficultyRule(from_height=third_from, every_blocks=1, over_blocks=6, faster_percent=2, slower_percent=3)
+    return first, second, third
+
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """One network's constants.
 
     Prefixes are the version bytes of base58check strings; where there are several, the first is written.
     ``bech32_prefix`` begins addresses of witnesses.
-    ``pow_limit`` is the easiest target. ``magic`` begins each message between peers and each block in a block file.
+    ``pow_limit`` is the easiest target; ``retargets`` is false where it never changes, and ``allows_easiest`` true
+    where a block that comes late may have it. ``version_heights`` are the heights from which blocks must be of version
+    2, 3 and 4 (BIP 34, 66, 65). ``checkpoints`` are heights and hashes. ``magic`` begins each message between peers
+    and each block in a block file.
     """
 
     name: str
@@ -36,11 +95,23 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     genesis_hash: str
     genesis_block: bytes
     pow_limit: int
-    bip34_height: int
+    version_heights: tuple[int, int, int]
+    difficulty: tuple[DifficultyRule, ...]
+    checkpoints: tuple[tuple[int, str], ...] = ()
     halving_blocks: int
     coinbase_maturity: int = 100
     first_subsidy_sat: int = 100 * COIN
     retargets: bool = True
+    allows_easiest: bool = False
+
+    @property
+    def bip34_height(self) -> int:
+        """From this height on, coinbases begin with the height."""
+        return self.version_heights[0]
+
+    def difficulty_rule(self, height: int) -> DifficultyRule:
+        """The rule that judges a block of this height."""
+        return next(rule for rule in reversed(self.difficulty) if height >= rule.from_height)
 
     def subsidy_sat(self, height: int) -> int:
         """What the miner of this height may create, without fees."""
@@ -85,7 +156,9 @@ MAIN: Final = Network(
     genesis_hash="09c7781c9df90708e278c35d38ea5c9041d7ecfcdd1c56ba67274b7cff3e1cea",
     genesis_block=_genesis(1371488396, 0x1E0FFFF0, 1000112548),
     pow_limit=(1 << 236) - 1,
-    bip34_height=1_679_161,
+    version_heights=(1_679_161, 1_679_161, 1_679_161),
+    difficulty=_difficulty(208_440, 426_000),
+    checkpoints=MAIN_CHECKPOINTS,
     halving_blocks=800_000,
 )
 TESTNET: Final = Network(
@@ -100,7 +173,10 @@ TESTNET: Final = Network(
     genesis_hash="9b7bc86236c34b5e3a39367c036b7fe8807a966c22a7a1f0da2a198a27e03731",
     genesis_block=_genesis(1371387277, 0x1E0FFFF0, 1000580675),
     pow_limit=(1 << 236) - 1,
-    bip34_height=33_600,
+    version_heights=(33_600, 33_600, 33_600),
+    difficulty=_difficulty(50_000, 60_000),
+    checkpoints=TESTNET_CHECKPOINTS,
+    allows_easiest=True,
     halving_blocks=800_000,
 )
 REGTEST: Final = Network(
@@ -115,7 +191,9 @@ REGTEST: Final = Network(
     genesis_hash="ec42fa26ca6dcb1103b59a1d24b161935ea4566f8d5736db8917d5b9a8dee0d7",
     genesis_block=_genesis(1371387277, 0x207FFFFF, 0),
     pow_limit=(1 << 255) - 1,
-    bip34_height=100_000_000,
+    version_heights=(100_000_000, 1_251, 1_351),
+    difficulty=_difficulty(208_440, 426_000),
+    allows_easiest=True,
     halving_blocks=150,
     retargets=False,
 )
