@@ -145,7 +145,6 @@ def test_any_way_in_gives_what_a_chain_that_keeps_everything_gives(given_story, 
         assert chain is rested or chain.state() == one_by_one.state()
 
 
-@settings(max_examples=60)
 @settings(max_examples=40)
 @given(stories(), st.integers(2, 12), st.integers(1, 6))
 def test_narrow_bounds_change_nothing_but_what_they_say(given_story, depth, aside):
