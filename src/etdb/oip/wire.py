@@ -115,7 +115,7 @@ FIELDS: Final = (
     _row("year", "info", "year", _whole),
     _row("nsfw", "info", "nsfw", _flag),
     _row("acquired_on", "details", "date", _date, _write_date),
-    _row("ncbi_taxon_id", "details", "NCBItaxID NBCItaxID", _whole),
+    _row("ncbi_taxon_id", "details", "NCBItaxID NBCItaxID NCBITaxID", _whole),
     _row("notes", "details", "artNotes", _text),
     _row("microscope", "details", "scopeName", _text),
     _row("roles", "details", "roles", lambda value: _join(_listed(value))),
@@ -156,7 +156,7 @@ FILE_FIELDS: Final = (
     _row("path", "", "fname fName", _text),
     _row("size_bytes", "", "fsize fSize", _whole),
     _row("media_type", "", "cType ctype", _text),
-    _row("notes", "", "fNotes", _text),
+    _row("notes", "", "fNotes fnotes", _text),
 )
 
 FILE_KINDS: Final = {
