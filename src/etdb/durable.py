@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import sqlite3
@@ -138,29 +139,58 @@ def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True
         DiskFullError: no room left; the target is as it was.
         StorageError: it cannot be written.
     """
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".{target.name}.tmp")
     taken = False
     with storage_errors(target):
-        try:
-            make_folder(target.parent)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "wb") as file:
+        make_folder(target.parent)
+        with os.fdopen(_claim(temporary, mode), "wb") as file:
+            try:
                 for piece in pieces:
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-            if replace:
-                temporary.replace(target)
-            else:
-                taken = _link(temporary, target)
-                temporary.unlink()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+                if replace:
+                    temporary.replace(target)
+                else:
+                    taken = _link(temporary, target)
+                    temporary.unlink()
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
         sync_folder(target.parent)
     if taken:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _claim(temporary: Path, mode: int) -> int:
+    """A new file that this process alone has locked; one that a killed process left is removed first.
+
+    The name says whose it is, so that what a kill left is found by the next writer of the same target, without
+    looking through the folder. A living writer holds the lock until its file has another name: then it is waited for.
+    """
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            left = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(left, fcntl.LOCK_EX)
+                if _is_at(temporary, left):
+                    temporary.unlink()
+            finally:
+                os.close(left)
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(temporary, descriptor):  # somebody may have taken it for what a kill left
+                return descriptor
+            os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _link(temporary: Path, target: Path) -> bool:
