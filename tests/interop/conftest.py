@@ -1,4 +1,4 @@
-"""Fixtures of the judges from npm. A test here skips with one line when they are not installed."""
+"""Fixtures of the judges. A test here skips with one line when its judge is not installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # so that tests here can say: from fcoin_node import FcoinNode
+# So that tests here can say: from fcoin_node import FcoinNode; and use the rules of the vectors.
+sys.path[:0] = [str(HERE), str(HERE.parent / "vectors" / "make")]
 
+import kubo_node  # noqa: E402
 from fcoin_node import LEFT_OUT, FcoinNode, is_installed  # noqa: E402
 
 
@@ -21,6 +23,15 @@ def npm_judges() -> Path:
     if not is_installed():
         pytest.skip(LEFT_OUT)
     return HERE
+
+
+@pytest.fixture(scope="session")
+def kubos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kubo_node.Kubo]:
+    """A repository of Kubo for each import profile; skips with one line when Kubo is not built."""
+    if not kubo_node.kubo_path().exists():
+        pytest.skip(kubo_node.LEFT_OUT)
+    folder = tmp_path_factory.mktemp("kubo")
+    return {profile: kubo_node.Kubo(folder / profile, profile) for profile in kubo_node.PROFILES}
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def run_node(npm_judges: Path) -> Callable[..., str]:
 
     def run(script: str, text: str = "") -> str:
         done = subprocess.run(
-            ["node", str(npm_judges / script)], input=text, capture_output=True, text=True, timeout=120, check=False
+            ["node", str(npm_judges / script)], input=text, capture_output=True, text=True, timeout=280, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

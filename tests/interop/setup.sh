@@ -1,7 +1,28 @@
 #!/bin/sh
-# Install the judges from outside (package.json) once; again only when the lock is newer than what is installed.
+# Install the judges from outside: those of npm (package.json) once, again only when the lock is newer than what is
+# installed; and Kubo from the Go module proxy, once, into a cache outside of this repository.
 set -eu
 cd "$(dirname "$0")"
+
+kubo_version=0.42.0
+kubo=${XDG_CACHE_HOME:-$HOME/.cache}/etdb-interop/kubo-$kubo_version
+build_kubo() {
+    # `go install package@version` would ask for a list of versions, which not every proxy gives.
+    source=$(go mod download -json "github.com/ipfs/kubo@v$kubo_version" | sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
+    (cd "$source" && go build -trimpath -o "$kubo/ipfs.new" ./cmd/ipfs) && mv "$kubo/ipfs.new" "$kubo/ipfs"
+}
+if [ ! -x "$kubo/ipfs" ]; then
+    if ! command -v go >/dev/null 2>&1; then
+        echo "left out: Kubo as a judge, because go is not on this machine (its vectors are checked all the same)"
+    else
+        echo "Building Kubo $kubo_version into $kubo (once; takes minutes)"
+        mkdir -p "$kubo"
+        if ! build_kubo >"$kubo/build.log" 2>&1; then
+            echo "left out: Kubo as a judge, because it does not build: $kubo/build.log says why"
+        fi
+    fi
+fi
+
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0
