@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+STATUS_OF_TRACEBACK = 99
 HERE = Path(__file__).parent
 HEAD = struct.Struct("<ccHHQQII")
 
