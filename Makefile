@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint types interop bench format lock clean
+.PHONY: help demo test quick lint types interop fuzz bench format lock clean
 
 help:
 	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
 	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
 	@echo "make quick    the tests of make test that take seconds"
 	@echo "make interop  judges nobody here wrote: a FLO full node and npm libraries (needs node and npm)"
+	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make bench    measure speed and memory beside a reference"
 
 $(BIN)/python:
@@ -54,6 +55,10 @@ test: lint types quick
 interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
 	$(BIN)/pytest -q -m interop
+
+SECONDS ?= 60
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs 2
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,37 @@
+"""A CID in text or bytes is refused with FormatError, or names itself: written and read it is the same."""
+
+from __future__ import annotations
+
+from tests.fuzz import material
+
+from etdb import ipfs
+from etdb.errors import FormatError
+
+
+def seeds() -> list[bytes]:
+    root, blocks = material.dag()
+    texts = [one for one in material.strings_of(material.vectors("ipfs_unixfs.json")) if one[:2] in ("Qm", "ba")]
+    return [
+        str(root).encode(),
+        bytes(root),
+        b"bafkqaaa",
+        b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
+        *(bytes(cid) for cid in blocks),
+        *(one.encode() for one in texts[:20]),
+    ]
+
+
+def check(data: bytes) -> None:
+    try:
+        cid = ipfs.parse_cid_bytes(data)
+    except FormatError:
+        pass
+    else:
+        assert bytes(cid) == data
+        assert ipfs.parse_cid(str(cid)) == cid
+    try:
+        named = ipfs.parse_cid(data.decode("utf-8", "replace"))
+    except FormatError:
+        return
+    assert ipfs.parse_cid(str(named)) == named
+    assert ipfs.parse_cid_bytes(bytes(named)) == named

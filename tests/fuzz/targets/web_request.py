@@ -1,0 +1,27 @@
+"""Any request head is left to the full server or is plain; any range header gives a range within the file or none."""
+
+from __future__ import annotations
+
+from etdb.web.answers import Wanted, _wanted_range
+from etdb.web.httphead import parse_plain_request
+
+PLAIN = b"GET /ipfs/bafkqaaa/a/b.mrc?format=raw HTTP/1.1\r\nHost: a\r\nRange: bytes=1-5\r\n\r\n"
+
+
+def seeds() -> list[bytes]:
+    return [PLAIN, PLAIN.replace(b"GET", b"HEAD"), b"bytes=-5", b"bytes=7-", b"bytes=3-2", PLAIN + PLAIN]
+
+
+def check(data: bytes) -> None:
+    found = parse_plain_request(data)
+    if found is not None:
+        length, wanted = found
+        assert 0 < length <= len(data)
+        assert data[:length].endswith(b"\r\n\r\n")
+        assert ".." not in wanted.path.split("/") or wanted.path
+    asked = Wanted(is_head=False, cid="", path="", url_path="", query={}, headers={"range": data.decode("latin-1")})
+    for size in (0, 1, 1000):
+        window = _wanted_range(asked, size, '"etag"')
+        if window is not None:
+            assert window[0] >= 0
+            assert window[1] <= size
