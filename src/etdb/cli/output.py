@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +31,10 @@ from etdb.errors import EtdbError, StorageError
 
 __all__ = ["Output", "output_error", "printable", "size_text"]
 
+# Letters that a terminal acts on or that turn text round. JSON may write any of them as an escape of the same meaning.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -84,7 +90,8 @@ class Output:
         if self.json_mode:
             self._is_documented = True
             with _printing():
-                sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+                text = msgspec.json.format(msgspec.json.encode(value)).decode()
+                sys.stdout.write(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
                 sys.stdout.flush()
 
     def say(self, text: str = "") -> None:
