@@ -35,6 +35,8 @@ MAX_MANIFEST_BYTES = 64 << 20
 # The shape of a file that is not here is computed leaf by leaf from its size, which someone else said.
 MAX_ABSENT_BYTES = 1 << 42
 MAX_SHOWN = 10
+# How many files are read to find out how all of them were cut; the first does, unless it is damaged.
+TRIED_FILES = 3
 
 
 class _Expected(Struct, frozen=True, kw_only=True):
@@ -180,19 +182,18 @@ def _expected(received: ReceivedDataset, manifest: Manifest | None, places: Mapp
 
 
 def _choose_profile(root: Cid, expected: list[_Expected]) -> ImportProfile:
-    """Old directories do not say how their files were cut: the smallest one tells."""
+    """Old directories do not say how their files were cut: a raw leaf tells, or the smallest file that is right."""
     if root.version == 1:
         return UNIXFS_V1_2025
-    return ETDB_2018 if any(file.cid.version == 1 for file in expected) or _is_raw_2018(expected) else UNIXFS_V0_2015
-
-
-def _is_raw_2018(expected: list[_Expected]) -> bool:
-    sizes = [(file.place.stat().st_size, file) for file in expected if file.place.is_file()]
-    if not sizes:
-        return False
-    _, file = min(sizes, key=lambda pair: pair[0])
-    hashed = hash_file(file.place, ETDB_2018, sha256=False)
-    return FileDag(hashed.digests, hashed.state.size_bytes, ETDB_2018).root.digest == file.cid.digest
+    if any(file.cid.version == 1 for file in expected):
+        return ETDB_2018
+    present = [(file.place.stat().st_size, file) for file in expected if file.place.is_file()]
+    for _, file in sorted(present, key=lambda pair: pair[0])[:TRIED_FILES]:
+        for profile in (ETDB_2018, UNIXFS_V0_2015):
+            hashed = hash_file(file.place, profile, sha256=False)
+            if FileDag(hashed.digests, hashed.state.size_bytes, profile).root.digest == file.cid.digest:
+                return profile
+    return UNIXFS_V0_2015
 
 
 def _hash_all(
