@@ -39,6 +39,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
         steps: from version n to n + 1: SQL, or a function within the transaction.
         application_id: in the file's header, 0 when the store has none. Files from before it had one are read too.
         is_precious: it cannot be made again, so a copy is kept of it as it was before the first step.
+        is_free: its owner makes its content again from elsewhere, so an older file is emptied.
         hint: what to do about a file that is too old and has no way up.
     """
 
@@ -48,6 +49,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     steps: Mapping[int, Step] = {}
     application_id: int = 0
     is_precious: bool = False
+    is_free: bool = False
     hint: str = ""
 
 
@@ -75,12 +77,12 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, schema: Schema, *
         return
     if not writable:
         raise _not_ready(path, schema, version)
-    if version == 0:
+    if version == 0 or schema.is_free:
         with _transaction(connection):
-            if _version(connection, path, schema) == 0:  # another process may have been first
+            if _version(connection, path, schema) != schema.version:  # another process may have been first
+                _empty(connection)
                 _run(connection, schema.script)
-                connection.execute(f"PRAGMA application_id = {schema.application_id}")
-                connection.execute(f"PRAGMA user_version = {schema.version}")
+                _stamp(connection, schema, schema.version)
         return
     if any(one not in schema.steps for one in range(version, schema.version)):
         raise _not_ready(path, schema, version)
@@ -93,8 +95,7 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, schema: Schema, *
                 step = schema.steps[version]
                 _run(connection, step) if isinstance(step, str) else step(connection)
                 version += 1
-                connection.execute(f"PRAGMA application_id = {schema.application_id}")
-                connection.execute(f"PRAGMA user_version = {version}")
+                _stamp(connection, schema, version)
 
 
 def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
@@ -105,10 +106,25 @@ def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     if version > schema.version:
         raise StorageError(
             f"{schema.what} {path} is of version {version}; this etdb reads versions up to {schema.version}",
-            hint="use the etdb that wrote it, or a newer one",
+            hint=f"use a newer etdb, or move the file away: {schema.hint}"
+            if schema.is_free
+            else "use the etdb that wrote it, or a newer one",
             path=str(path),
         )
     return version
+
+
+def _stamp(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
+    connection.execute(f"PRAGMA application_id = {schema.application_id}")
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _empty(connection: sqlite3.Connection) -> None:
+    """Drop all tables, with their indexes and triggers; a virtual table takes its own tables with it."""
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#' "
+    virtual = connection.execute(names + "AND sql LIKE 'CREATE VIRTUAL%'").fetchall()
+    for (name,) in virtual + connection.execute(names + "AND sql NOT LIKE 'CREATE VIRTUAL%'").fetchall():
+        connection.execute(f'DROP TABLE IF EXISTS "{name}"')
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -115,6 +115,19 @@ def test_half_a_copy_is_no_copy(first):
     assert not copy_path(first, 1).with_name("list.sqlite.v1.copy.tmp").exists()
 
 
+def test_what_is_free_is_emptied_and_made_anew(tmp_path):
+    path = tmp_path / "found.sqlite"
+    script = TRIGGER + "CREATE VIRTUAL TABLE words USING fts5(text); CREATE INDEX by_name ON names(name);"
+    prepare(path, Schema(what="the words", version=1, script=script, is_free=True))
+    with open_file(path) as connection:
+        connection.execute("INSERT INTO names VALUES ('ada')")
+        connection.execute("INSERT INTO words VALUES ('ada')")
+    prepare(path, Schema(what="the words", version=4, script="CREATE TABLE other(one TEXT);", is_free=True))
+    assert rows(path, "SELECT name FROM sqlite_master") == [("other",)]
+    assert versions(path)[0] == (4,)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
 def test_reading_changes_nothing(first):
     before = first.read_bytes()
     with pytest.raises(OldVersionError, match="is of version 1; this etdb reads version 3") as caught:

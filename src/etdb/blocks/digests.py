@@ -19,15 +19,15 @@ from etdb.blocks.hashing import FileState
 from etdb.durable import storage_errors
 from etdb.errors import StorageError
 from etdb.ipfs import DIGEST_BYTES, Cid, FileDag, ImportProfile, IpldBlock, parse_cid_bytes, profile_by_name
+from etdb.schema import Schema, prepare_schema
 
 __all__ = ["DigestTable", "KnownFile", "LeafPlace"]
 
-SCHEMA_VERSION = 1
 LEAVES_A_ROW = 4096
 _AGAIN = "move the file away: it is made again by adding the files again"
 BUSY_SECONDS = 30.0
 
-_SCHEMA = """
+_SCRIPT = """
 CREATE TABLE IF NOT EXISTS files (
     id INTEGER PRIMARY KEY,
     path TEXT NOT NULL,
@@ -59,6 +59,7 @@ CREATE TABLE IF NOT EXISTS nodes (
     block BLOB NOT NULL
 );
 """
+SCHEMA = Schema(what="the table of digests", version=1, script=_SCRIPT, hint=_AGAIN)
 
 
 class KnownFile(Struct, frozen=True, kw_only=True):
@@ -94,18 +95,12 @@ class DigestTable:
         self._closed = False
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with self._reading() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        try:
             with self._write_lock, self._reading() as connection:
-                connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
+                prepare_schema(connection, path, SCHEMA, writable=True)
+        except BaseException:
             self.close()
-            raise StorageError(
-                f"{path} has version {version}; this release reads {SCHEMA_VERSION}",
-                hint=f"use a newer etdb, or {_AGAIN}",
-                path=str(path),
-            )
+            raise
 
     def file(self, path: Path, profile: ImportProfile) -> KnownFile | None:
         """What is known of a file by its absolute path."""

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from etdb.catalogue.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from etdb.catalogue.schema import SCHEMA
 from etdb.durable import storage_errors
-from etdb.errors import InputError, NotFoundError, StorageError
+from etdb.errors import InputError, NotFoundError
+from etdb.schema import prepare_schema
 
 __all__ = ["Database"]
 
@@ -45,7 +46,7 @@ class Database:
             if writable:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._prepare()
-            self._check(self._connect())
+            prepare_schema(self._connect(), self.path, SCHEMA, writable=False)
 
     def errors(self) -> AbstractContextManager[None]:
         """Give the store's failures our names."""
@@ -72,29 +73,7 @@ class Database:
     def _prepare(self) -> None:
         self._writer = self._open_connection(query_only=False)
         self._writer.execute("PRAGMA journal_mode = WAL")
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            empty = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-            if empty:
-                for statement in _statements(SCHEMA):
-                    self._writer.execute(statement)
-                self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:  # a full disk may have rolled it back already
-                self._writer.execute("ROLLBACK")
-            raise
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION_ID:
-            raise StorageError(f"{self.path} is no catalogue", path=str(self.path))
-        if version != SCHEMA_VERSION:
-            raise StorageError(
-                f"the catalogue {self.path} has version {version}, this program reads {SCHEMA_VERSION}", hint=_AGAIN
-            )
+        prepare_schema(self._writer, self.path, SCHEMA, writable=True)
 
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -144,13 +123,3 @@ class Database:
                 connection.close()
             self._open.clear()
             self._local = threading.local()
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; a trigger's own semicolon does not end it."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Final
 
 from etdb.catalogue.fields import FIELDS
+from etdb.schema import Schema
 
-__all__ = ["APPLICATION_ID", "FOLD_TABLES", "SCHEMA", "SCHEMA_VERSION"]
+__all__ = ["DERIVED_TABLES", "FOLD_TABLES", "SCHEMA"]
 
-APPLICATION_ID: Final = 0x65746462  # "etdb"
-SCHEMA_VERSION: Final = 1
 
 _TYPES: Final = {"integer": "INTEGER", "number": "REAL", "date": "TEXT"}
 _COLUMNS: Final = ",\n    ".join(
@@ -23,7 +22,7 @@ _COLUMNS: Final = ",\n    ".join(
     if field.column and field.column not in {"size_bytes", "height"}
 )
 
-SCHEMA: Final = f"""
+_SCRIPT: Final = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE blocks (
@@ -130,6 +129,15 @@ CREATE TABLE manifests (
     document BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 """  # noqa: S608  # our own names
+
+SCHEMA: Final = Schema(
+    what="the catalogue",
+    version=1,
+    script=_SCRIPT,
+    application_id=0x65746462,  # "etdb"
+    is_free=True,
+    hint="bring it up with: etdb index",
+)
 
 FOLD_TABLES: Final = (
     *("blocks", "messages", "parts", "records", "record_parts", "terms", "search", "aside", "others"),

@@ -17,16 +17,15 @@ from typing import Final
 import msgspec
 
 from etdb.durable import storage_errors
-from etdb.errors import StorageError
 from etdb.flo import HEADER_BYTES, NO_TXID, Block, Network, Transaction, network, parse_transaction, script_address
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockPlace
 from etdb.ledger.port import BlockRef, Coin, Outpoint
 from etdb.ledger.rules import KnownCoin
+from etdb.schema import Schema, prepare_schema
 
 __all__ = ["ChainIndex", "ChainUse"]
 
-SCHEMA_VERSION: Final = 2
-_SCHEMA: Final = """
+_SCRIPT: Final = """
 CREATE TABLE blocks(
   height INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, time_s INTEGER NOT NULL, header BLOB NOT NULL,
   file INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL,
@@ -50,6 +49,13 @@ CREATE TABLE links(                    -- between pending transactions
 CREATE INDEX children ON links(parent);
 CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+SCHEMA: Final = Schema(
+    what="the chain's index",
+    version=2,
+    script=_SCRIPT,
+    is_free=True,  # the block files are the truth; what waited for a block is sent again by who signed it
+    hint="the next command that adds to the chain makes it again from the block files",
+)
 
 _COUNT_WITH_ANCESTORS: Final = """
 WITH RECURSIVE up(txid) AS (
@@ -95,22 +101,7 @@ class ChainIndex:
             self._db.execute("PRAGMA journal_mode = WAL")
             # A power cut may take the newest commits: the block files are on disk before, the next writer reads on.
             self._db.execute("PRAGMA synchronous = NORMAL")
-            if self._version() == 0:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        version = self._version()
-        if version == 0:
-            raise StorageError(
-                f"the chain of {self._path.parent} is not made yet", hint="try again", path=str(self._path)
-            )
-        if version != SCHEMA_VERSION:
-            raise StorageError(
-                f"{self._path} is an index of version {version}; this etdb reads version {SCHEMA_VERSION}",
-                hint="move index.sqlite away; the next writer makes it again from the block files",
-                path=str(self._path),
-            )
-
-    def _version(self) -> int:
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        prepare_schema(self._db, self._path, SCHEMA, writable=writable)
 
     def close(self) -> None:
         """Close the file."""

@@ -18,14 +18,14 @@ from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
 from etdb.ledger import Coin, SignedTransaction
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
+from etdb.schema import Schema, prepare_schema
 
 __all__ = ["DatasetEntry", "Journal", "Observer", "TransactionEntry"]
 
 Observer = Callable[[str, Literal["before", "after"]], None]
 """Called with a transition's name before it is written and after; the crash test kills the process in it."""
 
-SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = """
+_SCRIPT: Final = """
 CREATE TABLE datasets(
   id INTEGER PRIMARY KEY,
   publisher TEXT NOT NULL,      -- address
@@ -59,6 +59,7 @@ CREATE TABLE other_ids(         -- every id under which the ledger once held one
 CREATE INDEX transactions_of ON transactions(dataset, part);
 CREATE INDEX transactions_open ON transactions(state) WHERE state IN ('signed', 'submitted');
 """
+SCHEMA: Final = Schema(what="the journal", version=1, script=_SCRIPT, is_precious=True)
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,15 +112,7 @@ class Journal:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            elif version != SCHEMA_VERSION:
-                raise StorageError(
-                    f"the journal {path} is of version {version}; this etdb reads version {SCHEMA_VERSION}",
-                    hint="use the etdb that wrote it, or a newer one",
-                    path=str(path),
-                )
+            prepare_schema(self._db, path, SCHEMA, writable=True)
         self._path = path
 
     def close(self) -> None:
