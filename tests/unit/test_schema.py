@@ -117,7 +117,7 @@ def test_half_a_copy_is_no_copy(first):
 
 def test_what_is_free_is_emptied_and_made_anew(tmp_path):
     path = tmp_path / "found.sqlite"
-    script = TRIGGER + "CREATE VIRTUAL TABLE words USING fts5(text); CREATE INDEX by_name ON names(name);"
+    script = TRIGGER + "CREATE VIRTUAL TABLE words USING fts5(text);\nCREATE INDEX by_name ON names(name);"
     prepare(path, Schema(what="the words", version=1, script=script, is_free=True))
     with open_file(path) as connection:
         connection.execute("INSERT INTO names VALUES ('ada')")
