@@ -60,7 +60,8 @@ def _database_error(error: sqlite3.Error, place: Path, what: str, damaged: str) 
         hint = "wait for it, then run the same command"
         return LockedError(f"another process keeps {what} {place} locked", hint=hint, path=str(place))
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return StorageError(f"{what} {place} is damaged: {error}", hint=damaged, path=str(place))
+        # SQLite also calls it damaged when the disk does not give a part of it back.
+        return StorageError(f"{what} {place} is damaged: {error}", hint=f"look at the disk; {damaged}", path=str(place))
     hint = damaged
     if unclear:
         hint = "look at the disk and its rights, then run the same command again"

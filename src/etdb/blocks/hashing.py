@@ -216,6 +216,7 @@ class _Work:
             except OSError as error:
                 raise SourceFileError(
                     f"the file {self.path} cannot be read at offset {leaf.offset}: {error.strerror}",
+                    hint="look at the disk and put the file back, then run the same command again",
                     path=str(self.path),
                     offset=leaf.offset,
                 ) from error

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -42,6 +42,15 @@ def write_error(path: Path, error: OSError) -> StorageError:
     return kind(f"{path} could not be written: {error.strerror}; no block was added", hint=hint, path=str(path))
 
 
+def _read_error(path: Path, offset: int, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be read at byte {offset}: {error.strerror}",
+        hint=f"look at the disk; {RESTORE_HINT}",
+        path=str(path),
+        offset=offset,
+    )
+
+
 class BlockFiles:
     """The block files of a folder. Writing is for the one writer; reading for anyone.
 
@@ -75,9 +84,7 @@ class BlockFiles:
                 self._readers[place.file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             data = os.pread(self._readers[place.file], place.length + _FRAME_BYTES, place.offset - _FRAME_BYTES)
         except OSError as error:
-            raise StorageError(
-                f"{path} cannot be read: {error.strerror}", hint=RESTORE_HINT, path=str(path), offset=place.offset
-            ) from error
+            raise _read_error(path, place.offset, error) from error
         if data[:_FRAME_BYTES] != self._frame(place.length) or len(data) != place.length + _FRAME_BYTES:
             raise StorageError(
                 f"{path} has no block at byte {place.offset}", hint=RESTORE_HINT, path=str(path), offset=place.offset
@@ -85,30 +92,42 @@ class BlockFiles:
         return data[_FRAME_BYTES:]
 
     def behind(self, last: BlockPlace | None) -> Iterator[tuple[BlockPlace, bytes]]:
-        """Blocks that are whole behind ``last``, in order, until one is not: what a crash left."""
+        """Blocks that are whole behind ``last``, in order, until one is not: what a crash left.
+
+        Raises:
+            StorageError: the disk does not give them back, so nobody knows whether they are whole.
+        """
         number, offset = (last.file, last.end) if last else (0, 0)
         while self.path(number).exists():
             with self.path(number).open("rb") as file:
-                file.seek(offset)
-                while True:
-                    frame = file.read(_FRAME_BYTES)
-                    length = int.from_bytes(frame[4:], "little")
-                    if len(frame) < _FRAME_BYTES or frame[:4] != self._magic or length > MAX_BLOCK_BYTES:
-                        break
-                    block = file.read(length)
-                    if len(block) < length:
-                        break
-                    yield BlockPlace(number, offset + _FRAME_BYTES, length), block
-                    offset += _FRAME_BYTES + length
+                while block := self._block_at(file, offset):
+                    yield BlockPlace(number, offset + _FRAME_BYTES, len(block)), block
+                    offset += _FRAME_BYTES + len(block)
                 if offset < os.fstat(file.fileno()).st_size:
                     return
             number, offset = number + 1, 0
+
+    def _block_at(self, file: BinaryIO, offset: int) -> bytes:
+        """The whole block whose frame begins here; nothing when there is none."""
+        try:
+            file.seek(offset)
+            frame = file.read(_FRAME_BYTES)
+            length = int.from_bytes(frame[4:], "little")
+            if len(frame) < _FRAME_BYTES or frame[:4] != self._magic or length > MAX_BLOCK_BYTES:
+                return b""
+            block = file.read(length)
+        except OSError as error:
+            raise _read_error(Path(file.name), offset, error) from error
+        return block if len(block) == length else b""
 
     def holds_more(self, last: BlockPlace | None) -> bool:
         """Whether something that looks like a later whole block follows the first damage behind ``last``."""
         number, start = (last.file, last.end + 1) if last else (0, 1)
         while self.path(number).exists():
-            data = self.path(number).read_bytes()
+            try:
+                data = self.path(number).read_bytes()
+            except OSError as error:
+                raise _read_error(self.path(number), start, error) from error
             at = data.find(self._magic, start)
             while at >= 0:
                 length = int.from_bytes(data[at + 4 : at + 8], "little")

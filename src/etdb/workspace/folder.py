@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from etdb.durable import make_folder, storage_errors, write_durably
+from etdb.durable import make_folder, storage_error, storage_errors, write_durably
 from etdb.errors import ConfigurationError
 from etdb.workspace.inventory import Holding, measure
 from etdb.workspace.keyring import Keyring
@@ -29,6 +29,7 @@ class Workspace:
 
     Raises:
         ConfigurationError: there is no `etdb.toml`, or it is not right.
+        StorageError: it cannot be read.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +43,7 @@ class Workspace:
                 path=str(root),
             ) from None
         except OSError as error:
-            raise ConfigurationError(f"{self.config_path} cannot be read: {error.strerror}", path=str(root)) from None
+            raise storage_error(error, self.config_path) from error
         self.settings: Settings = parse_settings(text, self.config_path)
 
     @classmethod

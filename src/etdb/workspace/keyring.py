@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Struct
 
-from etdb.durable import make_folder, storage_errors, write_durably
+from etdb.durable import make_folder, storage_error, storage_errors, write_durably
 from etdb.errors import EtdbError, InputError, NotFoundError, PassphraseError, StorageError
 from etdb.flo import PrivateKey, network
 
@@ -225,7 +225,7 @@ class Keyring:
         except FileNotFoundError:
             raise missing from None
         except OSError as error:
-            raise StorageError(f"the key file {path} cannot be read: {error.strerror}", path=str(path)) from error
+            raise storage_error(error, path) from error
         try:
             file_value = msgspec.json.decode(text, type=_KeyFile)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

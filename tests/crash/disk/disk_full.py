@@ -66,12 +66,13 @@ class StagedLife:
             status, _, err = self.lab.run(later)
             is_there = later == name and later in {"init", "key", "reader"} and status == 3 and "already" in err
             assert status == 0 or is_there, (name, at, later, status, err)
-        self.lab.assert_whole(self._published_before(name))
+        self.lab.assert_whole(self.published_before(name))
         assert Workspace(self.lab.workspace).keyring.unlock("me", PASSPHRASE)
         files = sum(path.is_file() for path in self.lab.data.rglob("*")) - len(TITLES)
         assert self.lab.assert_files_are_right(self.lab.got) >= files
 
-    def _published_before(self, name: str) -> dict[str, str]:
+    def published_before(self, name: str) -> dict[str, str]:
+        """The ids that were told by the commands before this one."""
         promised: dict[str, str] = {}
         for earlier in LIFE[: LIFE.index(name)]:
             if earlier.startswith("publish"):

@@ -67,7 +67,7 @@ class Lab:
         if mode:
             env = {
                 "ETDB_SHIM_MODE": mode,
-                "ETDB_SHIM_ROOT": str(self.disk),
+                "ETDB_SHIM_ROOT": str(self.root if mode == "eio" else self.disk),
                 "ETDB_SHIM_LOG": str(self.log),
                 "ETDB_SHIM_AT": str(at),
                 "ETDB_SHIM_FAILS": str(fails),
