@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from etdb.errors import InputError
 
 __all__ = ["MAX_NAME_BYTES", "MAX_PATH_DEPTH", "MAX_TARGET_BYTES", "verify_entry_name", "verify_link_target"]
@@ -12,6 +14,8 @@ MAX_PATH_DEPTH = 32
 """The most levels of directories in a tree."""
 MAX_TARGET_BYTES = 4095
 """The longest target of a symbolic link: what Linux can hold."""
+
+_NEVER_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 def verify_entry_name(name: str) -> None:
@@ -24,7 +28,7 @@ def verify_entry_name(name: str) -> None:
         size = len(name.encode("utf-8"))
     except UnicodeEncodeError:
         raise InputError(f"the name {name!r} is not valid Unicode", hint="rename the file") from None
-    if name in {"", ".", ".."} or "/" in name or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
+    if name in {"", ".", ".."} or _NEVER_IN_NAMES.search(name):
         raise InputError(f"{name[:60]!r} cannot be the name of a file in a dataset", hint="rename the file", name=name)
     if size > MAX_NAME_BYTES:
         raise InputError(f"the name {name[:40]!r}… has {size} bytes; {MAX_NAME_BYTES} are the limit", name=name)
