@@ -80,7 +80,7 @@ def test_a_workspace_of_the_first_versions_goes_on(old):
     with closing(Journal(old.root / "journal.sqlite")) as journal:
         (entry,) = journal.datasets("final")
         assert entry.root_cid == published["root_cid"]
-    key = Keyring(old.root / "keys", "local").unlock("lab", old.kept["passphrase"])
+    key = Keyring(old.root / "keys", "regtest").unlock("lab", old.kept["passphrase"])
     assert key.public_key
 
 
