@@ -27,8 +27,8 @@ def test_any_order_of_any_pieces_gives_the_hash_of_the_whole(data, cuts, random,
     for number, (start, stop) in enumerate(pieces):
         running.ready(start, stop, buffer)
         if number < len(pieces) - 1:
-            assert running.hexdigest(len(data)) is None
-    assert running.hexdigest(len(data)) == hashlib.sha256(data).hexdigest()
+            assert running.digest(len(data)) is None
+    assert running.digest(len(data)) == hashlib.sha256(data).digest()
 
 
 def test_from_many_threads():
@@ -47,10 +47,10 @@ def test_from_many_threads():
         thread.start()
     for thread in threads:
         thread.join()
-    assert running.hexdigest(len(data)) == hashlib.sha256(data).hexdigest()
+    assert running.digest(len(data)) == hashlib.sha256(data).digest()
 
 
 def test_what_cannot_be_read_gives_nothing():
     running = RunningHash(lambda _offset, _buffer: False)
     running.ready(0, 5, memoryview(bytearray(5)))
-    assert running.hexdigest(5) is None
+    assert running.digest(5) is None

@@ -21,6 +21,7 @@ from etdb.durable import write_durably
 from etdb.errors import NotFoundError, SourceFileError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
+    RAW,
     UNIXFS_V1_2025,
     Cid,
     FileDag,
@@ -208,11 +209,13 @@ class FilesInPlace:
         """
         block = identity_block(cid, max_bytes)
         if block is None:
-            block = self._table.node(cid)
-            if block is not None:
-                verify_block(cid, block, source=str(self._table.path))
+            # The codec says where to look first, no more: blocks are found by their hash.
+            first, second = (self._get_leaf, self._get_node) if cid.codec == RAW else (self._get_node, self._get_leaf)
+            block = first(cid, max_bytes)
+            if block is None:
+                block = second(cid, max_bytes)
         if block is None:
-            block = self._get_leaf(cid, max_bytes)
+            raise not_in_store(cid, self.name)
         if len(block) > max_bytes:
             raise block_too_large(cid, len(block), max_bytes)
         return block
@@ -260,10 +263,16 @@ class FilesInPlace:
             path, profile, sha256=sha256, threads=self._threads, progress=progress, processes=self._processes
         )
 
-    def _get_leaf(self, cid: Cid, max_bytes: int) -> bytes:
+    def _get_node(self, cid: Cid, _max_bytes: int) -> bytes | None:
+        block = self._table.node(cid)
+        if block is not None:
+            verify_block(cid, block, source=str(self._table.path))
+        return block
+
+    def _get_leaf(self, cid: Cid, max_bytes: int) -> bytes | None:
         places = self._table.leaf_places(cid)
         if not places:
-            raise not_in_store(cid, self.name)
+            return None
         failure: Exception | None = None
         for place in places:
             try:

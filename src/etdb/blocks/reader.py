@@ -192,7 +192,7 @@ class DagReader:
                 yield name, block
 
     def _blocks(self, cid: Cid, scope: Scope, start: int, stop: int | None) -> Iterator[tuple[Cid, bytes]]:
-        if scope == "block":
+        if scope == "block" or cid.codec == RAW:
             yield cid, self.store.get(cid)
         elif not self.is_directory(cid):
             end = self.file_size(cid) if stop is None else stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import threading
@@ -16,6 +17,7 @@ from etdb.download.runninghash import RunningHash
 from etdb.errors import EtdbError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
+    RAW,
     Cid,
     DagWalk,
     DirectoryFound,
@@ -88,10 +90,20 @@ class FileJob:
         self._all_given = self._is_claimed = False
         self._lock = threading.Lock()
 
-    @property
+    @functools.cached_property
     def final(self) -> Path:
         """Where the file lies when it is complete."""
         return self._folder / self.target
+
+    @property
+    def is_single_leaf(self) -> bool:
+        """Whether the file's CID is that of its only leaf."""
+        return self.cid.codec == RAW and not self.cid.is_identity
+
+    @functools.cached_property
+    def small_part(self) -> Path:
+        """Where a single leaf lies until it is flushed; the same as for a larger file."""
+        return PartFile.part_path(self._hidden, self.target, str(self.cid))
 
     def pieces(self, pool: SourcePool) -> Iterator[Piece]:
         """The work, in order; nodes are fetched on the way, so that memory does not grow with the file.
@@ -138,9 +150,14 @@ class FileJob:
         if isinstance(event, DirectoryFound):
             raise VerificationError(f"{self.path!r} is a folder, not a file", cid=str(self.cid), path=self.path)
         if event.size_bytes is not None:
-            self._check_size(event.size_bytes)
+            self.verify_size(event.size_bytes)
 
-    def _check_size(self, size: int) -> None:
+    def verify_size(self, size: int) -> None:
+        """Take over the size of the content.
+
+        Raises:
+            VerificationError: the record says another.
+        """
         if self.claimed_bytes is not None and size != self.claimed_bytes:
             # The user agreed to the record's size; another one may be a mistake or a trap.
             raise VerificationError(
@@ -204,10 +221,10 @@ class FileJob:
             except OSError:
                 size = -1
             if 0 <= size <= MAX_BLOCK_BYTES and _is_right(part, leaf, memoryview(bytearray(size))):
-                self._check_size(size)
+                self.verify_size(size)
                 return PieceResult(kept_bytes=size)
         block = pool.get(leaf.cid)
-        self._check_size(len(block))
+        self.verify_size(len(block))
         part.write(0, memoryview(block), range(piece.first, piece.first + 1))
         return PieceResult(fetched_bytes=len(block))
 
@@ -248,19 +265,27 @@ class FileJob:
             VerificationError: the manifest says another SHA-256.
         """
         part = self._place()
-        found = self._running.hexdigest(self.size_bytes) if self._running is not None else None
+        found = self._running.digest(self.size_bytes) if self._running is not None else None
         part.finish(self.size_bytes)
         if self._sha256 is None:
             return
         if found is None:
             try:
                 with self.final.open("rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                    found = hashlib.file_digest(file, "sha256").digest()
             except OSError as error:
                 raise storage_error(error, self.final) from error
-        if found != self._sha256.lower():
+        self.verify_sha256(found)
+
+    def verify_sha256(self, found: bytes) -> None:
+        """Compare the SHA-256 of the content with the manifest's.
+
+        Raises:
+            VerificationError: they differ.
+        """
+        if self._sha256 is not None and found.hex() != self._sha256.lower():
             raise VerificationError(
-                f"{self.path!r}: the manifest says SHA-256 {self._sha256}, its content has {found}",
+                f"{self.path!r}: the manifest says SHA-256 {self._sha256}, its content has {found.hex()}",
                 hint="the content is what the record's location says; its manifest is wrong",
                 cid=str(self.cid),
                 path=self.path,

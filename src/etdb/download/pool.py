@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 from msgspec import Struct
 
 from etdb.blocks.port import BlockStore
-from etdb.errors import EtdbError, NotFoundError, SourceError, StorageError, VerificationError
-from etdb.ipfs import Cid, LeafFound, verify_leaf
+from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, StorageError, VerificationError
+from etdb.ipfs import CarBlock, Cid, LeafFound, verify_leaf
 
 __all__ = ["BannedSource", "RangeStore", "SourcePool"]
 
@@ -43,6 +43,15 @@ class RangeStore(Protocol):
         ...
 
 
+@runtime_checkable
+class CarStore(Protocol):
+    """A store that can send a whole DAG in one go."""
+
+    def fetch_car(self, cid: Cid, *, max_bytes: int) -> Iterator[CarBlock]:
+        """Its blocks, each checked against its own CID."""
+        ...
+
+
 class _Source:
     def __init__(self, store: BlockStore) -> None:
         self.store = store
@@ -64,6 +73,7 @@ class SourcePool:
     def __init__(self, stores: Sequence[BlockStore], *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sources = [_Source(store) for store in stores]
         self._banned: list[BannedSource] = []
+        self._ahead: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
         self._sleep = sleep
 
@@ -90,7 +100,34 @@ class SourcePool:
             VerificationError: every source that said it had it gave wrong bytes.
             SourceError: no source can be reached.
         """
+        ahead = self._ahead.get(cid.digest)
+        if ahead is not None:
+            return ahead
         return self._ask(lambda source: source.store.get(cid), f"the IPLD block {cid}", cid)
+
+    def gather(self, root: Cid, max_bytes: int) -> None:
+        """Bring the blocks of a small DAG in one request and keep them until :meth:`forget`.
+
+        This only saves time: what does not come this way is asked for by itself.
+        """
+        source = self._take(set())
+        if source is None:
+            return
+        try:
+            if isinstance(source.store, CarStore):
+                for block in source.store.fetch_car(root, max_bytes=max_bytes + max_bytes // 4):
+                    self._ahead[block.cid.digest] = block.data
+                    source.given = max(source.given, 1)
+        except VerificationError as error:
+            self._ban(source, error)
+        except (FormatError, NotFoundError, SourceError):
+            return
+        finally:
+            self._release(source)
+
+    def forget(self) -> None:
+        """Let go of what was gathered."""
+        self._ahead.clear()
 
     def bring(
         self,

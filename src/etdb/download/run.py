@@ -21,9 +21,10 @@ from etdb.download.partfile import storage_error
 from etdb.download.plan import INCOMPLETE_FOLDER, DownloadPlan, PlannedDataset
 from etdb.download.pool import BannedSource, SourcePool
 from etdb.download.resolve import DirectoryReader
+from etdb.download.smallfiles import SmallFiles, bring_small_files, in_batches
 from etdb.durable import make_folder
 from etdb.errors import DiskFullError, EtdbError, FormatError, NotFoundError, StorageError, VerificationError
-from etdb.ipfs import MAX_BLOCK_BYTES, Cid
+from etdb.ipfs import MAX_BLOCK_BYTES, Cid, parse_cid
 from etdb.manifest import MANIFEST_NAME, Manifest, compare, parse_manifest
 from etdb.sources.received import ReceivedDataset, ReceivedFile, TransactionEvidence, store_received
 from etdb.workspace.locks import hold_lock
@@ -34,6 +35,9 @@ MAX_MANIFEST_BYTES = 64 << 20
 # What is left for others when the disk is measured before the first byte.
 SPARE_BYTES = 16 << 20
 MAX_WORKERS = 64
+# Datasets of many files and little content come in one request, and stay in memory until they are written.
+GATHER_FROM_FILES = 8
+MAX_GATHERED_BYTES = 32 << 20
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -153,6 +157,16 @@ def _check_space(plan: DownloadPlan, folder: Path) -> None:
         )
 
 
+def _is_worth_gathering(planned: PlannedDataset, folder: Path) -> bool:
+    """Whether one request for all of a dataset beats one for each file: many, small, most of it wanted and not here."""
+    sizes = [entry.size_bytes for entry in planned.tomogram.files]
+    total = sum(size or 0 for size in sizes)
+    if len(planned.files) < GATHER_FROM_FILES or None in sizes or total > MAX_GATHERED_BYTES:
+        return False
+    missing = [file for file in planned.files if not (folder / file.target).exists()]
+    return len(missing) >= GATHER_FROM_FILES and 2 * sum(file.size_bytes or 0 for file in missing) >= total
+
+
 class _DatasetRun:
     def __init__(
         self,
@@ -171,6 +185,7 @@ class _DatasetRun:
         self.jobs: list[FileJob] = []
         self.failed: list[FailedFile] = []
         self.sha256: dict[str, str] = {}
+        self._folders: set[Path] = set()
         self._lock = threading.Lock()
         self._supply_lock = threading.Lock()
         self._stop = threading.Event()
@@ -182,7 +197,10 @@ class _DatasetRun:
         except OSError as error:
             raise storage_error(error, self.folder) from error
         with hold_lock(self.hidden / "download.lock"):
-            report = self._run_locked()
+            try:
+                report = self._run_locked()
+            finally:
+                self.pool.forget()
         if not report.failed:
             shutil.rmtree(self.hidden, ignore_errors=True)
         return report
@@ -191,6 +209,8 @@ class _DatasetRun:
         manifest: Manifest | None = None
         differences: tuple[str, ...] = ()
         try:
+            if _is_worth_gathering(self.planned, self.folder):
+                self.pool.gather(parse_cid(self.planned.tomogram.location), MAX_GATHERED_BYTES)
             reader = DirectoryReader(self.planned.tomogram.location, self.pool)
             manifest = self._fetch_manifest(reader)
             # An old record may point to its only file instead of a directory.
@@ -280,9 +300,14 @@ class _DatasetRun:
         if self._fatal is not None:
             raise self._fatal
 
-    def _supply(self, jobs: Iterator[FileJob]) -> Iterator[Piece | FileJob]:
+    def _supply(self, jobs: Iterator[FileJob]) -> Iterator[Piece | FileJob | SmallFiles]:
         """Pieces of all files in order; a file itself when it has no more, so that an empty one is finished too."""
-        for job in jobs:
+        for job in in_batches(jobs):
+            if isinstance(job, SmallFiles):
+                self.jobs += job.jobs
+                self._make_folders(job)
+                yield job
+                continue
             self.jobs.append(job)
             try:
                 for piece in job.pieces(self.pool):
@@ -296,7 +321,15 @@ class _DatasetRun:
             job.all_given()
             yield job
 
-    def _worker(self, supply: Iterator[Piece | FileJob]) -> None:
+    def _make_folders(self, batch: SmallFiles) -> None:
+        for folder in {job.final.parent for job in batch.jobs} - self._folders:
+            try:
+                make_folder(folder)
+            except OSError as error:
+                raise storage_error(error, folder) from error
+            self._folders.add(folder)
+
+    def _worker(self, supply: Iterator[Piece | FileJob | SmallFiles]) -> None:
         buffer = memoryview(bytearray(MAX_BLOCK_BYTES))
         try:
             while not self._stop.is_set():
@@ -306,6 +339,8 @@ class _DatasetRun:
                     return
                 if isinstance(item, FileJob):
                     self._settle(item)
+                elif isinstance(item, SmallFiles):
+                    self._tell(bring_small_files(item, self.pool, failed=self._fail_job, is_stopped=self._stop.is_set))
                 else:
                     self._do(item, buffer)
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
@@ -338,6 +373,9 @@ class _DatasetRun:
             self._fail(job.path, error, job)
         finally:
             job.close()
+
+    def _fail_job(self, job: FileJob, error: EtdbError) -> None:
+        self._fail(job.path, error, job)
 
     def _fail(self, path: str, error: EtdbError, job: FileJob | None = None) -> None:
         with self._lock:

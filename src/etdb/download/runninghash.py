@@ -35,18 +35,18 @@ class RunningHash:
         if stop > start:
             with self._state:
                 self._ready[start] = stop
-        # When another worker hashes, this piece waits for the next call; `hexdigest` picks up what is left.
+        # When another worker hashes, this piece waits for the next call; `digest` picks up what is left.
         if self._busy.acquire(blocking=False):
             try:
                 self._advance(buffer)
             finally:
                 self._busy.release()
 
-    def hexdigest(self, size_bytes: int) -> str | None:
+    def digest(self, size_bytes: int) -> bytes | None:
         """The hash, when all pieces are ready and could be read; None otherwise."""
         with self._busy:
             self._advance(memoryview(bytearray(1 << 20)))
-            return self._hash.hexdigest() if self._at == size_bytes and not self._is_broken else None
+            return self._hash.digest() if self._at == size_bytes and not self._is_broken else None
 
     def _advance(self, buffer: memoryview) -> None:
         while not self._is_broken:

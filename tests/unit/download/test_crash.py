@@ -87,7 +87,8 @@ def check_complete(prepared, memory, target):
 
 # The calls by which a download changes the disk: data and maps, flushes, final names, clearing up.
 FATAL = (
-    [f"pwrite:{n}" for n in (1, 2, 3, 8, 17, 30)]
+    [f"pwrite:{n}" for n in (1, 2, 3, 8, 17, 28)]
+    + ["write:1", "open:9"]
     + [f"fsync:{n}" for n in (1, 2, 3, 5, 7)]
     + [f"replace:{n}" for n in (1, 2, 4, 5)]
     + [f"unlink:{n}" for n in (1, 3)]
