@@ -20,6 +20,8 @@ from etdb.flo import (
     Network,
     Transaction,
     encode_height,
+    parse_keys,
+    parse_pushes,
     script_address,
     verify_input,
     verify_merkle_root,
@@ -229,9 +231,20 @@ def check_block(
 
 
 def signature_operations(transaction: Transaction) -> int:
-    """Signature checks that a transaction's own scripts ask for, as nodes count them (legacy)."""
+    """Signature checks that a transaction's own scripts ask for, and those behind a hash that its inputs show.
+
+    Nodes count the latter (BIP 16) only where the coin has that form; looking at every input counts a few too many.
+    """
     scripts = [one.script_sig for one in transaction.inputs] + [output.script for output in transaction.outputs]
-    return sum(map(_operations, scripts))
+    return sum(map(_operations, scripts)) + sum(_behind_hash(one.script_sig) for one in transaction.inputs)
+
+
+def _behind_hash(script_sig: bytes) -> int:
+    if script_sig[-1:] not in (b"\xac", b"\xae"):
+        return 0
+    shown = parse_pushes(script_sig)
+    asked = parse_keys(shown[-1]) if shown else None
+    return len(asked[1]) if asked else 1
 
 
 def _operations(script: bytes) -> int:

@@ -19,6 +19,7 @@ from etdb.flo import (
     merkle_root,
     mine,
     parse_block,
+    push,
     sign_all,
 )
 from etdb.ledger import Limits, Wallet
@@ -205,6 +206,15 @@ def test_too_large(chain, script):
 )
 def test_signature_checks_are_counted_as_nodes_do(script, count):
     one = Transaction(inputs=(TxInput("11" * 32, 0),), outputs=(TxOutput(0, script),))
+    assert signature_operations(one) == count
+
+
+@pytest.mark.parametrize(
+    ("behind", "count"),
+    [(b"\x51" + (b"\x21" + bytes(33)) * 3 + b"\x53\xae", 3), (b"\x21" + bytes(33) + b"\xac", 1), (b"\x51", 0)],
+)
+def test_signature_checks_behind_a_hash_are_counted(behind, count):
+    one = Transaction(inputs=(TxInput("11" * 32, 0, b"\0" + push(behind)),), outputs=(TxOutput(0, b""),))
     assert signature_operations(one) == count
 
 

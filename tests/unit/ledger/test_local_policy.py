@@ -10,14 +10,21 @@ import pytest
 from etdb.errors import FormatError, LockedError, NotFoundError, RefusedError, StorageError
 from etdb.flo import (
     REGTEST,
+    SIGHASH_ALL,
+    Destination,
+    DestinationKind,
     PrivateKey,
     Transaction,
     TxInput,
     TxOutput,
     address_script,
     build_coinbase,
+    encode_multisig_script,
+    hash160,
     parse_transaction,
+    push,
     sign_all,
+    signature_hash,
 )
 from etdb.ledger import Limits, LocalChain, Outpoint, Wallet
 from etdb.testing.ledger import malleated
@@ -137,6 +144,35 @@ def test_another_key(chain, coin):
 def test_witnesses_are_refused(chain, key, coin):
     paid = msgspec.structs.replace(pay(chain, key, coin), witnesses=((b"x",),))
     assert refused(chain, paid) == "no-witness-yet"
+
+
+def test_coins_behind_a_script_are_paid_and_spent(chain, key, coin, address):
+    """Two of three keys spend what was paid to the hash of their script; one of them twice does not."""
+    keys = [PrivateKey(bytes([number]) * 32) for number in (1, 2, 3)]
+    redeem = encode_multisig_script(2, [one.public_key for one in keys])
+    where = Destination(DestinationKind.P2SH, hash160(redeem))
+    assert address_script(where.address(REGTEST), REGTEST) == where.script
+    paid = pay(chain, key, coin, outputs=(TxOutput(coin.amount_sat - FEE, where.script),))
+    chain.submit(paid.encode())
+    chain.settle()
+    assert [one.amount_sat for one in chain.coins(where.address(REGTEST))] == [coin.amount_sat - FEE]
+    plain = Transaction(
+        inputs=(TxInput(paid.txid, 0),),
+        outputs=(TxOutput(coin.amount_sat - 2 * FEE, address_script(address, REGTEST)),),
+        flo_data=b"text:by two of three",
+    )
+    digest = signature_hash(plain, 0, redeem, SIGHASH_ALL)
+    first, second = (one.sign(digest) + bytes([SIGHASH_ALL]) for one in keys[:2])
+
+    def shown(*items):
+        spent = msgspec.structs.replace(plain.inputs[0], script_sig=b"".join(map(push, (*items, redeem))))
+        return msgspec.structs.replace(plain, inputs=(spent,))
+
+    assert refused(chain, shown(b"", first, first)) == "mandatory-script-verify-flag-failed"
+    assert refused(chain, shown(b"x", first, second)) == "mandatory-script-verify-flag-failed"
+    chain.submit(shown(b"", first, second).encode())
+    chain.settle()
+    assert chain.coins(where.address(REGTEST)) == []
 
 
 def test_a_second_spend_names_the_first(chain, key, coin):
