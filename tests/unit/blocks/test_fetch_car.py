@@ -51,8 +51,7 @@ def test_what_is_missing_is_named_when_the_rest_has_come(dataset):
             closing(GatewayStore(gateway.url)) as gateway_store,
             pytest.raises(SourceError, match="left out") as caught,
         ):
-            for block in gateway_store.fetch_car(root):
-                got.append(block.cid)
+            got.extend(block.cid for block in gateway_store.fetch_car(root))
         assert caught.value.fields["missing"] == (str(left_out),)
         assert str(left_out) in caught.value.message
         assert set(got) == {cid for cid, _ in blocks} - {left_out}
