@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import threading
@@ -90,7 +89,7 @@ class FileJob:
         self._all_given = self._is_claimed = False
         self._lock = threading.Lock()
 
-    @functools.cached_property
+    @property
     def final(self) -> Path:
         """Where the file lies when it is complete."""
         return self._folder / self.target
@@ -100,10 +99,10 @@ class FileJob:
         """Whether the file's CID is that of its only leaf."""
         return self.cid.codec == RAW and not self.cid.is_identity
 
-    @functools.cached_property
-    def small_part(self) -> Path:
-        """Where a single leaf lies until it is flushed; the same as for a larger file."""
-        return PartFile.part_path(self._hidden, self.target, str(self.cid))
+    def small_paths(self) -> tuple[str, str]:
+        """For a single leaf: its final path, and where it lies until it is flushed."""
+        digest = hashlib.sha256(self.cid.digest + self.target.encode()).hexdigest()
+        return f"{self._folder}/{self.target}", f"{self._hidden}/{digest[:32]}.part"
 
     def pieces(self, pool: SourcePool) -> Iterator[Piece]:
         """The work, in order; nodes are fetched on the way, so that memory does not grow with the file.

@@ -43,8 +43,9 @@ class PartFile:
 
     def __init__(self, folder: Path, hidden: Path, target: str, cid: str) -> None:
         self.final = folder / target
-        self.part = self.part_path(hidden, target, cid)
-        self._map_path = self.part.with_suffix(".map")
+        stem = hashlib.sha256(f"{cid} {target}".encode()).hexdigest()[:32]
+        self.part = hidden / f"{stem}.part"
+        self._map_path = hidden / f"{stem}.map"
         self._lock = threading.Lock()
         self._bits = bytearray()
         self._all_set = False
@@ -55,11 +56,6 @@ class PartFile:
             self._fd, self._is_final = self._open()
         except OSError as error:
             raise storage_error(error, self.final) from error
-
-    @staticmethod
-    def part_path(hidden: Path, target: str, cid: str) -> Path:
-        """The temporary name: another for each path and content."""
-        return hidden / (hashlib.sha256(f"{cid} {target}".encode()).hexdigest()[:32] + ".part")
 
     def _open(self) -> tuple[int, bool]:
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW

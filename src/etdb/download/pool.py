@@ -125,6 +125,11 @@ class SourcePool:
         finally:
             self._release(source)
 
+    @property
+    def has_gathered(self) -> bool:
+        """Whether anything was brought by :meth:`gather`."""
+        return bool(self._ahead)
+
     def forget(self) -> None:
         """Let go of what was gathered."""
         self._ahead.clear()

@@ -7,6 +7,7 @@ only what is missing or wrong is fetched.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -134,9 +135,10 @@ def download(
 def _check_space(plan: DownloadPlan, folder: Path) -> None:
     needed = 0
     for dataset in plan.datasets:
+        base = folder / dataset.folder
         for file in dataset.files:
             with contextlib.suppress(OSError):
-                needed -= (folder / dataset.folder / file.target).stat().st_size
+                needed -= os.stat(f"{base}/{file.target}").st_size  # noqa: PTH116 - once for each of many files
             needed += file.size_bytes or 0
     for dataset in plan.datasets:
         with contextlib.suppress(OSError):
@@ -163,7 +165,7 @@ def _is_worth_gathering(planned: PlannedDataset, folder: Path) -> bool:
     total = sum(size or 0 for size in sizes)
     if len(planned.files) < GATHER_FROM_FILES or None in sizes or total > MAX_GATHERED_BYTES:
         return False
-    missing = [file for file in planned.files if not (folder / file.target).exists()]
+    missing = [file for file in planned.files if not os.path.lexists(f"{folder}/{file.target}")]
     return len(missing) >= GATHER_FROM_FILES and 2 * sum(file.size_bytes or 0 for file in missing) >= total
 
 
@@ -185,9 +187,10 @@ class _DatasetRun:
         self.jobs: list[FileJob] = []
         self.failed: list[FailedFile] = []
         self.sha256: dict[str, str] = {}
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
         self._lock = threading.Lock()
         self._supply_lock = threading.Lock()
+        self._small_turn = threading.Lock()
         self._stop = threading.Event()
         self._fatal: BaseException | None = None
 
@@ -322,12 +325,13 @@ class _DatasetRun:
             yield job
 
     def _make_folders(self, batch: SmallFiles) -> None:
-        for folder in {job.final.parent for job in batch.jobs} - self._folders:
+        for name in {job.target.rpartition("/")[0] for job in batch.jobs} - self._folders:
+            folder = self.folder / name
             try:
                 make_folder(folder)
             except OSError as error:
                 raise storage_error(error, folder) from error
-            self._folders.add(folder)
+            self._folders.add(name)
 
     def _worker(self, supply: Iterator[Piece | FileJob | SmallFiles]) -> None:
         buffer = memoryview(bytearray(MAX_BLOCK_BYTES))

@@ -6,6 +6,7 @@ folders are flushed: the same order for each file, with the disk asked once. Aft
 there whole or not at all.
 """
 
+# ruff: noqa: PTH105 - what is done for each of thousands of files is done with text
 from __future__ import annotations
 
 import contextlib
@@ -13,6 +14,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -70,15 +72,16 @@ def bring_small_files(
     Raises:
         StorageError: they cannot be written.
     """
-    written: list[tuple[FileJob, Path, int]] = []
+    written: list[_Written] = []
     done: list[FileJob] = []
     try:
         for job in batch.jobs:
             if is_stopped():
                 break
+            final, part = job.small_paths()
             try:
-                if not _is_there(job):
-                    written.append((job, *_write(job, pool)))
+                if not _is_there(job, final, part):
+                    written.append(_Written(final, part, _write(job, final, part, pool)))
             except StorageError:
                 raise
             except EtdbError as error:
@@ -87,8 +90,8 @@ def bring_small_files(
                 done.append(job)
         _settle(written)
     finally:
-        for _job, _part, descriptor in written:
-            os.close(descriptor)
+        for one in written:
+            os.close(one.descriptor)
     for job in done:
         try:
             job.verify_sha256(job.cid.digest)
@@ -97,10 +100,16 @@ def bring_small_files(
     return sum(job.size_bytes for job in done)
 
 
-def _is_there(job: FileJob) -> bool:
+class _Written(NamedTuple):
+    final: str
+    part: str
+    descriptor: int
+
+
+def _is_there(job: FileJob, final: str, part: str) -> bool:
     """Whether the file lies under its name with the right bytes; a wrong one loses that name at once."""
     try:
-        descriptor = os.open(job.final, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(final, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -118,39 +127,39 @@ def _is_there(job: FileJob) -> bool:
     finally:
         os.close(descriptor)
     try:
-        job.final.replace(job.small_part)
+        os.replace(final, part)
     except OSError as error:
         raise storage_error(error, job.final) from error
     return False
 
 
-def _write(job: FileJob, pool: SourcePool) -> tuple[Path, int]:
+def _write(job: FileJob, final: str, part: str, pool: SourcePool) -> int:
+    """Write the checked content under its temporary name; gives the open file."""
     content = pool.get(job.cid)
     job.verify_size(len(content))
-    part = job.small_part
     try:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            at = os.write(descriptor, content)
+            while at < len(content):
+                at += os.write(descriptor, memoryview(content)[at:])
         except BaseException:
             os.close(descriptor)
             raise
     except OSError as error:
-        raise storage_error(error, job.final) from error
+        raise storage_error(error, Path(final)) from error
     job.fetched_bytes = len(content)
-    return part, descriptor
+    return descriptor
 
 
-def _settle(written: list[tuple[FileJob, Path, int]]) -> None:
+def _settle(written: list[_Written]) -> None:
     """Flush all, then name all, then flush the names."""
     try:
-        for _job, _part, descriptor in written:
-            os.fsync(descriptor)
-        for job, part, _descriptor in written:
-            os.replace(part, job.final)  # noqa: PTH105 - thousands of times
-        for folder in {job.final.parent for job, _part, _descriptor in written}:
-            durable.sync_folder(folder)
+        for one in written:
+            os.fsync(one.descriptor)
+        for one in written:
+            os.replace(one.part, one.final)
+        for folder in {one.final.rpartition("/")[0] for one in written}:
+            durable.sync_folder(Path(folder))
     except OSError as error:
-        raise storage_error(error, written[0][0].final) from error
+        raise storage_error(error, Path(written[0].final)) from error
