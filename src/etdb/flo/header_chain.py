@@ -188,16 +188,13 @@ class HeaderChain:
         chain._anchor, chain.judged_from = state.anchor, state.judged_from
         for raw in state.headers:
             chain._best.push_raw(raw, None if chain._best.works else state.work)
-        reach = len(state.headers)
         for raw in state.side:
             _, previous, _, time_s, bits, _ = header_fields(raw)
-            parent, at = chain._side.get(previous), chain._best.find(previous, reach)
-            if parent is None and at is not None:
-                height, work = at, chain._best.works[at - state.low]
-            elif parent is not None:
+            if (parent := chain._side.get(previous)) is not None:
                 height, work = parent.height, parent.work
             else:
-                raise FormatError("not the state of a header chain: a header beside it follows none of it")
+                at = chain._best.hashes.index(previous)  # it is there: the state was read with its links
+                height, work = state.low + at, chain._best.works[at]
             block_hash = hash_header(raw)
             chain._side[block_hash] = Header(block_hash, raw, height + 1, time_s, bits, work + header_work(bits))
         return chain

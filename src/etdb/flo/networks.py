@@ -104,11 +104,6 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     retargets: bool = True
     allows_easiest: bool = False
 
-    @property
-    def bip34_height(self) -> int:
-        """From this height on, coinbases begin with the height."""
-        return self.version_heights[0]
-
     def difficulty_rule(self, height: int) -> DifficultyRule:
         """The rule that judges a block of this height."""
         return next(rule for rule in reversed(self.difficulty) if height >= rule.from_height)
