@@ -73,12 +73,16 @@ def _load_manifest(tomogram: Tomogram, store: BlockStore) -> Manifest | None:
 def _verify_content(tomogram: Tomogram, store: BlockStore, progress: Callable[[int], None] | None) -> ClaimResult:
     """Walk the whole DAG; every leaf is read and hashed."""
     sizes: dict[str, int] = {}
+    links: set[str] = set()
     try:
         walk = DagWalk(parse_cid(tomogram.location))
         events = walk.start()
         while True:
             for event in events:
-                if isinstance(event, (DirectoryFound, SymlinkFound)):
+                if isinstance(event, DirectoryFound):
+                    continue
+                if isinstance(event, SymlinkFound):
+                    links.add(event.path)
                     continue
                 sizes.setdefault(event.path, 0)
                 if isinstance(event, FileFound):
@@ -96,7 +100,7 @@ def _verify_content(tomogram: Tomogram, store: BlockStore, progress: Callable[[i
     except (NotFoundError, SourceError) as error:
         detail = f"not all of the content is within reach: {error.message}"
         return ClaimResult(claim=Claim.FILE_BYTES, outcome=Outcome.NOT_CHECKED, detail=detail)
-    return _compare_files(tomogram, sizes)
+    return _compare_files(tomogram, sizes, links)
 
 
 def _check_piece(event: LeafFound | InlineFound, store: BlockStore) -> int:
@@ -107,13 +111,15 @@ def _check_piece(event: LeafFound | InlineFound, store: BlockStore) -> int:
     return len(block)
 
 
-def _compare_files(tomogram: Tomogram, sizes: dict[str, int]) -> ClaimResult:
+def _compare_files(tomogram: Tomogram, sizes: dict[str, int], links: set[str]) -> ClaimResult:
     def result(outcome: Outcome, detail: str) -> ClaimResult:
         return ClaimResult(claim=Claim.FILE_BYTES, outcome=outcome, detail=detail)
 
     is_single = set(sizes) == {""} and len(tomogram.files) == 1
     for entry in tomogram.files:
         found = sizes.get("" if is_single else entry.path)
+        if entry.path in links:
+            return result(Outcome.FAILED, f"{entry.path!r} is a symbolic link, not a file")
         if found is None:
             return result(Outcome.FAILED, f"the record names {entry.path!r}, which the dataset does not have")
         if entry.size_bytes is not None and entry.size_bytes != found:
