@@ -12,10 +12,10 @@ _NOISE = 16 * MIB
 
 def write_noise(path: Path, size: int, seed: int) -> Path:
     """A file of noise; each MiB begins with its own number, so that no two leaves are equal."""
-    noise = random.Random(seed).randbytes(_NOISE)
+    noise = random.Random(seed).randbytes(min(_NOISE, max(size, 16)))
     with path.open("wb") as file:
         for place in range(0, size, MIB):
-            start = place % _NOISE
+            start = place % len(noise)
             piece = place.to_bytes(8, "big") + seed.to_bytes(8, "big") + noise[start + 16 : start + MIB]
             file.write(piece[: size - place])
     return path

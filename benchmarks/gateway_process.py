@@ -10,4 +10,4 @@ from etdb.web.gateway import gateway_app
 from etdb.web.serving import serve
 
 store = FilesInPlace(Path(sys.argv[1]), content_folder=Path(sys.argv[2]))
-serve(gateway_app(store), on_ready=lambda url: print(url, flush=True))
+serve(gateway_app(store, check="--no-check" not in sys.argv), on_ready=lambda url: print(url, flush=True))

@@ -41,6 +41,8 @@ class Figure:
 
     Attributes:
         aim: the ratio that the project promises, where it promises one.
+        peak_mib: the most memory of one process of ours, where it was looked at.
+        limit_mib: the memory that the project promises.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Figure:
     reference_name: str
     aim: float | None = None
     note: str = ""
+    peak_mib: float | None = None
+    limit_mib: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -71,6 +75,23 @@ def by_turns(turns: int, *sides: Callable[[], float]) -> list[float]:
         for side, found in zip(sides, rates, strict=True):
             found.append(side())
     return [statistics.median(found) for found in rates]
+
+
+class Peak:
+    """The most memory that a running process has had, in MiB; 0 where the system does not say."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/status")
+        self.mib = 0.0
+
+    def look(self) -> None:
+        """Read it again; the process must still run."""
+        try:
+            lines = self._path.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return
+        found = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+        self.mib = max(self.mib, *(int(one) / 1024 for one in found), 0.0)
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -12,8 +12,8 @@ Made by `make bench` (`python -m benchmarks`): every figure is the median of {tu
 reference's one after the other on the same machine. Read the ratios; the rates are those of one machine: {processor},
 {cores} cores, Python {python}, OpenSSL {openssl}.
 
-| what | etdb | reference | ratio | aim |
-| --- | ---: | ---: | ---: | ---: |
+| what | etdb | reference | ratio | aim | memory, MiB (at most) |
+| --- | ---: | ---: | ---: | ---: | ---: |
 """
 
 
@@ -25,9 +25,10 @@ def write_table(document: dict[str, Any], path: Path) -> None:
         for figure in case.get("figures", ()):
             unit = figure["unit"]
             aim = "" if figure["aim"] is None else f"{figure['aim']:g}"
+            memory = "" if figure.get("peak_mib") is None else f"{figure['peak_mib']:.0f} ({figure['limit_mib']:.0f})"
             text += (
                 f"| {figure['name']} | {_number(figure['ours'])} {unit} | {_number(figure['reference'])} {unit} "
-                f"({figure['reference_name']}) | {figure['ratio']:.2f} | {aim} |\n"
+                f"({figure['reference_name']}) | {figure['ratio']:.2f} | {aim} | {memory} |\n"
             )
             if figure["note"]:
                 notes.append(f"- {figure['name']}: {figure['note']}.")
