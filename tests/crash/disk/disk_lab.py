@@ -55,12 +55,21 @@ class Lab:
             "reader": ["init", str(self.disk / "reader"), "--ledger", str(self.workspace / "chain"), "--gateway", "http://127.0.0.1:9"],
             "index": [*workspace, "--json", "index"],
             "download": [*workspace, "--json", "download", "--query", "record", "-o", str(self.got)],
+            "serve": [*workspace, "serve", "--port", "0"],
             "fetch-again": [*workspace, "--json", "download", "--query", "record", "-o", str(self.root / "again")],
         }[name]  # fmt: skip
 
     def run(
-        self, name: str, mode: str = "", *, at: int = 0, match: str = "", fails: int = 0, output: Path | None = None
-    ):
+        self,
+        name: str,
+        mode: str = "",
+        *,
+        at: int = 0,
+        match: str = "",
+        fails: int = 0,
+        output: Path | None = None,
+        seconds: float = 0,
+    ) -> tuple[int, str, str]:
         """Run a command; with a mode its disk is recorded, full or unreadable, and ``records`` gives the log."""
         self.log.unlink(missing_ok=True)
         env = {}
@@ -74,7 +83,7 @@ class Lab:
                 "ETDB_SHIM_MATCH": match,
                 "SQLITE_TMPDIR": str(self.disk),
             }
-        return self.runner.run(self.words(name), output=output, **env)
+        return self.runner.run(self.words(name), output=output, seconds=seconds, **env)
 
     def records(self) -> list[Record]:
         """What the shim noted of the last command."""

@@ -1,7 +1,8 @@
 """Run ``etdb`` commands, each in a forked child whose disk may misbehave; started with the shim preloaded.
 
-One JSON line in for each command: ``words``, ``out`` (where its standard output and error go, without suffix) and
-``env`` (the shim's settings, see shim.c). One line back: the exit status, negative for a signal. A child is a fork of
+One JSON line in for each command: ``words``, ``out`` (where its standard output and error go, without suffix),
+``env`` (the shim's settings, see shim.c) and ``seconds`` (SIGALRM ends it then; 0 waits). One line back: the exit
+status, negative for a signal. A child is a fork of
 a process that has imported everything, so that a run takes a fraction of a second.
 """
 
@@ -11,10 +12,18 @@ import ctypes
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 
-PRELOADED = ("etdb.cli.publish", "etdb.cli.index", "etdb.cli.fetch", "etdb.cli.keys", "etdb.cli.workspace")
+PRELOADED = (
+    "etdb.cli.publish",
+    "etdb.cli.index",
+    "etdb.cli.fetch",
+    "etdb.cli.keys",
+    "etdb.cli.workspace",
+    "etdb.cli.serve",
+)
 STATUS_OF_TRACEBACK = 99
 
 
@@ -29,6 +38,7 @@ def run(request: dict) -> None:
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.update(request["env"])
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     if request["env"]:
         ctypes.CDLL(None).shim_begin()
     try:

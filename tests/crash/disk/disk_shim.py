@@ -83,10 +83,14 @@ class Runner:
             env={**os.environ, "LD_PRELOAD": str(library), "TERM": "dumb"},
         )
 
-    def run(self, words: list[str], *, output: Path | None = None, **env: str) -> tuple[int, str, str]:
+    def run(
+        self, words: list[str], *, output: Path | None = None, seconds: float = 0, **env: str
+    ) -> tuple[int, str, str]:
         """Exit status (99: a traceback), standard output, standard error. Without ``env`` nothing is wrong."""
         where = output or self.output
-        self._process.stdin.write(json.dumps({"words": words, "out": str(where), "env": env}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"words": words, "out": str(where), "env": env, "seconds": seconds}) + "\n"
+        )
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, "the runner is gone"

@@ -4,11 +4,12 @@
  * library is loaded, and again by a forked child). Only regular files and folders below ETDB_SHIM_ROOT are concerned.
  *
  *   ETDB_SHIM_MODE   record, full (the disk has no room), eio (a place of the disk cannot be read), kill (the process
- *                    dies by SIGKILL behind a change) or tear (in the middle of it, where it is a long write)
+ *                    dies by SIGKILL behind a change), stop (it stands still there, by SIGSTOP) or tear (it dies in the
+ *                    middle of a long write)
  *   ETDB_SHIM_ROOT   the folder, absolute and without symbolic links
  *   ETDB_SHIM_LOG    where records go; outside of the folder
- *   ETDB_SHIM_AT     full, eio: the number of the first call that fails, from 1; 0 only counts. kill, tear: of the
- *                    change, as record would note them
+ *   ETDB_SHIM_AT     full, eio: the number of the first call that fails, from 1; 0 only counts. kill, stop, tear: of
+ *                    the change, as record would note them
  *   ETDB_SHIM_FAILS  full: how many calls fail until there is room again; 0 for ever
  *   ETDB_SHIM_MATCH  eio: only files whose path holds this text
  *
@@ -37,7 +38,7 @@
     static type (*real)(__VA_ARGS__);                                                                                  \
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, name)
 
-enum mode { OFF, RECORD, FULL, EIO_READ, KILL, TEAR };
+enum mode { OFF, RECORD, FULL, EIO_READ, KILL, STOP, TEAR };
 static enum mode mode;
 static char root[PATH_MAX], match[256];
 static size_t root_length;
@@ -70,7 +71,7 @@ static const char *below(const char *path) { return path[root_length] == '/' ? p
 static void note(char op, int failed, const char *path, const char *other, uint64_t inode, uint64_t offset,
                  const void *data, size_t length) {
     if (mode >= KILL) {
-        if (++changes == first_failure) kill(getpid(), SIGKILL);
+        if (++changes == first_failure) kill(getpid(), mode == STOP ? SIGSTOP : SIGKILL);
         return;
     }
     path = path ? below(path) : "";
@@ -105,7 +106,7 @@ EXPORT void shim_begin(void) {
     log_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 500);
     if (log_descriptor < 0) abort();
     close(descriptor);
-    static const char *const names[] = {"", "record", "full", "eio", "kill", "tear"};
+    static const char *const names[] = {"", "record", "full", "eio", "kill", "stop", "tear"};
     for (mode = TEAR; mode > OFF && strcmp(wanted, names[mode]); mode--) {}
     if (mode == OFF) abort();
 }

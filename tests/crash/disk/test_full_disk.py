@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,20 @@ def test_no_room(life, name):
     for at in sorted(calls):
         stopped += life.check(name, at, fails=dice.choice((0, 0, 1)))
     assert stopped
+
+
+def test_a_portal_starts_or_says_that_there_is_no_room(life):
+    life.restore("download")
+    served, _, err = life.lab.run("serve", "full", seconds=4)
+    assert served == -signal.SIGALRM, err
+    needs = life.lab.records()[-1].count
+    for at in sorted({1, needs // 2, needs}):
+        life.restore("download")
+        status, _, err = life.lab.run("serve", "full", at=at, seconds=4)
+        assert any(record.failed for record in life.lab.records())
+        assert status in {7, -signal.SIGALRM}, err
+        assert status != 7 or "make room" in err
+        life.lab.succeed("download")
 
 
 @pytest.mark.parametrize("name", ["key", "publish-one", "index"])
