@@ -220,7 +220,7 @@ def test_parts_over_every_block_boundary_with_every_rollback(tmp_path):
     for number, cuts in enumerate(itertools.combinations(range(1, 6), 2)):
         edges = [0, *cuts, 6]
         groups = [order[begin:end] for begin, end in itertools.pairwise(edges)]
-        for depth in range(4):
+        for depth in (1, 3):
             ledger = ScriptedLedger()
             with Catalogue(tmp_path / f"{number}-{depth}.sqlite", writable=True) as catalogue:
                 for group in groups:
