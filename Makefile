@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint types interop fuzz bench format lock clean
+.PHONY: help demo test quick lint types interop fuzz bench kills format lock clean
 
 help:
 	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
@@ -13,6 +13,7 @@ help:
 	@echo "make interop  judges nobody here wrote: a FLO full node and npm libraries (needs node and npm)"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make bench    measure speed and memory beside a reference"
+	@echo "make kills    10,000 kills of publish, index and download (about an hour)"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "etdb needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -62,6 +63,11 @@ fuzz: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# The seed is in the name of the result: another one, other kills.
+SEED ?= 2026
+kills: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.crash.campaign --kills 10000 --seed $(SEED) --out tests/crash/results/kills-$(SEED).json
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -80,42 +82,44 @@ def publish(
     """
     out = context.out
     workspace = find_workspace(context)
-    submissions = _submissions(workspace, paths, title, out)
-    flo_network = network(workspace.flo_network_name)
-    limits = ledger_limits(workspace)
-    address = workspace.keyring.show(key_name(workspace, key_option)).address
-    with open_ledger(workspace) as ledger:
-        journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-        plan = plan_publish(submissions, publisher=address, journal=journal, ledger=ledger, limits=limits)
-        if journal is not None:
-            journal.close()
-    if dry_run:
-        out.document(plan)
-    _show_plan(out, plan, price)
-    if dry_run:
-        return
-    if plan.to_publish and not yes:
-        _ask(plan)
-    key = unlock_key(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
-    with workspace.lock("publish"), open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
-        # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
-        ledger.earn(address, plan.fee_sat)
-        journal = Journal(workspace.journal_path)
-        try:
-            with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
-                report = Publisher(
-                    journal=journal,
-                    blocks=blocks,
-                    ledger=ledger,
-                    key=key,
-                    network=flo_network,
-                    limits=limits,
-                    final_depth=workspace.settings.limits.final_depth,
-                    sha256=not no_sha256,
-                    progress=progress,
-                ).run(submissions)
-        finally:
-            journal.close()
+    # Held from here, not from the first write: a second one hears it at once, not after its plan and its passphrase.
+    with nullcontext() if dry_run else workspace.lock("publish"):
+        submissions = _submissions(workspace, paths, title, out)
+        flo_network = network(workspace.flo_network_name)
+        limits = ledger_limits(workspace)
+        address = workspace.keyring.show(key_name(workspace, key_option)).address
+        with open_ledger(workspace) as ledger:
+            journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
+            plan = plan_publish(submissions, publisher=address, journal=journal, ledger=ledger, limits=limits)
+            if journal is not None:
+                journal.close()
+        if dry_run:
+            out.document(plan)
+        _show_plan(out, plan, price)
+        if dry_run:
+            return
+        if plan.to_publish and not yes:
+            _ask(plan)
+        key = unlock_key(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+        with open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
+            journal = Journal(workspace.journal_path)
+            try:
+                with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
+                    report = Publisher(
+                        journal=journal,
+                        blocks=blocks,
+                        ledger=ledger,
+                        key=key,
+                        network=flo_network,
+                        limits=limits,
+                        final_depth=workspace.settings.limits.final_depth,
+                        sha256=not no_sha256,
+                        progress=progress,
+                        # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
+                        fund=functools.partial(ledger.earn, address, plan.fee_sat),
+                    ).run(submissions)
+            finally:
+                journal.close()
     out.document(report)
     _show_report(out, report)
 

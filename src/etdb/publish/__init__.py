@@ -3,7 +3,7 @@
 from etdb.publish.journal import DatasetEntry, Journal, TransactionEntry
 from etdb.publish.planning import plan_publish
 from etdb.publish.publisher import Publisher
-from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS, Transition
+from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
     PlannedDataset,
     Progress,
@@ -15,6 +15,7 @@ from etdb.publish.submission import (
 
 __all__ = [
     "DATASET_TRANSITIONS",
+    "SENT_STATES",
     "TRANSACTION_TRANSITIONS",
     "DatasetEntry",
     "Journal",

@@ -38,6 +38,8 @@ class Publisher:
         final_depth: blocks on top of and with a record's last transaction that make it final.
         sha256: also keep the SHA-256 of whole files in the manifest, from the same read.
         clock: Unix seconds.
+        fund: called once, when files are hashed and transactions are about to be signed, so that a ledger of one's
+            own can make the coins; not when nothing is to be sent.
         wait: called when only another block can help.
     """
 
@@ -54,6 +56,7 @@ class Publisher:
         sha256: bool = True,
         progress: Progress = lambda _step, _done, _total: None,
         clock: Callable[[], float] = time.time,
+        fund: Callable[[], None] = lambda: None,
         wait: Callable[[], None] = lambda: time.sleep(5.0),
     ) -> None:
         self._journal = journal
@@ -64,6 +67,7 @@ class Publisher:
         self._sha256 = sha256
         self._progress = progress
         self._clock = clock
+        self._fund: Callable[[], None] | None = fund
         self._sender = Sender(journal, ledger, key, network, limits, progress=progress, wait=wait)
         self.address = self._sender.address
 
@@ -89,7 +93,7 @@ class Publisher:
         entries: list[DatasetEntry] = []
         for start in range(0, len(submissions), _CHUNK):
             chunk = [self._add_and_sign(submission, advance) for submission in submissions[start : start + _CHUNK]]
-            self._sender.send([entry for entry in chunk if entry.state == "signed"])
+            self._send([entry for entry in chunk if entry.state == "signed"])
             entries += chunk
         self._ledger.settle()
         settle_states(self._journal, self._ledger, final_depth=self._final_depth)
@@ -101,10 +105,16 @@ class Publisher:
         reconcile(self._journal, self._ledger, self._sender, final_depth=self._final_depth)
         open_ones = self._journal.datasets("signed", "prepared", "sent", "confirmed")
         mine = [entry for entry in open_ones if entry.publisher == self.address]
-        self._sender.send([entry for entry in mine if entry.state == "signed"])
+        self._send([entry for entry in mine if entry.state == "signed"])
         self._ledger.settle()
         settle_states(self._journal, self._ledger, final_depth=self._final_depth)
         return self._report(mine, started)
+
+    def _send(self, datasets: list[DatasetEntry]) -> None:
+        if datasets and self._fund is not None:
+            self._fund()
+            self._fund = None
+        self._sender.send(datasets)
 
     def _add_and_sign(self, submission: Submission, advance: Callable[[int], None]) -> DatasetEntry:
         draft = draft_for(submission, self.address)
