@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint types interop fuzz bench kills format lock clean
+.PHONY: help demo test quick lint types powercuts interop fuzz bench kills format lock clean
 
 help:
 	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
 	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
 	@echo "make quick    the tests of make test that take seconds"
+	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
 	@echo "make interop  judges nobody here wrote: a FLO full node and npm libraries (needs node and npm)"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make bench    measure speed and memory beside a reference"
@@ -56,6 +57,13 @@ test: lint types quick
 interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
 	$(BIN)/pytest -q -m interop
+
+# Hours on an idle machine unless POWERCUTS says otherwise, such as --seconds 600 of each.
+POWERCUTS ?=
+powercuts: $(VENV)/dev.stamp
+	$(BIN)/python tests/crash/disk/disk_campaign.py power $(POWERCUTS)
+	$(BIN)/python tests/crash/disk/disk_campaign.py full $(POWERCUTS)
+	$(BIN)/python tests/crash/disk/disk_campaign.py reads $(POWERCUTS)
 
 SECONDS ?= 60
 fuzz: $(VENV)/dev.stamp
