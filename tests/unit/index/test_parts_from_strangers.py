@@ -136,6 +136,18 @@ def test_parts_of_a_message_that_shares_ten_digits_are_not_of_this_one(ledger, c
     assert asides(catalogue) == []
 
 
+def test_a_copied_beginning_whose_id_begins_alike_is_a_duplicate_and_takes_nothing_away(ledger, catalogue):
+    parts = parts_of(LAB, ledger, 10)
+    first = parts[0][0]
+    alike = first[:10] + "f" * 54
+    ledger.add_block([(alike, parts[0][1]), *parts])
+    run(ledger, catalogue)
+    view, copy = catalogue.get(first), catalogue.get(alike)
+    assert view.part_txids == tuple(txid for txid, _ in parts)
+    assert view.tomogram == copy.tomogram
+    assert [one.dataset_id for one in view.duplicates] == [alike]
+
+
 def varint_field(number, value):
     """A field of a protobuf message shorter than 128 bytes, or of any length below 16,384."""
     if isinstance(value, int):
