@@ -58,7 +58,7 @@ interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
 	$(BIN)/pytest -q -m interop
 
-# Hours on an idle machine unless POWERCUTS says otherwise, such as --seconds 600 of each.
+# About two hours in all, unless POWERCUTS says otherwise: --seconds 600 ends each of the three then.
 POWERCUTS ?=
 powercuts: $(VENV)/dev.stamp
 	$(BIN)/python tests/crash/disk/disk_campaign.py power $(POWERCUTS)

@@ -42,11 +42,14 @@ class StagedLife:
         self.restore(name)
         status, out, err = self.lab.run(name, "full", at=at, fails=fails)
         refused = [record for record in self.lab.records() if record.failed]
-        assert refused, f"{name} needed room fewer than {at} times"
         assert status in {0, DISK_FULL_STATUS}, (name, at, status, err)
-        if status:
+        if fails:
+            # Room was there again when the command looked for the reason; it may also have got over it by itself.
+            assert status == 0 or "run the same command again" in err, (name, at, err)
+        elif status:
             self._assert_said(name, at, out, err)
         else:
+            assert refused, f"{name} needed room fewer than {at} times"
             assert all(is_harmless(record) for record in refused), (name, at, refused)
         self.lab.assert_files_are_right(self.lab.got)
         self._go_on(name, at)
