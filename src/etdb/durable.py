@@ -56,7 +56,8 @@ def _database_error(error: sqlite3.Error, place: Path, what: str, damaged: str) 
     unclear = code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}
     if code == sqlite3.SQLITE_FULL or (unclear and _is_full(place)):
         return _disk_full(place)
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    # PROTOCOL is what SQLite says when another process stands still in the moment of opening it.
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
         hint = "wait for it, then run the same command"
         return LockedError(f"another process keeps {what} {place} locked", hint=hint, path=str(place))
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
