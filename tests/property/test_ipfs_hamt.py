@@ -263,6 +263,15 @@ def test_names_with_equal_hashes_are_refused(monkeypatch):
         build_directory(entries_of(["a", "b"]), ALWAYS)
 
 
+def test_hashes_that_part_at_the_last_byte(monkeypatch):
+    monkeypatch.setattr("etdb.ipfs.hamt.name_hash", lambda name: b"7 alike" + name.encode())
+    nodes = build_directory(entries_of(["a", "b"]), ALWAYS)
+    blocks = {node.cid.digest: node.data for node in nodes}
+    assert len(nodes) == 8
+    assert {e.path for e in walk_all(nodes[-1].cid, blocks) if isinstance(e, FileFound)} == {"a", "b"}
+    assert look_up(blocks, nodes[-1].cid, "b") == (cid_of(b"b"), 8)
+
+
 @given(st.lists(names, min_size=1, max_size=8, unique=True), st.data())
 def test_mutated_shards_raise_only_what_they_say(some_names, data):
     """Whatever one changes in a node: refused, or read as another directory; never another error."""
@@ -341,10 +350,10 @@ def test_links_of_strangers():
     for data in (b"\x08\x04", b"\x08\x04\x12\x01\xff", b"\x08\x04\x12\x01\0", encode_symlink_data("x" * 5000)):
         block = encode_node([], data)
         refused(cid_of(block, codec=DAG_PB), {cid_of(block, codec=DAG_PB).digest: block}, "symbolic link")
-    block = encode_node([PbLink(cid=LEAF)], encode_symlink_data("x"))
-    node = parse_node(block)
-    with pytest.raises(FormatError, match="content below"):
-        link_target(LEAF, node, parse_unixfs(node.data))
+    for links, data in (([PbLink(cid=LEAF)], b""), ([], b"\x20\x01")):
+        node = parse_node(encode_node(links, encode_symlink_data("x") + data))
+        with pytest.raises(FormatError, match="content below"):
+            link_target(LEAF, node, parse_unixfs(node.data))
     link = build_symlink("x")
     as_leaf = encode_node([PbLink(cid=link.cid)], b"\x08\x02\x18\x01\x20\x01")
     cid = cid_of(as_leaf, codec=DAG_PB)
