@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -153,7 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
         # Words that are wrong are found before an option behind the command's name is understood.
         if "--json" in words[: words.index("--") if "--" in words else None]:
             Output(json_mode=True).document({"error": "usage", "message": error.format_message(), "hint": ""})
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         status = 2
     except (KeyboardInterrupt, click.Abort):
         _output(context).remark("\netdb: interrupted; run the same command again to go on")
