@@ -94,7 +94,7 @@ def fuzz(name: str, seconds: int) -> dict[str, Any]:
     inputs = sorted(kept.parent.glob(kept.name + "*"))
     if done.returncode != 0 or inputs:
         result["finding"] = str(inputs[0]) if inputs else f"status {done.returncode}"
-        print(text[-4000:])
+        print(text[text.find("=== Uncaught") :][-4000:])
     rate = result["executions"] / seconds
     print(
         f"{name:20} {result['executions']:>9,} inputs {rate:>8,.0f}/s  coverage {result['coverage']:>5}  "

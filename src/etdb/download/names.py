@@ -76,19 +76,22 @@ def _place(parts: list[str], path: str, taken: dict[str, bool]) -> str:
     """Enter a path into `taken`, with other names where a file or folder is in the way."""
     placed: list[str] = []
     for part in parts[:-1]:
-        at = "/".join([*placed, part])
-        if taken.get(_fold(at)) is True:
-            part = _tagged(part, path)  # noqa: PLW2901 - the folder gets another name
-            at = "/".join([*placed, part])
-        taken[_fold(at)] = False
-        placed.append(part)
+        folder, attempt = part, 0
+        # A file may have taken the other name as well, on purpose: who names the files can compute it.
+        while taken.get(_fold("/".join([*placed, folder]))) is True:
+            folder, attempt = _renamed(part, path, attempt), attempt + 1
+        placed.append(folder)
+        taken[_fold("/".join(placed))] = False
     name, attempt = parts[-1], 0
     while _fold("/".join([*placed, name])) in taken:
-        name = _tagged(parts[-1], f"{path}#{attempt}" if attempt else path)
-        attempt += 1
+        name, attempt = _renamed(parts[-1], path, attempt), attempt + 1
     whole = "/".join([*placed, name])
     taken[_fold(whole)] = True
     return whole
+
+
+def _renamed(name: str, path: str, attempt: int) -> str:
+    return _tagged(name, f"{path}#{attempt}" if attempt else path)
 
 
 def _tagged(name: str, path: str) -> str:

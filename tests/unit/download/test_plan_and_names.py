@@ -126,6 +126,13 @@ def test_a_file_and_a_folder_of_one_name():
     assert not files & folders
 
 
+def test_the_other_name_of_a_folder_can_be_taken_as_well():
+    folder_of_the_second = safe_paths(["d", "d/x"])["d/x"].partition("/")[0]
+    names = safe_paths(["d", folder_of_the_second, "d/x"])
+    assert len(set(names.values())) == 3
+    assert names["d/x"].partition("/")[0] not in names.values()
+
+
 def test_deep_and_long_paths_become_flat():
     names = safe_paths(["/".join("d" * 40) + "/f.mrc", "/".join(["n" * 190] * 8)])
     assert all("/" not in n for n in names.values())
