@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -45,10 +46,9 @@ def plain_server(root: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     folder = root.with_name(root.name + "-nginx")
     folder.mkdir(exist_ok=True)
-    root.chmod(0o755)
-    root.parent.chmod(0o755)  # its workers have another user
     conf = folder / "nginx.conf"
-    conf.write_text(_NGINX_CONF.format(folder=folder, root=root, port=port), encoding="utf-8")
+    user = "user root; " if os.geteuid() == 0 else ""  # otherwise its workers could not read our folder
+    conf.write_text(user + _NGINX_CONF.format(folder=folder, root=root, port=port), encoding="utf-8")
     with _started([program, "-p", str(folder), "-c", str(conf)]):
         _until_listening(port)
         yield f"http://127.0.0.1:{port}"

@@ -22,6 +22,7 @@ from etdb.download import (
     DownloadPlan,
     DownloadReport,
     Evidence,
+    SourcePool,
     TransactionEvidence,
     plan_download,
 )
@@ -124,6 +125,13 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: 
         pairs = []
         for one in where:
             name, _, value = one.partition("=")
+            if not value.strip(" ."):
+                # It would mean everything that has the field: too much to be brought by a slip.
+                raise InputError(
+                    f"the filter {one!r} chooses nothing",
+                    hint=f"{name}=VALUE, {name}=MIN..MAX, {name}=MIN.. or {name}=..MAX",
+                    field=name,
+                )
             pairs.append((name, value))
         cursor = ""
         while True:
@@ -294,7 +302,7 @@ def _verify_dataset(
         view.dataset_id,
         view.tomogram,
         [ledger.evidence(txid) for txid in view.part_txids],
-        stores[0],
+        SourcePool(stores),
         block_hash_at=_hashes_of(ledger),
         progress=advance,
     )

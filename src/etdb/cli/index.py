@@ -29,7 +29,8 @@ _POLL_S = 2.0
 def index(context: Context, follow_on: bool) -> None:
     """Read the ledger's new blocks, join and verify records, and put them into the catalogue.
 
-    Reorganisations are followed; what is not valid is kept aside with its reason.
+    Reorganisations are followed; what is not valid is kept aside with its reason. With --json, --follow prints a
+    line of JSON whenever it has read blocks.
     """
     workspace = find_workspace(context)
     out = context.out
@@ -48,7 +49,7 @@ def index(context: Context, follow_on: bool) -> None:
         wait = functools.partial(threading.Event().wait, _POLL_S)
         with contextlib.suppress(KeyboardInterrupt):
             for report in watch(ledger, catalogue, network=flo_network, wait=wait, check_transactions=True):
-                out.document(report)
+                out.document_line(report)
                 _show(out, report)
 
 

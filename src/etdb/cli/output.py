@@ -87,10 +87,17 @@ class Output:
 
     def document(self, value: Any) -> None:
         """The command's result, in JSON mode; otherwise nothing."""
+        self._write(value, indent=2)
+
+    def document_line(self, value: Any) -> None:
+        """One result of many, in JSON mode a line by itself, for a command that goes on."""
+        self._write(value, indent=-1)
+
+    def _write(self, value: Any, *, indent: int) -> None:
         if self.json_mode:
             self._is_documented = True
             with _printing():
-                text = msgspec.json.format(msgspec.json.encode(value)).decode()
+                text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
                 sys.stdout.write(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
                 sys.stdout.flush()
 

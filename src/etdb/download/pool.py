@@ -14,9 +14,9 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
-from etdb.blocks.port import BlockStore
+from etdb.blocks.port import BlockStore, block_too_large
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, StorageError, VerificationError
-from etdb.ipfs import CarBlock, Cid, LeafFound, verify_leaf
+from etdb.ipfs import MAX_BLOCK_BYTES, CarBlock, Cid, LeafFound, verify_leaf
 
 __all__ = ["BannedSource", "RangeStore", "SourcePool"]
 
@@ -92,18 +92,33 @@ class SourcePool:
         """Nobody is left to ask."""
         return not self._usable()
 
-    def get(self, cid: Cid) -> bytes:
-        """A block, from whoever has it.
+    @property
+    def name(self) -> str:
+        """All sources that are asked."""
+        return ", ".join(source.store.name for source in self._sources) or "no source"
+
+    def has(self, cid: Cid) -> bool:
+        """Whether a source says that it has the block."""
+        return any(source.store.has(cid) for source in self._usable())
+
+    def close(self) -> None:
+        """The stores are their owner's."""
+
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
+        """A block, from whoever has it: a pool is a block store over its stores.
 
         Raises:
             NotFoundError: no source has it.
+            FormatError: it is larger than ``max_bytes``.
             VerificationError: every source that said it had it gave wrong bytes.
             SourceError: no source can be reached.
         """
-        ahead = self._ahead.get(cid.digest)
-        if ahead is not None:
-            return ahead
-        return self._ask(lambda source: source.store.get(cid), f"the IPLD block {cid}", cid)
+        block = self._ahead.get(cid.digest)
+        if block is None:
+            block = self._ask(lambda source: source.store.get(cid), f"the IPLD block {cid}", cid)
+        if len(block) > max_bytes:
+            raise block_too_large(cid, len(block), max_bytes)
+        return block
 
     def gather(self, root: Cid, max_bytes: int) -> None:
         """Bring the blocks of a small DAG in one request and keep them until :meth:`forget`.

@@ -240,6 +240,12 @@ class TestQuestions:
             assert said.status == INPUT, said.err
             assert said.err.startswith("etdb: ")
 
+    @pytest.mark.parametrize("where", ["tilt_max_deg=..", "tilt_max_deg=", "species="])
+    def test_download_by_a_filter_without_a_value(self, desk, published, where):
+        said = desk.run("download", "--dry-run", "--where", where)
+        assert said.status == INPUT, said.err
+        assert "chooses nothing" in said.err
+
     def test_unknown_id(self, desk, published):
         unknown = "0" * 64 if published[0] != "0" else "f" * 64
         for command in ("show", "download", "verify"):
