@@ -84,3 +84,13 @@ def test_a_strangers_copy_is_adopted_and_what_refers_to_the_old_id_is_signed_ane
     long = next(one for one in report["datasets"] if one["sid"] == "long")
     assert found["long"][0].dataset_id == long["dataset_id"]
     assert not before & set(found["long"][0].part_txids)
+
+
+def test_coins_that_a_killed_run_left_at_the_limit_are_waited_for(pristine_lab, tmp_path):
+    """Killed when the coins were split and no block had come, and again when all that hangs on the split was used."""
+    lab = prepared(pristine_lab, tmp_path / "lab", "straight")
+    assert lab.publish(("submit", "after", 1))[0] == -9
+    assert lab.publish(("submit", "after", 3))[0] == -9
+    lab.published()
+    lab.assert_each_found_once()
+    assert lab.published()["transactions_sent"] == 0

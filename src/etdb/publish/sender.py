@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from etdb import oip
+from etdb.errors import InsufficientFundsError
 from etdb.flo import Network, PrivateKey, sign_message
 from etdb.ledger import ChainFullError, Ledger, Limits, SignedTransaction, Wallet
 from etdb.publish.journal import DatasetEntry, Journal
@@ -97,10 +98,18 @@ class Sender:
     def _fan_out(self, transactions: int) -> None:
         """Split coins into as many lanes as the transactions need side by side, if there are too few."""
         wallet = self.wallet()
-        lanes = wallet.lanes_wanted(transactions)
-        if not lanes:
+        while lanes := wallet.lanes_wanted(transactions):
+            try:
+                signed = wallet.fan_out(lanes, transactions)
+                break
+            except InsufficientFundsError:
+                # What a former run sent may have used up all that hangs together: the next block frees its coins.
+                if not any(coin.chain_depth for coin in wallet.coins):
+                    raise
+                wallet = self._make_room()
+        else:
             return
-        self._journal.fan_out(wallet.fan_out(lanes, transactions))
+        self._journal.fan_out(signed)
         self.submit_stored()
         self._ledger.settle()
 
