@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from etdb.blocks.digests import DigestTable, KnownFile, LeafPlace
@@ -197,8 +198,30 @@ class FilesInPlace:
         return _added(known_files[0], sha256=True)
 
     def files(self) -> list[AddedFile]:
-        """All files that were added, in that order."""
-        return [_added(known, sha256=True) for known in self._table.files()]
+        """All files that were added, in that order, each where it is now."""
+        return [
+            _added(msgspec.structs.replace(known, path=self._now(known.path)), sha256=True)
+            for known in self._table.files()
+        ]
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether a file has the size, time and inode that it had when it was added."""
+        known = self._table.file(path.absolute(), self.profile)
+        return known is not None and _state_of(path) == known.state
+
+    def can_read(self, cid: Cid) -> bool:
+        """Whether a file is there that is long enough to hold this leaf; its bytes are not read."""
+        for place in self._table.leaf_places(cid):
+            path = self._now(place.path)
+            if path.is_file() and path.stat().st_size == place.state.size_bytes:
+                return True
+        return False
+
+    def _now(self, path: Path) -> Path:
+        """Where a file is now: what was kept in the content folder moves with its workspace."""
+        moved = self.content_folder / path.name
+        is_kept = path.parent.name == self.content_folder.name and path.parent != self.content_folder
+        return moved if is_kept and not path.exists() and moved.exists() else path
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
         """See :class:`~etdb.blocks.port.BlockStore`. A leaf is read from its file and hashed again.
@@ -239,7 +262,7 @@ class FilesInPlace:
             ]
         for path, state, offset, length in places:
             try:
-                descriptor = open_source_file(path)
+                descriptor = open_source_file(self._now(path))
             except SourceFileError:
                 continue
             if file_state(os.fstat(descriptor)) == state:
@@ -276,7 +299,7 @@ class FilesInPlace:
         failure: Exception | None = None
         for place in places:
             try:
-                return _read_leaf(cid, place, max_bytes)
+                return _read_leaf(cid, msgspec.structs.replace(place, path=self._now(place.path)), max_bytes)
             except (VerificationError, NotFoundError) as error:
                 # Prefer to say that bytes changed over saying that another copy is gone.
                 if failure is None or isinstance(error, VerificationError):

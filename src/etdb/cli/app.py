@@ -44,6 +44,8 @@ _COMMANDS: Final = {
     "download": ("etdb.cli.fetch", "download"),
     "verify": ("etdb.cli.fetch", "verify"),
     "serve": ("etdb.cli.serve", "serve"),
+    "doctor": ("etdb.cli.doctor", "doctor"),
+    "repair": ("etdb.cli.doctor", "repair"),
     "demo": ("etdb.cli.demo", "demo"),
 }
 

@@ -137,6 +137,15 @@ class BlockFiles:
             number, start = number + 1, 0
         return False
 
+    def bytes_behind(self, last: BlockPlace | None) -> int:
+        """How much lies behind a block."""
+        number, end = (last.file, last.end) if last else (0, 0)
+        behind = -end
+        while (path := self.path(number)).exists():
+            behind += path.stat().st_size
+            number += 1
+        return max(behind, 0)
+
     def close(self) -> None:
         """Close what was opened for reading."""
         for descriptor in self._readers.values():

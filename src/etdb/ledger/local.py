@@ -160,6 +160,11 @@ class LocalChain:
         if self._index.setting("rebuilding"):
             self._index.keep_setting("rebuilding", "")
 
+    def bytes_behind_tip(self) -> int:
+        """How much lies in the block files behind the newest block that the index knows."""
+        tip = self._index.tip()
+        return self._files.bytes_behind(self._index.place(tip.height) if tip else None)
+
     # -- reading
 
     def tip(self) -> BlockRef | None:

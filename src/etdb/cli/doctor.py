@@ -1,0 +1,118 @@
+"""``etdb doctor`` and ``etdb repair``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from etdb.cli.app import Context, command
+from etdb.cli.opening import find_workspace
+from etdb.cli.output import Output, printable
+from etdb.doctor import CHECKS, Examination, Finding, examine
+from etdb.doctor import repair as mend
+from etdb.errors import CancelledError, StorageError
+
+__all__ = ["doctor", "repair"]
+
+_LABELS: Final = {name: name for name in CHECKS}
+_COLOURS: Final = {"note": "dim", "warning": "yellow", "error": "red"}
+
+
+class UnwellError(StorageError):
+    """The workspace has findings that are more than notes."""
+
+    code = "unwell"
+
+
+@command(
+    "doctor",
+    examples="""
+    etdb doctor                       look at the whole workspace; change nothing
+    etdb doctor --deep                also read every published file again, and fold the ledger again
+    etdb --json doctor                for a program""",
+)
+@click.option("--deep", is_flag=True, help="Read every published file and every block again.")
+def doctor(context: Context, deep: bool) -> None:
+    """Look for what is wrong with the workspace: room, keys, databases, chain, manifests, files. Changes nothing.
+
+    Ends with 0 when all is well, else with 7.
+    """
+    workspace = find_workspace(context)
+    with context.out.progress(_LABELS) as progress:
+        found = examine(workspace, deep=deep, progress=progress)
+    context.out.document(found)
+    _show(context.out, found.findings)
+    if not found.is_well:
+        mendable = sum(1 for one in found.findings if one.repair)
+        raise UnwellError(
+            f"{_count(found)} in {workspace.root}",
+            hint=f"mend {mendable} of them with: etdb repair" if mendable else "see what each advises",
+        )
+    context.out.say(f"{len(found.checked)} checks: all is well")
+
+
+@command(
+    "repair",
+    examples="""
+    etdb repair --dry-run             say what would be done
+    etdb repair                       say it, ask, do it, and look again
+    etdb repair --yes                 unattended""",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--deep", is_flag=True, help="Look as deep as: etdb doctor --deep")
+def repair(context: Context, dry_run: bool, yes: bool, deep: bool) -> None:
+    """Mend what the doctor finds. What is replaced is kept beside under another name; your folders are only read."""
+    workspace = find_workspace(context)
+    out = context.out
+    with workspace.lock("publish"), workspace.lock("index"):
+        with out.progress(_LABELS) as progress:
+            found = examine(workspace, deep=deep, progress=progress)
+        planned = [one for one in found.findings if one.repair]
+        _show(out, found.findings)
+        if dry_run:
+            out.document(found)
+            return
+        if planned and not yes:
+            _ask(len(planned))
+        with out.progress(_LABELS) as progress:
+            done = mend(workspace, deep=deep, progress=progress)
+            after = examine(workspace, deep=deep, progress=progress)
+    out.document({"mended": done, "left": after.findings})
+    for one in done:
+        what = printable(one.done or f"could not be mended: {one.error}")
+        out.say(f"{one.finding.check:10} {printable(one.finding.where)}: {what}")
+    if not after.is_well:
+        out.say("")
+        _show(out, after.findings)
+        raise UnwellError(f"{_count(after)} left in {workspace.root}", hint="see what each advises")
+    out.say("All is well")
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise CancelledError(
+            "mending needs your consent and there is no terminal to ask on",
+            hint="look at what would be done with --dry-run, then give --yes",
+        )
+    if not click.confirm(f"Mend {count} of them?", err=True):
+        raise CancelledError("nothing was changed")
+
+
+def _count(found: Examination) -> str:
+    counts = {name: sum(1 for one in found.findings if one.severity == name) for name in ("error", "warning")}
+    return " and ".join(f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items() if count)
+
+
+def _show(out: Output, findings: Sequence[Finding]) -> None:
+    for one in findings:
+        loss = ", lost from here" if one.is_loss else ""
+        out.say(f"[{_COLOURS[one.severity]}]{one.severity:8}[/] {one.check:10} {printable(one.where)}{loss}")
+        out.say(f"         {printable(one.what)}")
+        if one.repair:
+            out.say(f"         repair: {printable(one.repair)}")
+        if one.advice:
+            out.say(f"         do: {printable(one.advice)}")

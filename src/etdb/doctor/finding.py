@@ -1,0 +1,94 @@
+"""What a check finds, and where it looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from etdb.durable import sync_folder
+from etdb.workspace import Workspace
+
+__all__ = ["Finding", "Found", "Mended", "Patient", "set_aside"]
+
+Severity = Literal["note", "warning", "error"]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something that is not as it should be.
+
+    Attributes:
+        check: the check's name.
+        severity: ``note`` needs nothing, ``warning`` may come to need something, ``error`` stops a command.
+        where: the file, folder or dataset.
+        what: what is wrong, with the evidence.
+        repair: what ``etdb repair`` does about it; empty when it can do nothing.
+        advice: what a person can do.
+        is_loss: something is gone that cannot be made again from what is here.
+    """
+
+    check: str
+    severity: Severity
+    where: str
+    what: str
+    repair: str = ""
+    advice: str = ""
+    is_loss: bool = False
+
+
+class Mended(Struct, frozen=True, kw_only=True):
+    """What was done about a finding; ``error`` when it did not work."""
+
+    finding: Finding
+    done: str
+    error: str = ""
+
+
+Found = Iterator[tuple[Finding, Callable[[], str] | None]]
+"""Findings, each with what mends it; mending says what was done."""
+
+
+class Patient:
+    """The workspace that is looked at.
+
+    Args:
+        workspace: its settings can be read.
+        deep: also read all bytes again.
+        progress: told (check, done, total).
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        deep: bool,
+        progress: Callable[[str, int, int], None] = lambda _check, _done, _total: None,
+    ) -> None:
+        self.workspace = workspace
+        self.deep = deep
+        self.progress = progress
+
+    def name(self, path: Path) -> str:
+        """A path as people see it: from the workspace on, where it is in there."""
+        root = self.workspace.root
+        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a file another name beside its own, with what SQLite keeps beside it; nothing is deleted."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    target = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 0
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    for suffix in ("-wal", "-shm"):
+        side = path.with_name(path.name + suffix)
+        if side.exists():
+            side.rename(target.with_name(target.name + suffix))
+    path.rename(target)
+    sync_folder(path.parent)
+    return target
