@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from rich.table import Table
 
 from etdb.catalogue import Catalogue
@@ -69,7 +70,7 @@ def status(context: Context) -> None:
         document["catalogue"] = {"tip": catalogue.tip(), **catalogue.counts()}
         catalogue.close()
     holdings = workspace.describe_folder()
-    document["folder"] = holdings
+    document["folder"] = [{**msgspec.structs.asdict(one), "path": str(one.path)} for one in holdings]
     context.out.document(document)
     say = context.out.say
     say(f"Workspace  {printable(workspace.root)}")
