@@ -22,6 +22,8 @@ __all__ = ["IndexReport", "follow", "watch"]
 
 BATCH_BLOCKS: Final = 2_000
 BATCH_MESSAGES: Final = 5_000
+BATCH_BYTES: Final = 16 << 20
+"""Of messages that wait in memory: a miner may write a megabyte into each."""
 _MAX_RESTARTS: Final = 100
 _RULE: Final = "fold"
 
@@ -206,13 +208,14 @@ def _go_on(
 
 def _batches(blocks: Iterable[LedgerBlock]) -> Iterator[list[LedgerBlock]]:
     group: list[LedgerBlock] = []
-    messages = 0
+    messages = size_bytes = 0
     for block in blocks:
         group.append(block)
         messages += len(block.messages)
-        if len(group) >= BATCH_BLOCKS or messages >= BATCH_MESSAGES:
+        size_bytes += sum(len(message.data) for message in block.messages)
+        if len(group) >= BATCH_BLOCKS or messages >= BATCH_MESSAGES or size_bytes >= BATCH_BYTES:
             yield group
-            group, messages = [], 0
+            group, messages, size_bytes = [], 0, 0
     if group:
         yield group
 
