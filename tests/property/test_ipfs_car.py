@@ -167,6 +167,17 @@ def test_identity_cids_are_never_missing_and_what_they_link_is():
     assert taken == [root, leaf]
 
 
+def test_an_identity_cid_is_not_taken_for_the_hash_that_it_spells():
+    """Its content is the hash of a node that was seen already; it is no node itself."""
+    empty = encode_node([], DIRECTORY_DATA)
+    real = cid_of(empty, codec=DAG_PB)
+    spelled = Cid(codec=DAG_PB, hash_code=0, digest=real.digest)
+    root = encode_node([PbLink(cid=real, name="a"), PbLink(cid=spelled, name="b")], DIRECTORY_DATA)
+    blocks = [(cid_of(root, codec=DAG_PB), root), (real, empty)]
+    with pytest.raises(FormatError):
+        read_car(encode_car([blocks[0][0]], blocks))
+
+
 def test_limits_hold_for_dags_that_unfold():
     """Four levels of a thousand links to one child: in a range every place counts, but not for ever."""
     blocks, cid, size = [(cid_of(b"x"), b"x")], cid_of(b"x"), 1
