@@ -103,6 +103,7 @@ class Commands:
             "words": words,
             "out": str(self._output),
             "env": env,
+            "seconds": 0,  # the runner sees to commands that hang
             "after_s": kill.after_s,
             "transition": kill.transition,
             "batch_blocks": batch_blocks,
