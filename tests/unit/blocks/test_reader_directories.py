@@ -192,3 +192,10 @@ def test_parsed_nodes_do_not_pile_up(monkeypatch):
         links = [PbLink(cid=leaf, name=f"{number}-{n}") for n in range(300)]
         assert len(reader.entries(store.put(encode_node(links, b"\x08\x01"), codec=DAG_PB))) == 300
     assert 600 <= sum(len(node.links) for node in reader._nodes.values()) <= 1000
+
+
+def test_a_listing_has_a_limit(large, monkeypatch):
+    (store, root), _ = large
+    monkeypatch.setattr("etdb.blocks.reader.MAX_ENTRIES", 100)
+    with pytest.raises(FormatError, match="more than 100 entries"):
+        DagReader(store).entries(root)
