@@ -1,0 +1,1 @@
+"""Mutation testing of the formats; see ``python -m tests.mutation --help``."""
