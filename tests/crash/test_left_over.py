@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from etdb import durable
+from etdb.errors import LockedError
+from etdb.workspace.locks import hold_lock
 
 pytestmark = pytest.mark.crash
 
@@ -74,3 +77,21 @@ def test_one_of_many_makes_a_file_that_may_not_be_replaced(tmp_path):
 
     assert sorted(ended(pid) for pid in [forked(make) for _ in range(8)]) == [0] + [3] * 7
     assert [path.name for path in tmp_path.iterdir()] == ["key.json"]
+
+
+def test_a_lock_that_was_removed_by_its_last_holder_is_nobodys(tmp_path, monkeypatch):
+    """Two processes never hold two locks of the same name, though the file is removed at the end of a download."""
+    path = tmp_path / "download.lock"
+    real = fcntl.flock
+
+    def removed_meanwhile(descriptor: int, how: int) -> None:
+        path.unlink()
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    with pytest.raises(LockedError) as caught, hold_lock(path):
+        pass
+    assert caught.value.hint
+    monkeypatch.undo()
+    with hold_lock(path):
+        assert path.exists()

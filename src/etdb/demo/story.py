@@ -16,8 +16,9 @@ from etdb.demo.commands import Commands, StepFailedError
 from etdb.demo.datasets import write_lab
 from etdb.demo.material import fetch_material
 from etdb.demo.report import show_report
-from etdb.durable import storage_error
+from etdb.durable import make_folder, storage_error
 from etdb.errors import InputError, StorageError
+from etdb.workspace.locks import hold_lock
 
 __all__ = ["MARKER", "compare_files", "prepare_folder", "run_demo"]
 
@@ -38,6 +39,7 @@ def run_demo(workspace: Path, console: Console) -> dict[str, Any]:
 
     Raises:
         InputError: the folder holds something that no demo made.
+        LockedError: another demo is at work in it.
         SourceError: the input cannot be fetched.
         StepFailedError: a command failed.
         VerificationError: the bytes that came back are not those that were published.
@@ -45,13 +47,19 @@ def run_demo(workspace: Path, console: Console) -> dict[str, Any]:
     started = time.monotonic()
     named, workspace = workspace, workspace.absolute()
     facts: dict[str, Any] = {"folder": str(named), "query": _QUERY}
-    with console.status("Starting") as status:
+    cache = workspace.parent / ".demo-cache"
+    try:
+        make_folder(cache)
+    except OSError as error:
+        raise storage_error(error, cache) from error
+    # Not in the folder itself: that is what a second demo would replace under the hands of the first.
+    with hold_lock(cache / f"{workspace.name}.lock"), console.status("Starting") as status:
 
         def say(text: str) -> None:
             status.update(text)
 
         say("Fetching the microscope files (once)")
-        material = fetch_material(workspace.parent / ".demo-cache", say)
+        material = fetch_material(cache, say)
         prepare_folder(workspace)
         say("Reconstructing a tomogram from 77 images")
         clock = time.monotonic()

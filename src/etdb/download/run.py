@@ -204,8 +204,9 @@ class _DatasetRun:
                 report = self._run_locked()
             finally:
                 self.pool.forget()
-        if not report.failed:
-            shutil.rmtree(self.hidden, ignore_errors=True)
+            if not report.failed:
+                # With the lock held: behind it, the next download may have begun to put its own files there.
+                shutil.rmtree(self.hidden, ignore_errors=True)
         return report
 
     def _run_locked(self) -> DatasetReport:

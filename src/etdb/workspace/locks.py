@@ -1,7 +1,7 @@
 """Locks between processes: `flock` on a file that also says who holds it.
 
 The kernel lets go of such a lock when its process dies, however it dies, so that a stale one cannot exist. The file
-stays: removing it would let two processes lock two files of the same name.
+mostly stays; who removes it does so while holding the lock, and who gets the lock of a file that is gone lets go of it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _locked(path, descriptor) from None
+        if not _is_at(path, descriptor):
+            # Its last holder removed it between our two steps; another file of this name may be locked by now.
+            raise LockedError(
+                f"{path.stem} was in use until now", hint="run the same command again", lock=path.stem
+            ) from None
         note = msgspec.json.encode(_Holder(pid=os.getpid(), command=_command()))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note, 0)
@@ -68,6 +73,13 @@ def _locked(path: Path, descriptor: int) -> LockedError:
         pid=holder.pid,
         command=holder.command,
     )
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _is_alive(pid: int) -> bool:

@@ -6,11 +6,13 @@ import json
 import sys
 
 import pytest
+from rich.console import Console
 
 from etdb.demo import commands
 from etdb.demo.commands import Commands, StepFailedError
-from etdb.demo.story import MARKER, compare_files, prepare_folder
-from etdb.errors import EtdbError, InputError, SourceError
+from etdb.demo.story import MARKER, compare_files, prepare_folder, run_demo
+from etdb.errors import EtdbError, InputError, LockedError, SourceError
+from etdb.workspace.locks import hold_lock
 
 
 def test_only_a_folder_of_its_own_is_replaced(tmp_path):
@@ -24,6 +26,17 @@ def test_only_a_folder_of_its_own_is_replaced(tmp_path):
     with pytest.raises(InputError):
         prepare_folder(folder)
     assert (folder / "mine").read_text() == "precious"
+
+
+def test_two_demos_in_one_folder_do_not_replace_each_other(tmp_path):
+    folder = tmp_path / "work"
+    prepare_folder(folder)
+    (folder / "of the first").write_text("")
+    (tmp_path / ".demo-cache").mkdir()
+    with hold_lock(tmp_path / ".demo-cache" / "work.lock"), pytest.raises(LockedError) as caught:
+        run_demo(folder, Console(quiet=True))
+    assert caught.value.hint
+    assert (folder / "of the first").exists()
 
 
 def test_a_file_or_a_link_in_its_place_is_refused(tmp_path):
