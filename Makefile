@@ -11,7 +11,7 @@ help:
 	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
 	@echo "make quick    the tests of make test that take seconds"
 	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
-	@echo "make interop  judges nobody here wrote: a FLO full node and npm libraries (needs node and npm)"
+	@echo "make interop  judges nobody here wrote: a FLO full node, npm libraries, Kubo (needs node and npm; go for Kubo)"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make bench    measure speed and memory beside a reference"
 	@echo "make kills    10,000 kills of publish, index and download (about an hour)"

@@ -169,7 +169,7 @@ class FilesInPlace:
         """Keep the directory nodes over files: ``{"a/b/c.mrc": added}``; gives the root's CID.
 
         Raises:
-            InputError: a bad path, or a directory too large for one block.
+            InputError: a bad path, or a directory that this profile does not shard and no block can hold.
             DiskFullError: no room left.
         """
         root, nodes = build_tree({path: (file.cid, file.tree_size) for path, file in entries.items()}, self.profile)
