@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from etdb.flo import PrivateKey
 from etdb.ledger import Limits, LocalChain
 from etdb.workspace import Workspace
 
-__all__ = ["find_workspace", "ledger_limits", "open_catalogue", "open_files", "open_ledger", "unlock_key"]
+__all__ = ["find_workspace", "key_unlocker", "ledger_limits", "open_catalogue", "open_files", "open_ledger"]
 
 
 def find_workspace(context: Context) -> Workspace:
@@ -112,11 +113,11 @@ def key_name(workspace: Workspace, named: str | None) -> str:
     return names[0]
 
 
-def unlock_key(
+def key_unlocker(
     workspace: Workspace, named: str | None, *, passphrase_file: str | None, passphrase_fd: int | None
-) -> PrivateKey:
-    """Open the publisher's key."""
+) -> Callable[[], PrivateKey]:
+    """Ask for the passphrase of the publisher's key; what is given back opens it, which takes a core a while."""
     name = key_name(workspace, named)
     workspace.keyring.show(name)
     secret = ask_passphrase(f"Passphrase of {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
-    return workspace.keyring.unlock(name, secret)
+    return functools.partial(workspace.keyring.unlock, name, secret)

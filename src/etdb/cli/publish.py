@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,14 +13,15 @@ from typing import Any
 import click
 from rich.table import Table
 
+from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace, key_name, ledger_limits, open_files, open_ledger, unlock_key
+from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.passphrase import passphrase_options
 from etdb.describe import describe
 from etdb.errors import CancelledError, InputError
-from etdb.flo import network
-from etdb.publish import Journal, Publisher, PublishPlan, PublishReport, Submission, plan_publish
+from etdb.flo import PrivateKey, network
+from etdb.publish import Journal, Progress, Publisher, PublishPlan, PublishReport, Submission, plan_publish
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace
 
@@ -100,11 +103,12 @@ def publish(
             return
         if plan.to_publish and not yes:
             _ask(plan)
-        key = unlock_key(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+        unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
         with open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
             journal = Journal(workspace.journal_path)
             try:
                 with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
+                    key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
                     report = Publisher(
                         journal=journal,
                         blocks=blocks,
@@ -122,6 +126,34 @@ def publish(
                 journal.close()
     out.document(report)
     _show_report(out, report)
+
+
+def _unlock_while_reading(
+    unlock: Callable[[], PrivateKey],
+    blocks: FilesInPlace,
+    submissions: Sequence[Submission],
+    *,
+    sha256: bool,
+    progress: Progress,
+) -> PrivateKey:
+    """Open the key on one core while files are hashed on the others; what is hashed then is not read again."""
+    total = sum(submission.size_bytes for submission in submissions)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("add", done, total)
+        if unlocking.done():
+            unlocking.result()  # a wrong passphrase ends it here, not behind the last file
+
+    with ThreadPoolExecutor(1) as pool:
+        unlocking = pool.submit(unlock)
+        for path in (path for submission in submissions for path in submission.paths.values()):
+            if unlocking.done():
+                break
+            blocks.add_file(path, sha256=sha256, progress=advance)
+        return unlocking.result()
 
 
 def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None, out: Output) -> list[Submission]:
