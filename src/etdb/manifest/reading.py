@@ -39,10 +39,10 @@ def parse_manifest(data: bytes) -> Manifest:
     parts = _references(root, "hasPart")
     if len(parts) > MAX_MANIFEST_FILES:
         raise FormatError(f"not a manifest that we would read: {len(parts)} files")
-    return Manifest(
-        tomogram=_tomogram(root, entities),
-        files=tuple(_file(_entity(entities, one), entities) for one in parts),
-    )
+    files = tuple(_file(_entity(entities, one), entities) for one in parts)
+    if len({one.path for one in files}) != len(files):
+        raise FormatError("not a manifest: it lists a file twice")
+    return Manifest(tomogram=_tomogram(root, entities), files=files)
 
 
 def _tomogram(root: dict[str, Any], entities: dict[str, dict[str, Any]]) -> Tomogram:
@@ -73,9 +73,9 @@ def _property(entity: dict[str, Any]) -> tuple[str, Any]:
 def _file(entity: dict[str, Any], entities: dict[str, dict[str, Any]]) -> ManifestFile:
     software = ""
     for reference in _references(entity, "additionalProperty"):
-        name, value = _property(_entity(entities, reference))
-        if name == "software":
-            software = str(value)
+        described = _entity(entities, reference)
+        if described.get("propertyID") == "software":
+            software = _text(described, "value")
     path, cid = unquote(entity["@id"]), _text(entity, "identifier")
     size = _text(entity, "contentSize")
     if not size.isascii() or not size.isdigit() or len(size) > 18:
@@ -101,7 +101,11 @@ def _references(entity: dict[str, Any], key: str) -> list[str]:
     listed = value if isinstance(value, list) else [value]
     if not all(isinstance(one, dict) and isinstance(one.get("@id"), str) for one in listed):
         raise FormatError(f"not a manifest: {key} does not refer to entities")
-    return [one["@id"] for one in listed]
+    references = [one["@id"] for one in listed]
+    # A list of one entity a hundred thousand times, whose own list does the same, is a day's work in a megabyte.
+    if len(set(references)) != len(references):
+        raise FormatError(f"not a manifest: {key} refers to an entity twice")
+    return references
 
 
 def _entity(entities: dict[str, dict[str, Any]], reference: str) -> dict[str, Any]:
