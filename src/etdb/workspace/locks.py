@@ -96,7 +96,8 @@ def _is_alive(pid: int) -> bool:
 
 def _command() -> str:
     """The program and its subcommands: plain words only, because any other argument may be a secret or a path."""
-    words = [Path(sys.argv[0]).name] if sys.argv and sys.argv[0] else ["etdb"]
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    words = [program if program not in {"", "__main__.py"} else "etdb"]
     for word in sys.argv[1:4]:
         if not WORD.fullmatch(word):
             break
