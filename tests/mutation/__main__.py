@@ -30,7 +30,8 @@ def main() -> int:
     run = MutationRun(options)
     status = pytest.main(
         [
-            *("-p", "no:terminal", "-p", "no:xdist", "--capture=no", "-o", "addopts=", "--import-mode=importlib"),
+            *("-p", "no:terminal", "-p", "no:xdist", "--capture=no"),
+            *("-o", "addopts=", "-o", "timeout=0", "-o", "faulthandler_timeout=0", "--import-mode=importlib"),
             *ROOMS[options.room].tests,
         ],
         plugins=[run],

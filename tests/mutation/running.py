@@ -26,9 +26,9 @@ from tests.mutation.mutants import Mutant, mutants_of, names_read
 from tests.mutation.rooms import ROOMS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "etdb"
-MAX_TESTS_SECONDS = 30
+MAX_TESTS_SECONDS = 10
 """Processor time of all tests of one mutant together: the fastest that fit are run."""
-SPARE_SECONDS = 10
+SPARE_SECONDS = 5
 DATA_LIMIT = 3 << 30
 KILLED, TIMED_OUT, SURVIVED, NOT_REACHED = OUTCOMES = ("killed", "timed_out", "survived", "not_reached")
 
@@ -168,7 +168,7 @@ def run_mutant(session: pytest.Session, path: Path, mutant: Mutant, tests: list[
         os.setpgid(0, 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
-        limit = int(4 * total + SPARE_SECONDS)
+        limit = int(2 * total + SPARE_SECONDS)
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
         if not put_in_place(path, mutant):
