@@ -24,6 +24,7 @@ from disk_shim import compile_shim, load_log
 from lab import Lab
 
 from etdb.blocks import FilesInPlace
+from etdb.blocks.mapped import MAPPED_FROM_BYTES
 from etdb.errors import SourceFileError
 from etdb.ipfs import UNIXFS_V1_2025, FileDag, leaf_digest
 from etdb.ledger import LocalChain
@@ -117,6 +118,60 @@ def test_what_was_hashed_is_what_is_there_or_will_be_hashed_again(tmp_path, size
             assert str(store.add_file(path).cid) == cid_of(path.read_bytes()), f"turn {turn}"
         assert outcomes[True]
         assert outcomes[False]
+
+
+def test_a_large_file_that_changes_while_processes_map_it(tmp_path):
+    """What is cut off under a mapped file ends the process that maps it, not the work: the file is read then."""
+    path, seed = tmp_path / "f.dat", 17
+    right = random.Random(seed).randbytes(LEAF) * (MAPPED_FROM_BYTES // LEAF + 2)
+    with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
+        for turn in range(6):
+            path.write_bytes(right)
+            with writer(path, seed + turn, kinds=("shrink", "rewrite"), pause_s=0.02), suppress(SourceFileError):
+                store.add_file(path)
+            assert str(store.add_file(path).cid) == cid_of(path.read_bytes()), f"turn {turn}"
+
+
+def fields_of(pid: int) -> list[str]:
+    """State, parent and more of a process; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that it started."""
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return [one for one in pids if fields_of(one)[1:2] == [str(pid)]]
+
+
+def test_no_process_outlives_a_publisher_that_is_killed(tmp_path):
+    """The processes that hash for it see that it is gone."""
+    path = tmp_path / "f.dat"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    began, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
+                store.add_file(path, progress=lambda _count: os.write(tell, b"."))
+        finally:
+            os._exit(1)
+    assert os.read(began, 1) == b"."
+    children = children_of(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1]), "it ended before it was killed"
+    assert children
+    for _ in range(600):
+        left = [child for child in children if fields_of(child)[:1] not in ([], ["Z"])]
+        if not left:
+            break
+        time.sleep(0.05)
+    assert not left
+    os.close(began)
+    os.close(tell)
 
 
 # -- a lab whose file changes at a chosen moment of publish
