@@ -126,7 +126,7 @@ def test_what_a_walk_may_cost(spends):
     root = strange.folder(*((f"{number}", wide) for number in range(1_100)))
     limits = ipfs.WalkLimits(max_entries=ipfs.WalkLimits().max_entries // 5)
     cost = spends(lambda: walked(strange, root, limits), at_most_mib=90)
-    assert cost.result == ("FormatError", 2, 1_101)
+    assert cost.result == ("FormatError", 2, 1)
 
 
 def test_a_node_of_more_links_than_are_read(spends):
