@@ -88,9 +88,10 @@ def test_a_block_that_repeats_transactions_behind_its_root():
         repeated = count - (count & ~(count & -count))
         doubled = msgspec.structs.replace(block, transactions=block.transactions + block.transactions[-repeated:])
         assert flo.merkle_root([one.txid for one in block.transactions]) == block.header.merkle_root
-        for parse in (flo.parse_block, flo.scan_block):
-            with pytest.raises((FormatError, VerificationError)):
-                parse(flo.encode_block(doubled))
+        with pytest.raises((FormatError, VerificationError)):
+            flo.scan_block(flo.encode_block(doubled))
+        with pytest.raises(FormatError):
+            flo.merkle_root([one.txid for one in doubled.transactions])
 
 
 def forms_of(raw: bytes) -> dict[str, bytes]:
