@@ -5,38 +5,30 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from etdb.durable import make_folder, storage_error
-from etdb.errors import LockedError, NotFoundError, RefusedError, StorageError, VerificationError
+from etdb.errors import LockedError, RefusedError, StorageError, VerificationError
 from etdb.flo import (
     REGTEST,
     Block,
-    PublicKey,
     address_script,
     encode_block,
     hash_script,
-    input_key,
-    make_proof,
     parse_block,
     parse_transaction,
-    scan_block,
 )
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockFiles, BlockPlace
 from etdb.ledger.chain_index import ChainIndex
 from etdb.ledger.coins import Limits
+from etdb.ledger.local_reading import ChainReading
 from etdb.ledger.mining import choose_pending, next_block
 from etdb.ledger.port import (
     BlockRef,
-    Coin,
-    InclusionEvidence,
-    LedgerBlock,
-    LedgerMessage,
     Outpoint,
-    TxStatus,
 )
 from etdb.ledger.rules import KnownCoin, check_block, check_policy, check_transaction, median_time_s
 
@@ -46,7 +38,7 @@ _NOBODY: Final = hash_script(bytes(20))
 """Who is paid when no address was ever given: nobody."""
 
 
-class LocalChain:
+class LocalChain(ChainReading):
     """A chain in a folder. Implements the port ``Ledger``.
 
     Args:
@@ -60,8 +52,6 @@ class LocalChain:
         StorageError: it is damaged, or does not exist and this process may not make it.
     """
 
-    network_name = "local"
-
     def __init__(
         self,
         folder: Path,
@@ -70,13 +60,10 @@ class LocalChain:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._network = REGTEST
         self._limits = limits or Limits()
         self._clock = clock
         self._lock: int | None = None
-        self._last_parsed: tuple[int, Block] | None = None
         path = folder / "index.sqlite"
-        self._files = BlockFiles(folder, self._network.magic)
         if writable:
             try:
                 make_folder(folder)
@@ -90,7 +77,8 @@ class LocalChain:
                 f"there is no chain in {folder}", hint="make a workspace with: etdb init", path=str(folder)
             )
         try:
-            self._index = ChainIndex(path, self._network, writable=writable)
+            index = ChainIndex(path, REGTEST, writable=writable)
+            super().__init__(REGTEST, BlockFiles(folder, REGTEST.magic), index)
             if writable:
                 self._recover()
         except BaseException:
@@ -159,128 +147,6 @@ class LocalChain:
             self._append([self._network.genesis_block])
         if self._index.setting("rebuilding"):
             self._index.keep_setting("rebuilding", "")
-
-    def bytes_behind_tip(self) -> int:
-        """How much lies in the block files behind the newest block that the index knows."""
-        tip = self._index.tip()
-        return self._files.bytes_behind(self._index.place(tip.height) if tip else None)
-
-    # -- reading
-
-    def tip(self) -> BlockRef | None:
-        """The newest block."""
-        return self._index.tip()
-
-    def block_ref(self, height: int) -> BlockRef | None:
-        """The block at a height."""
-        return self._index.block_ref(height)
-
-    def raw_block(self, height: int) -> bytes:
-        """A block's bytes.
-
-        Raises:
-            NotFoundError: above the tip.
-        """
-        place = self._index.place(height)
-        if place is None:
-            raise NotFoundError(f"the local chain has no block {height}", height=height)
-        raw = self._files.read(place)
-        if not self._index.is_same(height, raw):
-            raise StorageError(
-                f"block {height} in {self._files.path(place.file)} at byte {place.offset} is damaged",
-                hint=RESTORE_HINT,
-                path=str(self._files.path(place.file)),
-                offset=place.offset,
-                height=height,
-            )
-        return raw
-
-    def blocks(self, start_height: int) -> Iterator[LedgerBlock]:
-        """Blocks from a height up to the tip, as they are when this begins."""
-        tip = self._index.tip()
-        for height in range(max(0, start_height), (tip.height if tip else -1) + 1):
-            raw = self.raw_block(height)
-            found = scan_block(raw)
-            messages = tuple(
-                LedgerMessage(
-                    txid=one.txid,
-                    position=one.position,
-                    data=one.flo_data,
-                    sender=self._senders(raw[one.offset : one.offset + one.length]),
-                )
-                for one in found.carriers
-            )
-            yield LedgerBlock(
-                ref=BlockRef(height, found.block_hash),
-                previous_hash=found.previous_hash,
-                time_s=found.time_s,
-                messages=messages,
-            )
-
-    def _senders(self, raw: bytes) -> tuple[str, ...]:
-        transaction = parse_transaction(raw)
-        keys: list[PublicKey] = []
-        for index in range(len(transaction.inputs)):
-            shown = input_key(transaction, index)
-            if shown is not None and shown[1] not in keys:
-                keys.append(shown[1])
-        return tuple(key.address(self._network) for key in keys)
-
-    def status(self, txid: str) -> TxStatus:
-        """What the chain knows of a transaction."""
-        # In this order: a block may come between two looks, and takes it from the one place to the other.
-        if self._index.pending_raw(txid) is not None:
-            return TxStatus(txid=txid, state="pending")
-        found = self._index.find_transaction(txid)
-        if found is None:
-            return TxStatus(txid=txid, state="unknown")
-        tip = self._index.tip()
-        depth = (tip.height if tip else found[0]) - found[0] + 1
-        return TxStatus(txid=txid, state="confirmed", height=found[0], confirmations=depth)
-
-    def raw(self, txid: str) -> bytes:
-        """A transaction's bytes."""
-        pending = self._index.pending_raw(txid)
-        if pending is not None:
-            return pending
-        block, position, _ = self._block_of(txid)
-        return block.transactions[position].encode()
-
-    def spender(self, outpoint: Outpoint) -> str | None:
-        """Who spends a coin."""
-        coin = self._index.coin(outpoint)
-        return coin.spent_by if coin else None
-
-    def evidence(self, txid: str) -> InclusionEvidence:
-        """The proof of a transaction's place."""
-        block, position, height = self._block_of(txid)
-        proof = make_proof([one.txid for one in block.transactions], position)
-        return InclusionEvidence(
-            raw_transaction=block.transactions[position].encode(),
-            header=block.header.encode(),
-            position=position,
-            branch=proof.branch,
-            height=height,
-            network=self._network.name,
-            has_work=False,
-        )
-
-    def _block_of(self, txid: str) -> tuple[Block, int, int]:
-        found = self._index.find_transaction(txid)
-        if found is None:
-            raise NotFoundError(f"the local chain has no transaction {txid[:64]}", txid=txid[:64])
-        height, position = found
-        if self._last_parsed is None or self._last_parsed[0] != height:
-            # A record's transactions, and the records around it, mostly stand in one block.
-            self._last_parsed = height, parse_block(self.raw_block(height))
-        return self._last_parsed[1], position, height
-
-    def coins(self, address: str) -> list[Coin]:
-        """Coins that can be spent in the next block."""
-        tip = self._index.tip()
-        return self._index.unspent(address, tip.height if tip else 0)
-
-    # -- writing
 
     def submit(self, raw: bytes) -> str:
         """Take a transaction to wait for a block.
