@@ -117,9 +117,12 @@ def test_other_errors_pass_through(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="left out: this system has no /dev/full")
 @pytest.mark.parametrize(("words", "status"), [(["--json", "key", "list"], 7), (["key", "list"], 7), (["nonsense"], 2)])
-def test_words_that_cannot_be_written(tmp_path, words, status):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_words_that_cannot_be_written(tmp_path, monkeypatch, words, status, unbuffered):
     root = Workspace.init(tmp_path).root
     command = [sys.executable, "-m", "etdb", *words]
+    # Whether words wait in a buffer until the end, or not: both must end well.
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=root, check=False)
         assert done.returncode == status, done.stderr

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
 
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = 130
     except BrokenPipeError:
         # Whoever read our output went away (a pager, head): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         status = 0
     except OSError as error:
         status = _unforeseen(_output(context), error)
@@ -176,12 +176,21 @@ def _flushed(out: Output, status: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         if status == 0 and not isinstance(error, BrokenPipeError):
             refusal = output_error(error)
             out.error(refusal)
-            return refusal.exit_status
+            status = refusal.exit_status
+    try:
+        sys.stderr.flush()
+    except OSError:  # nobody can be told
+        _silence(sys.stderr)
     return status
+
+
+def _silence(stream: IO[str]) -> None:
+    """Let the interpreter write what is left to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _unforeseen(out: Output, error: OSError) -> int:
