@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hostile.measuring import Cost, cost_of
-
-FIGURES: list[dict[str, Any]] = []
+from tests.hostile.measuring import FIGURES, Cost, cost_of
 
 
 @pytest.fixture

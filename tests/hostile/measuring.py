@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MIB = 1 << 20
+FIGURES: list[dict[str, Any]] = []
+"""What was measured in this run."""
 _CPU_LIMIT_S = 240
 """Only so that work without an end becomes a failure here."""
 
