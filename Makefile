@@ -13,6 +13,8 @@ help:
 	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
 	@echo "make interop  judges nobody here wrote: a FLO full node, npm libraries, Kubo (needs node and npm; go for Kubo)"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
+	@echo "make hostile  what strangers may send to hurt, with what it costs"
+	@echo "make mutants  do the tests notice changed code? SAMPLE=600 changes of each room (an hour)"
 	@echo "make bench    measure speed and memory beside a reference"
 	@echo "make kills    10,000 kills of publish, index and download (about an hour)"
 
@@ -68,6 +70,16 @@ powercuts: $(VENV)/dev.stamp
 SECONDS ?= 60
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs 2
+
+hostile: $(VENV)/dev.stamp
+	HOSTILE_OUT=tests/hostile/results/hostile.json $(BIN)/pytest -q tests/hostile
+
+SAMPLE ?= 600
+mutants: $(VENV)/dev.stamp
+	for room in trust oip ipfs flo; do \
+	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --out tests/mutation/results/$$room.json || exit 1; \
+	done
+	$(BIN)/python -m tests.mutation.table
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
