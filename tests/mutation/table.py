@@ -13,8 +13,8 @@ def table(documents: list[dict[str, Any]]) -> str:
     lines = [
         "# Mutation testing",
         "",
-        "One node of the syntax tree changed at a time (`tests/mutation/mutants.py`): operators, constants, conditions,",
-        "returned values, calls and raises left out. Each mutant ran against the tests that reach it, the fastest first,",
+        "One node of the syntax tree changed at a time (`mutants.py`): operators, constants, conditions, returned",
+        "values, calls and raises left out. Each mutant ran against the tests that reach it, the fastest first,",
         "up to the first that failed or ten seconds of processor time. Made by `make mutants`.",
         "",
         "| module | mutants | run | killed | timed out | survived | of these explained | not reached | date |",

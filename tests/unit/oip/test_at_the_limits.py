@@ -1,0 +1,189 @@
+"""Each limit of the protocol's readers: what is just inside is read, what is just outside is refused."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+
+import pytest
+
+from etdb import oip
+from etdb.errors import FormatError, InputError
+from etdb.oip.actions import MAX_OPERATIONS
+from etdb.oip.multipart import plan_parts
+from etdb.oip.oip5 import MAX_MESSAGE_BYTES
+from etdb.oip.parts import MAX_PART_BYTES
+from etdb.oip.protobuf import MAX_FIELDS, parse_fields
+from etdb.oip.strict_json import MAX_DEPTH, MAX_JSON_BYTES
+
+ADDRESS = "F" * 34
+
+
+@pytest.mark.parametrize("around", [b"[%b,[]]", b'["",%b]', b'["\\"[[",%b]', b'["\\\\",%b]', b'{"a":%b,"b":{}}'])
+@pytest.mark.parametrize("pair", [b"[]", b"{}"])
+def test_levels_of_json(around, pair):
+    """Brackets in texts are letters; a quotation mark behind a backslash ends no text."""
+    opened, closed = (b"[", b"]") if pair == b"[]" else (b'{"k":', b"}")
+
+    def text(levels: int) -> bytes:
+        return around.replace(b"%b", opened * (levels - 1) + pair + closed * (levels - 1))
+
+    assert oip.load_json(text(MAX_DEPTH - 1))
+    with pytest.raises(FormatError, match="deeper than 32"):
+        oip.load_json(text(MAX_DEPTH))
+
+
+def test_brackets_within_a_text_are_letters():
+    for text in ("[" * 100, '"' + "[" * 100, "\\" + "{" * 100, '\\"' + "[" * 100 + '"' + "{" * 50):
+        assert oip.load_json(json.dumps([text, [text]]).encode()) == [text, [text]]
+    assert oip.load_json(b"[" + b"[]," * 100 + b"[]]") == [[]] * 101
+
+
+def test_numbers_at_the_end_of_64_bits():
+    for number in (2**63 - 1, -(2**63), 0, -1):
+        assert oip.load_json(str(number).encode()) == number
+    for number in (2**63, -(2**63) - 1, 10**39, 10**40, 10**5000):
+        with pytest.raises(FormatError, match="64 bits"):
+            oip.load_json(b"1" + b"0" * 5000 if number == 10**5000 else str(number).encode())
+    assert oip.load_json(b"0." + b"3" * 158) == pytest.approx(1 / 3)
+    for text in (b"0." + b"3" * 159, b"1e309", b"-1e309"):
+        with pytest.raises(FormatError, match="64 bits"):
+            oip.load_json(text)
+
+
+def test_the_longest_json():
+    assert oip.load_json(b" " * (MAX_JSON_BYTES - 1) + b"1") == 1
+    with pytest.raises(FormatError, match="4000001 bytes"):
+        oip.load_json(b" " * MAX_JSON_BYTES + b"1")
+
+
+def test_numbers_as_go_writes_them():
+    for value, text in (
+        ([1.0, (2.0, 0.5)], b"[1,[2,0.5]]"),
+        ({"a": [1e15, -1e14, True]}, b'{"a":[1000000000000000.0,-100000000000000,true]}'),
+        ("<&>\u2028", b'"\\u003c\\u0026\\u003e\\u2028"'),
+    ):
+        assert oip.encode_go_json(value) == text
+
+
+def test_the_longest_packed_message():
+    zeros = bytes(MAX_MESSAGE_BYTES)
+    with pytest.raises(FormatError, match="field 0"):
+        oip.parse_message(b"gp64:" + base64.b64encode(gzip.compress(zeros)))
+    with pytest.raises(FormatError, match="unfolds to more than 4000000"):
+        oip.parse_message(b"gp64:" + base64.b64encode(gzip.compress(zeros + b"\0")))
+    with pytest.raises(FormatError, match="field 0"):
+        oip.parse_message(b"p64:" + b"A" * MAX_MESSAGE_BYTES)
+    with pytest.raises(FormatError, match="4000004 letters"):
+        oip.parse_message(b"p64:" + b"A" * (MAX_MESSAGE_BYTES + 4))
+
+
+def test_fields_of_packed_messages():
+    assert len(parse_fields(b"\x0a\x00" * MAX_FIELDS)[1]) == 10_000
+    with pytest.raises(FormatError, match="more than 10000"):
+        parse_fields(b"\x0a\x00" * (MAX_FIELDS + 1))
+    assert parse_fields(b"\x08" + b"\xff" * 9 + b"\x01") == {1: [2**64 - 1]}
+    for data, why in (
+        (b"\x08" + b"\xff" * 9 + b"\x02", "beyond 64 bits"),
+        (b"\x08" + b"\x80" * 10 + b"\x00", "without an end"),
+        (b"\x0a\x02a", "longer than the message"),
+        (b"\x0b", "wire type 3"),
+    ):
+        with pytest.raises(FormatError, match=why):
+            parse_fields(data)
+    for data, why in ((b"\x08\x01", "field 1 is not bytes"), (b"\x12\x00", "field 2 is not a number")):
+        with pytest.raises(FormatError, match=why):
+            oip.parse_message(b"p64:" + base64.b64encode(data))
+
+
+def test_the_longest_part_and_the_most_parts():
+    head = f"oip-mp(1,2,{ADDRESS},{'a' * 10},s):".encode()
+    assert len(oip.parse_part(head + b"x" * MAX_PART_BYTES).data) == 4160
+    for size in (0, MAX_PART_BYTES + 1):
+        with pytest.raises(FormatError, match=f"a part of {size} bytes"):
+            oip.parse_part(head + b"x" * size)
+    assert oip.parse_part(f"oip-mp(999,999,{ADDRESS},{'a' * 64},s):x".encode()).count == 1000
+    with pytest.raises(FormatError, match="part 0 of 0 to 1000"):
+        oip.parse_part(f"oip-mp(0,1000,{ADDRESS},,s):x".encode())
+    room = len(f"oip-mp(999,999,{ADDRESS},{'a' * 64},{'s' * 88}):")
+    most = b"x" * (1000 * 10 + 64)
+    assert len(plan_parts(most, ADDRESS, limit=room + 10)) == 1000
+    with pytest.raises(InputError, match="1001 parts"):
+        plan_parts(most + b"x", ADDRESS, limit=room + 10)
+
+
+def test_the_most_operations_of_an_edit():
+    def edit(count: int) -> bytes:
+        patch = [{"op": "remove", "path": "/a"}] * count
+        message = {"txid": "ab" * 32, "timestamp": 1, "patch": patch}
+        return b"json:" + json.dumps({"oip042": {"edit": {"artifact": message}}}).encode()
+
+    assert len(oip.parse_message(edit(MAX_OPERATIONS)).patch) == 10_000
+    for count in (0, MAX_OPERATIONS + 1):
+        with pytest.raises(FormatError, match=f"{count} operations"):
+            oip.parse_message(edit(count))
+
+
+def artifact(**changed: object) -> dict[str, object]:
+    made = {
+        "floAddress": ADDRESS,
+        "timestamp": 1_500_000_000,
+        "type": "research",
+        "subtype": "tomogram",
+        "info": {"title": "t"},
+        "details": {"date": 0},
+        "storage": {"network": "ipfs", "location": "Q"},
+        "signature": "s",
+    }
+    return {**made, **changed}
+
+
+def read(made: dict[str, object]) -> oip.Tomogram:
+    message = oip.parse_message(b"json:" + json.dumps({"oip042": {"publish": {"artifact": made}}}).encode())
+    assert isinstance(message, oip.PublishMessage)
+    return message.tomogram
+
+
+def test_whole_numbers_of_records_have_63_bits():
+    assert read(artifact(details={"date": 0, "NCBItaxID": 2**62 + 1})).ncbi_taxon_id == 2**62 + 1
+    for value in (1e19, -1e19, "1e19", 0.5):
+        with pytest.raises(FormatError, match="whole number"):
+            read(artifact(details={"date": 0, "NCBItaxID": value}))
+
+
+def test_times_of_records_in_seconds_or_milliseconds():
+    assert read(artifact(timestamp=10**11 - 1)).timestamp_s == 10**11 - 1
+    assert read(artifact(timestamp=10**11)).timestamp_s == 10**8
+    for value in (0, -1, True, "1", 1.5):
+        with pytest.raises(FormatError, match="timestamp"):
+            read(artifact(timestamp=value))
+
+
+def test_files_without_a_size_count_as_nothing():
+    files = [{"fname": "a", "fsize": 5}, {"fname": "b"}, {"fname": "c", "fsize": 7}]
+    made = read(artifact(storage={"network": "ipfs", "location": "Q", "files": files}))
+    assert made.size_bytes == 12
+
+
+def test_the_older_protocol_keeps_its_details_in_another_place():
+    old = {
+        "publisher": ADDRESS,
+        "timestamp": 1_500_000_000,
+        "type": "research-tomogram",
+        "info": {"title": "t", "extraInfo": {"speciesName": "Vibrio", "tiltMin": -60}},
+        "storage": {"network": "ipfs", "location": "Q"},
+    }
+    message = oip.parse_message(json.dumps({"oip-041": {"artifact": old, "signature": "s"}}).encode())
+    assert isinstance(message, oip.PublishMessage)
+    assert (message.tomogram.species, message.tomogram.tilt_min_deg) == ("Vibrio", -60)
+    assert message.preimage == f"Q-{ADDRESS}-1500000000"
+
+
+def test_what_a_pool_signs_with_and_without_a_name():
+    pool = {"version": 1, "TargetMargin": 2.5, "PoolShare": 10, "WebURL": "http://a"}
+    for body, signed in ((pool, "http://a-1-2.5-10"), ({**pool, "PoolName": "p"}, "http://a-1-2.5-10-p")):
+        message = oip.parse_message(json.dumps({"alexandria-autominer-pool": body, "signature": "s"}).encode())
+        assert message.preimages == (signed,)
+    message = oip.parse_message(json.dumps({"alexandria-autominer-pool": {**pool, "PoolShare": "10"}}).encode())
+    assert message.preimages == ()
