@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="run so many of all mutants, chosen by the seed")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--seconds", type=float, help="begin no mutant after so long")
+    parser.add_argument("--again", type=Path, help="only the survivors of these results, which are brought up to date")
     parser.add_argument("--out", type=Path, help="write the results to this file as JSON")
     options = parser.parse_args()
     run = MutationRun(options)

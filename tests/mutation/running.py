@@ -21,6 +21,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from tests.mutation.again import alive_in, bring_up_to_date
 from tests.mutation.explained import reason_of
 from tests.mutation.mutants import Mutant, mutants_of, names_read
 from tests.mutation.rooms import ROOMS
@@ -57,7 +58,10 @@ class MutationRun:
             modules = [path for path in modules if path.name in self.options.module]
         mutants = [(path, one) for path in modules for one in mutants_of(path.read_text("utf-8"), str(path))]
         chosen = mutants
-        if self.options.sample and self.options.sample < len(mutants):
+        if self.options.again:
+            wanted = alive_in(json.loads(self.options.again.read_text("utf-8")))
+            chosen = [(path, one) for path, one in mutants if told(path, one) in wanted]
+        elif self.options.sample and self.options.sample < len(mutants):
             chosen = random.Random(self.options.seed).sample(mutants, self.options.sample)
         began, results = time.monotonic(), []
         for path, mutant in chosen:
@@ -68,7 +72,10 @@ class MutationRun:
             results.append((path, mutant, outcome))
             if outcome not in (KILLED, TIMED_OUT):
                 print(f"{outcome}: {told(path, mutant)}", flush=True)
-        self.report(mutants, results)
+        if self.options.again:
+            bring_up_to_date(self.options.again, Counter((told(path, one), outcome) for path, one, outcome in results))
+        else:
+            self.report(mutants, results)
         self.is_done = True
         return True
 
