@@ -8,9 +8,7 @@ __all__ = ["reason_of"]
 
 _SHOWN = re.compile(r": (?P<old>\d+) -> -?\d+ in: .*\[:(?P=old)\]")
 _MESSAGE = "only how much of a foreign text a message shows"
-_LEAF_LIMIT = "a CID that is read has 132 bytes at most, and blocks have a limit of their own: this one ends the collecting"
-    "a CID that is read has 132 bytes at most, and the block has its own limit: this one only ends the collecting"
-)
+_LEAF_LIMIT = "a CID that is read has 132 bytes at most, and blocks have a limit: this one ends the collecting"
 _GROUP = "all leaves of a group have one path, and a length; the first says the same as the last"
 _ONCE = "read when the module is loaded, before the mutant is put in its place"
 
