@@ -58,7 +58,7 @@ def test_killed_at_any_moment(tmp_path):
     acknowledged, longest_s = 0, 0.35
     for number in range(KILLS):
         said = write_until_killed(folder, dice.uniform(0.0, longest_s))
-        if not said:  # a busy machine has not begun to write by then
+        if len(said) < 3:  # a busy machine has hardly begun to write by then
             longest_s = min(longest_s * 1.3, 10.0)
         readable = (folder / "index.sqlite").exists()
         if readable and number % 2:  # readers come before the next writer has mended anything
