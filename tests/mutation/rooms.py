@@ -21,6 +21,7 @@ ROOMS = {
             "tests/property/test_flo_scan.py",
             "tests/contract/test_flo_parsers.py",
             "tests/unit/trust",
+            "tests/hostile/test_chain.py",
         ),
     ),
     "oip": Room(
@@ -30,6 +31,7 @@ ROOMS = {
             "tests/property/test_oip.py",
             "tests/property/test_oip_messages.py",
             "tests/unit/index/test_parts_from_strangers.py",
+            "tests/hostile/test_texts.py",
         ),
     ),
     "ipfs": Room(
@@ -41,6 +43,7 @@ ROOMS = {
             "tests/property/test_ipfs_hamt.py",
             "tests/property/test_ipfs_hostile.py",
             "tests/property/test_ipfs_walk.py",
+            "tests/hostile/test_content.py",
         ),
     ),
 }

@@ -11,10 +11,11 @@ import pytest
 from etdb import oip
 from etdb.errors import FormatError, InputError
 from etdb.oip.actions import MAX_OPERATIONS
+from etdb.oip.artifact import MAX_FILES, parse_tomogram
 from etdb.oip.multipart import plan_parts
 from etdb.oip.oip5 import MAX_MESSAGE_BYTES
 from etdb.oip.parts import MAX_PART_BYTES
-from etdb.oip.protobuf import MAX_FIELDS, parse_fields
+from etdb.oip.protobuf import MAX_FIELDS, bytes_field, int_field, parse_fields
 from etdb.oip.strict_json import MAX_DEPTH, MAX_JSON_BYTES
 
 ADDRESS = "F" * 34
@@ -187,3 +188,79 @@ def test_what_a_pool_signs_with_and_without_a_name():
         assert message.preimages == (signed,)
     message = oip.parse_message(json.dumps({"alexandria-autominer-pool": {**pool, "PoolShare": "10"}}).encode())
     assert message.preimages == ()
+
+
+def test_the_most_files_of_a_record():
+    files = [{"fname": "a"}] * (MAX_FILES + 1)
+    made = artifact(storage={"network": "ipfs", "location": "Q", "files": files})
+    with pytest.raises(FormatError, match="not a list that we would read"):
+        parse_tomogram(made)
+    made = artifact(storage={"network": "ipfs", "location": "Q", "files": files[:-1]})
+    assert len(parse_tomogram(made).files) == 100_000
+
+
+def test_how_many_parts_a_message_can_have():
+    for count in (2, 1000):
+        assert len(oip.PartJoiner("ab" * 32, ADDRESS, count).missing) == count
+    for count in (0, 1, 1001):
+        with pytest.raises(FormatError, match=f"{count} parts"):
+            oip.PartJoiner("ab" * 32, ADDRESS, count)
+
+
+def test_of_packed_fields_the_last_counts_and_those_of_fixed_length_are_passed_over():
+    fields = parse_fields(b"\x08\x01\x08\x02\x12\x01a\x12\x01b\x19" + b"12345678" + b"\x25" + b"1234")
+    assert int_field(fields, 1) == 2
+    assert bytes_field(fields, 2) == b"b"
+    assert (fields[3], fields[4]) == ([b"12345678"], [b"1234"])
+    for cut in (b"\x19" + b"1234567", b"\x25" + b"123"):
+        with pytest.raises(FormatError, match="longer than the message"):
+            parse_fields(cut)
+
+
+def packed(*fields: tuple[int, bytes | int]) -> bytes:
+    made = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            made += bytes([number << 3, value])
+        else:
+            made += bytes([number << 3 | 2, len(value)]) + value
+    return made
+
+
+def test_a_packed_record_whose_details_are_none():
+    details = packed((7, b"\x08\x05"))
+    with pytest.raises(FormatError, match="details are a number"):
+        oip.parse_message(b"p64:" + base64.b64encode(packed((1, packed((2, details))), (2, 1), (3, 1))))
+
+
+def test_the_key_that_stands_twice_is_named():
+    with pytest.raises(FormatError, match="the key 'b' stands twice"):
+        oip.load_json(b'{"a":1,"b":2,"c":3,"b":4}')
+
+
+def action(verb: str, noun: str, **thing: object) -> oip.Message | None:
+    return oip.parse_message(b"json:" + json.dumps({"oip042": {verb: {noun: thing}}}).encode())
+
+
+def test_what_publishers_sign_and_platforms_do_not():
+    assert action("register", "pub", alias="a", floAddress="F", timestamp=5).preimages == ("a-F-5",)
+    assert action("register", "pub", alias="a", floAddress="F").preimages == ()
+    assert action("register", "platform", alias="a", floAddress="F", timestamp=5).preimages == ()
+    assert action("deactivate", "pub", floAddress="F", timestamp=5).preimages == ("deactivate-F-5",)
+    assert action("edit", "pub", floAddress="F", timestamp=5).preimages == ()
+
+
+def test_patches_that_are_none():
+    edited = {"txid": "ab" * 32, "timestamp": 1}
+    assert len(action("edit", "artifact", **edited, patch={"remove": ["/a"]}).patch) == 1
+    for patch, why in (
+        ({"remove": ["/a"], "destroy": ["/b"]}, "'destroy' is no list"),
+        ({"remove": {"path": "/a"}}, "'remove' is no list"),
+        ("\ud800", "not Unicode"),
+        (5, "it has no patch"),
+        ([{"op": "add", "path": "/a"}], "add without its value"),
+        ([{"op": "move", "path": "/a"}], "move without from"),
+        ([{"op": "remove", "path": "a"}], "no JSON pointer"),
+    ):
+        with pytest.raises(FormatError, match=why):
+            action("edit", "artifact", **edited, patch=patch)
