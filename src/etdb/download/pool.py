@@ -20,6 +20,9 @@ from etdb.ipfs import MAX_BLOCK_BYTES, CarBlock, Cid, LeafFound, verify_leaf
 
 __all__ = ["BannedSource", "RangeStore", "SourcePool"]
 
+_BLOCK_COST_BYTES = 512
+"""What a block takes beside its content: a source may send a million of four bytes."""
+
 T = TypeVar("T")
 FAILURES_UNTIL_LEFT = 5
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
@@ -130,7 +133,11 @@ class SourcePool:
             return
         try:
             if isinstance(source.store, CarStore):
-                for block in source.store.fetch_car(root, max_bytes=max_bytes + max_bytes // 4):
+                room = max_bytes + max_bytes // 4
+                for block in source.store.fetch_car(root, max_bytes=room):
+                    room -= len(block.data) + _BLOCK_COST_BYTES
+                    if room < 0:
+                        break
                     self._ahead[block.cid.digest] = block.data
                     source.given = max(source.given, 1)
         except VerificationError as error:
