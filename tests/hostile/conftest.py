@@ -44,3 +44,20 @@ def pytest_sessionfinish() -> None:
             "cases": FIGURES,
         }
         Path(where).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        Path(where).with_name("README.md").write_text(_table(document), encoding="utf-8")
+
+
+def _table(document: dict[str, Any]) -> str:
+    lines = [
+        "# What hostile input costs",
+        "",
+        f"Measured on {document['date']} with Python {document['python']} by `make hostile`, each case in a process of its",
+        "own: memory above what it began with (of commands: all of it), and processor time.",
+        "",
+        "| case | bound MiB | peak MiB | processor s | ended with |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for one in document["cases"]:
+        case = one["case"].replace("|", "\\|")
+        lines.append(f"| {case} | {one['bound_mib']} | {one['peak_mib']} | {one['cpu_s']} | {one['ended']} |")
+    return "\n".join(lines) + "\n"

@@ -20,6 +20,12 @@ REASONS: dict[str, str] = {
     '"little"))': "a ninth byte stands above 64 bits, which the next step cuts off",
     "ipfs/car.py MAX_CID_BYTES: 160 -> 161 in: MAX_CID_BYTES = 160": _LEAF_LIMIT,
     "ipfs/car.py MAX_CID_BYTES: 160 -> 159 in: MAX_CID_BYTES = 160": _LEAF_LIMIT,
+    "ipfs/car.py CarReader.next_event: condition False in: if self._state is _State.ENDED:": (
+        "a shorter way only: the end is found again"
+    ),
+    "ipfs/car.py CarReader._next_frame: Lt -> LtE in: if not 0 < length <= limit:": (
+        "an empty section is refused one step later, as a CID that is cut off"
+    ),
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and leaf.path == group[-1].path": _GROUP,
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and group[-1].length is not None": _GROUP,
     "ipfs/walkevents.py group_leaves: 0 -> -1 in: size += leaf.length or 0": (
@@ -45,6 +51,10 @@ REASONS: dict[str, str] = {
     "oip/strict_json.py _integer: Gt -> GtE in: if len(text) > _MAX_DIGITS or not -_INT64 <= int(text) < _INT64:": (
         "a number of forty digits is beyond 64 bits either way"
     ),
+    'trust/checks.py _unsigned: 0 -> -1 in: return reasons[0] if reasons else f"no input of transaction '
+    '{transaction.txid} is signed by {publisher}"': "only which of several reasons is told",
+    'trust/checks.py _unsigned: 0 -> -1 in: f"input {unjudged[0]} of transaction {transaction.txid} cannot be judged '
+    'without the coin that it spends"': "only which of several inputs is told",
     "trust/checks.py is_part_signed: continue -> break in: continue": (
         "whether a key can be found depends on the signature alone, which is the same for both texts"
     ),

@@ -14,6 +14,7 @@ from etdb.trust import Claim, Outcome
 KEY = flo.PrivateKey(b"\x01" * 32)
 ADDRESS = KEY.address(flo.REGTEST)
 SCRIPT = flo.address_script(ADDRESS, flo.REGTEST)
+WITNESS = flo.Destination(flo.DestinationKind.P2WPKH, KEY.public_key.hash)
 FULL = oip.Tomogram(
     title="t",
     description="d",
@@ -194,3 +195,45 @@ def test_work_behind_a_header():
         found = trust.check_work(header, flo.REGTEST, has_work=True)
         assert (found.claim, found.outcome) == (Claim.HEADER_CHAIN_WORK, Outcome.FAILED)
         assert found.detail
+
+
+def test_a_part_that_its_address_did_not_sign_is_not_signed():
+    preimage = "0-2-" + ADDRESS + "--x"
+    part = oip.parse_part(f"oip-mp(0,2,{ADDRESS},,{flo.sign_message(KEY, preimage)}):x".encode())
+    assert part is not None
+    assert trust.is_part_signed(part, flo.REGTEST) is True
+    assert trust.is_part_signed(msgspec.structs.replace(part, preimages=(b"y",)), flo.REGTEST) is False
+    assert trust.is_part_signed(msgspec.structs.replace(part, signature="!"), flo.REGTEST) is False
+
+
+def test_a_signature_that_can_be_judged_counts_behind_one_that_cannot():
+    """The first input is a witness, whose amount is not at hand; the second signs everything in the open."""
+    plain = flo.parse_transaction(signed(flo.SIGHASH_ALL))
+    bare = msgspec.structs.replace(
+        plain, inputs=tuple(msgspec.structs.replace(one, script_sig=b"") for one in plain.inputs)
+    )
+    witnessed = flo.sign_input(bare, 0, KEY, flo.TxOutput(5_000, WITNESS.script))
+    both = flo.sign_input(witnessed, 1, KEY)
+    found = trust.check_transaction_signatures([(witnessed.encode(), b"text")], ADDRESS, flo.REGTEST)
+    assert found.outcome is Outcome.NOT_POSSIBLE
+    found = trust.check_transaction_signatures([(both.encode(), b"text")], ADDRESS, flo.REGTEST)
+    assert found.outcome is Outcome.HELD
+
+
+def test_sixty_four_bytes_prove_no_transaction():
+    """They can be two hashes of the tree, side by side: also when they are a transaction that is in the block."""
+
+    def block_of(script: bytes) -> tuple[bytes, bytes, str]:
+        transaction = flo.Transaction(
+            inputs=(flo.TxInput("ab" * 32, 0),), outputs=(flo.TxOutput(1, script),), flo_data=b""
+        )
+        header = flo.BlockHeader(
+            version=4, prev_hash="00" * 32, merkle_root=transaction.txid, time_s=1, bits=0x207FFFFF, nonce=0
+        )
+        return transaction.encode(), header.encode(), header.block_hash
+
+    for script in (b"\x51" * length for length in range(1, 8)):
+        raw, header, block_hash = block_of(script)
+        found = trust.check_inclusion(raw, header, 0, (), block_hash)
+        assert (found.outcome is Outcome.FAILED) == (len(raw) == 64)
+    assert {len(block_of(b"\x51" * length)[0]) for length in range(1, 8)} >= {63, 64, 65}
