@@ -51,7 +51,7 @@ def _table(document: dict[str, Any]) -> str:
     lines = [
         "# What hostile input costs",
         "",
-        f"Measured on {document['date']} with Python {document['python']} by `make hostile`, each case in a process of its",
+        f"Measured on {document['date']} with Python {document['python']} by `make hostile`, each in a process of its",
         "own: memory above what it began with (of commands: all of it), and processor time.",
         "",
         "| case | bound MiB | peak MiB | processor s | ended with |",
