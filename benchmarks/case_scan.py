@@ -98,7 +98,8 @@ def _measure(settings: Settings, blocks: list[bytes]) -> list[Figure]:
     name = f"blocks scanned to their floData, links and Merkle roots checked, text in {share:.0%} of blocks"
     note = (
         f"{_BLOCKS:,} blocks ({_DISTINCT:,} different), {parsed:,} transactions, {found:,} with text, "
-        f"{size / 1e6:.0f} MB, one core; aim 100,000 blocks/s; hashing each block whole, and nothing else, goes at {hashed:,.0f} blocks/s"
+        f"{size / 1e6:.0f} MB, one core; aim 100,000 blocks/s; "
+        f"hashing each block whole, and nothing else, goes at {hashed:,.0f} blocks/s"
     )
     reference = "the full parse (etdb.flo.parse_block), nothing checked"
     return [Figure(name=name, unit="blocks/s", ours=scanned, reference=full, reference_name=reference, note=note)]
