@@ -56,6 +56,7 @@ def test_counts_that_lie(spends, tail):
     assert spends(read, at_most_mib=2).result == ["FormatError"] * 3
 
 
+@pytest.mark.crash  # seconds
 @pytest.mark.parametrize("kind", ["transactions", "inputs", "outputs", "text"])
 def test_a_block_filled_to_the_limit_with_one_thing(spends, kind):
     """What 4 MB can unfold to: the scan keeps places only, the full parse a value for each."""
@@ -139,6 +140,7 @@ def test_ids_that_strangers_change_prove_the_same_or_nothing():
         assert wrong.outcome is Outcome.FAILED, name
 
 
+@pytest.mark.crash  # seconds
 def test_headers_without_end(spends):
     """5,000 headers of a stranger, in branches that all end in nothing: only so many are kept."""
     first = flo.parse_header(flo.REGTEST.genesis_block[: flo.HEADER_BYTES])

@@ -267,6 +267,7 @@ def test_a_car_that_lies(spends, pieces):
     assert cost.result[1] in ("FormatError", "VerificationError")
 
 
+@pytest.mark.crash  # seconds
 def test_a_car_of_tiny_blocks(spends):
     """100,000 blocks of four bytes: the reader keeps none, the check for wholeness the digest of each."""
     blocks = [number.to_bytes(4, "big") for number in range(100_000)]

@@ -44,6 +44,7 @@ def test_json_is_refused(spends, name, text):
     assert len(cost.error.message) < 300
 
 
+@pytest.mark.crash  # seconds
 @pytest.mark.parametrize("item", [b"{}", b'{"":0}', b"[[[[]]]]"])
 def test_json_that_unfolds_most(spends, item):
     """The worst that 4 MB can become; what is allowed is read."""

@@ -144,6 +144,7 @@ def stack(tmp_path_factory):
     made.chain.close()
 
 
+@pytest.mark.crash  # many processes
 def test_a_hostile_chain_is_indexed_and_the_record_in_it_is_found(stack):
     texts = hostile_texts()
     good = LAB.message(title="The true one", location="QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn")
