@@ -43,10 +43,16 @@ class MutationRun:
 
     def pytest_collection(self) -> None:
         """Choose the profile when conftest has chosen its own, and before tests take theirs over."""
-        from hypothesis import Phase, settings  # not before pytest has set up its import hook
+        from hypothesis import HealthCheck, Phase, settings  # not before pytest has set up its import hook
 
         # To find the smallest example takes long and tells nothing here; one mutant's examples are not another's.
-        settings.register_profile("mutation", deadline=None, phases=[Phase.explicit, Phase.generate], database=None)
+        settings.register_profile(
+            "mutation",
+            deadline=None,
+            phases=[Phase.explicit, Phase.generate],
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
         settings.load_profile("mutation")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

@@ -26,13 +26,13 @@ def check(data: bytes) -> None:
     except FormatError:
         assert block is None
         return
-    if block is not None:
-        assert flo.encode_block(block) == data
-        wanted = [(place, one.txid, one.flo_data) for place, one in enumerate(block.transactions) if one.flo_data]
-        assert [(one.position, one.txid, one.flo_data) for one in walked] == wanted
-        try:
-            scanned = flo.scan_block(data)
-        except (FormatError, VerificationError):
-            return
-        assert list(scanned.carriers) == walked
-        assert scanned.block_hash == block.header.block_hash
+    assert block is not None
+    assert flo.encode_block(block) == data
+    wanted = [(place, one.txid, one.flo_data) for place, one in enumerate(block.transactions) if one.flo_data]
+    assert [(one.position, one.txid, one.flo_data) for one in walked] == wanted
+    try:
+        scanned = flo.scan_block(data)
+    except (FormatError, VerificationError):
+        return
+    assert list(scanned.carriers) == walked
+    assert scanned.block_hash == block.header.block_hash

@@ -237,3 +237,21 @@ def test_sixty_four_bytes_prove_no_transaction():
         found = trust.check_inclusion(raw, header, 0, (), block_hash)
         assert (found.outcome is Outcome.FAILED) == (len(raw) == 64)
     assert {len(block_of(b"\x51" * length)[0]) for length in range(1, 8)} >= {63, 64, 65}
+
+
+def test_of_two_results_that_are_equally_bad_the_first_counts():
+    first, second = (
+        trust.ClaimResult(claim=Claim.FILE_BYTES, outcome=Outcome.FAILED, detail=detail) for detail in ("a", "b")
+    )
+    assert trust.Verification.of([first, second])[Claim.FILE_BYTES] == first
+    assert trust.Verification.of([second, first])[Claim.FILE_BYTES] == second
+
+
+def test_newer_results_take_the_place_of_older_ones_also_when_they_are_better():
+    failed = trust.ClaimResult(claim=Claim.FILE_BYTES, outcome=Outcome.FAILED, detail="x")
+    held = trust.ClaimResult(claim=Claim.FILE_BYTES, outcome=Outcome.HELD)
+    inside = trust.ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.HELD)
+    newer = trust.Verification.of([failed, inside]).with_results([held])
+    assert newer[Claim.FILE_BYTES] == held
+    assert newer[Claim.BLOCK_INCLUSION] == inside
+    assert len(newer.results) == len(Claim)
