@@ -26,6 +26,8 @@ REASONS: dict[str, str] = {
     "ipfs/car.py CarReader._next_frame: Lt -> LtE in: if not 0 < length <= limit:": (
         "an empty section is refused one step later, as a CID that is cut off"
     ),
+    "ipfs/dagpb.py MAX_LINKS: 65536 -> 65535 in: MAX_LINKS = 1 << 16": _ONCE,
+    "ipfs/dagpb.py MAX_LINKS: 65536 -> 65537 in: MAX_LINKS = 1 << 16": _ONCE,
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and leaf.path == group[-1].path": _GROUP,
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and group[-1].length is not None": _GROUP,
     "ipfs/walkevents.py group_leaves: 0 -> -1 in: size += leaf.length or 0": (

@@ -167,7 +167,7 @@ def _fits(blocks, root, limits):
 def test_what_the_closure_misses_is_counted_whatever_came_first():
     missing = [ipfs.cid_of(b"m%d" % n, codec=ipfs.DAG_PB) for n in range(3)]
     there, data = ipfs.cid_of(b"\x0a\x02\x08\x01", codec=ipfs.DAG_PB), b"\x0a\x02\x08\x01"
-    names = [*missing[:2], there, LEAF, missing[2]]
+    names = [*missing[:2], there, LEAF, missing[0], there, missing[2]]
     root = ipfs.encode_node(
         [ipfs.PbLink(cid=cid, name=f"{n}", tree_size=1) for n, cid in enumerate(names)], b"\x08\x01"
     )
