@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="fuzzing time of all targets together (60)")
     parser.add_argument("--target", action="append", choices=TARGETS, help="only this one; may be given again")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time (1)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is made up; 0 takes another each time (0)")
     parser.add_argument("--out", type=Path, help="write the results to this file as JSON")
     options = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
@@ -46,7 +47,7 @@ def main() -> int:
     names = options.target or TARGETS
     seconds = max(1, round(options.seconds / len(names)))
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda name: fuzz(name, seconds), names))
+        results = list(pool.map(lambda name: fuzz(name, seconds, options.seed), names))
     if options.out:
         document = {
             "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -63,7 +64,7 @@ def main() -> int:
     return 1 if found else 0
 
 
-def fuzz(name: str, seconds: int) -> dict[str, Any]:
+def fuzz(name: str, seconds: int, seed: int = 0) -> dict[str, Any]:
     """Fuzz one target for so long."""
     kept = Path(tempfile.gettempdir()) / f"etdb-fuzz-{os.getpid()}-{name}-"
     with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}-") as corpus:
@@ -71,7 +72,7 @@ def fuzz(name: str, seconds: int) -> dict[str, Any]:
             [
                 *(sys.executable, "-m", "tests.fuzz.run_target", name, corpus),
                 *(f"-max_total_time={seconds}", f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={RSS_MIB}"),
-                *("-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={kept}", "-max_len=8192"),
+                *(f"-seed={seed}", "-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={kept}", "-max_len=8192"),
             ],
             cwd=HERE.parents[1],
             stdout=subprocess.PIPE,

@@ -274,7 +274,7 @@ def _wanted_format(wanted: Wanted) -> str:
 def _wanted_range(wanted: Wanted, size: int, etag: str) -> tuple[int, int] | None:
     """The single range of the request as ``(start, stop)``; None for the whole; empty when it cannot be met."""
     found = re.fullmatch(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", wanted.headers.get("range", ""))
-    if found is None or found[0].strip() == "bytes=-" or wanted.headers.get("if-range", etag) != etag:
+    if found is None or not (found[1] or found[2]) or wanted.headers.get("if-range", etag) != etag:
         return None
     if not found[1]:
         return max(0, size - int(found[2])), size

@@ -9,7 +9,7 @@ PLAIN = b"GET /ipfs/bafkqaaa/a/b.mrc?format=raw HTTP/1.1\r\nHost: a\r\nRange: by
 
 
 def seeds() -> list[bytes]:
-    return [PLAIN, PLAIN.replace(b"GET", b"HEAD"), b"bytes=-5", b"bytes=7-", b"bytes=3-2", PLAIN + PLAIN]
+    return [PLAIN, PLAIN.replace(b"GET", b"HEAD"), b"bytes=-5", b"bytes=\n-", b"bytes=7-", b"bytes=3-2", PLAIN + PLAIN]
 
 
 def check(data: bytes) -> None:
