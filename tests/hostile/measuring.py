@@ -47,7 +47,9 @@ def cost_of(work: Callable[[], Any]) -> Cost:
 
 
 def _child(work: Callable[[], Any], writing: int) -> int:
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_LIMIT_S, _CPU_LIMIT_S))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = _CPU_LIMIT_S if hard == resource.RLIM_INFINITY else min(hard, _CPU_LIMIT_S)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     result: Any = None
     error: Exception | None = None
     gc.collect()

@@ -203,7 +203,7 @@ def _wait(pid: int, seconds: float) -> str:
         if done:
             break
         if time.monotonic() > until:
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)  # with the processes that a test has begun
             os.waitpid(pid, 0)
             return TIMED_OUT
         time.sleep(0.02)
