@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec import Struct
 from etdb.durable import sync_folder
 from etdb.workspace import Workspace
 
-__all__ = ["Finding", "Found", "Mended", "Patient", "set_aside"]
+__all__ = ["Finding", "Found", "Mended", "Patient", "keep_beside", "set_aside"]
 
 Severity = Literal["note", "warning", "error"]
 
@@ -79,6 +80,14 @@ class Patient:
 
 def set_aside(path: Path) -> Path:
     """Give a file another name beside its own, with what SQLite keeps beside it; nothing is deleted."""
+    target = keep_beside(path)
+    path.unlink()
+    sync_folder(path.parent)
+    return target
+
+
+def keep_beside(path: Path) -> Path:
+    """Give a file a second name beside its own; what SQLite keeps beside it goes with that name."""
     stamp = time.strftime("%Y%m%dT%H%M%S")
     target = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 0
@@ -89,6 +98,6 @@ def set_aside(path: Path) -> Path:
         side = path.with_name(path.name + suffix)
         if side.exists():
             side.rename(target.with_name(target.name + suffix))
-    path.rename(target)
+    os.link(path, target)
     sync_folder(path.parent)
     return target

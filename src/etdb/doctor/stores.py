@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from etdb.blocks.digests import SCHEMA as DIGESTS_SCHEMA
 from etdb.catalogue.schema import SCHEMA as CATALOGUE_SCHEMA
-from etdb.doctor.finding import Finding, Found, Patient, set_aside
-from etdb.durable import storage_errors
+from etdb.doctor.finding import Finding, Found, Patient, keep_beside, set_aside
+from etdb.durable import storage_errors, sync_folder
 from etdb.errors import StorageError
 from etdb.ledger.chain_index import SCHEMA as CHAIN_SCHEMA
 from etdb.publish.journal import SCHEMA as JOURNAL_SCHEMA
@@ -129,6 +129,7 @@ def _salvage(store: _Store) -> str:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    kept = set_aside(store.path)
-    fresh.rename(store.path)
+    kept = keep_beside(store.path)
+    fresh.replace(store.path)  # at no moment is there no journal: without one all would be published again
+    sync_folder(store.path.parent)
     return f"{count} rows were read and written anew; the damaged file is kept as {kept.name}"
