@@ -9,10 +9,11 @@ import msgspec
 
 from etdb import oip
 from etdb.blocks import AddedFile, FilesInPlace
-from etdb.errors import SourceFileError
+from etdb.errors import InputError, SourceFileError
 from etdb.flo import PrivateKey, sign_message
 from etdb.manifest import MANIFEST_NAME, ManifestFile, encode_manifest
 from etdb.oip import Tomogram
+from etdb.oip.strict_json import MAX_JSON_BYTES
 from etdb.publish.submission import Submission
 
 __all__ = ["HashedFiles", "draft_for", "hash_files", "sign_record", "stand_in_record", "store_manifest"]
@@ -64,6 +65,7 @@ def store_manifest(blocks: FilesInPlace, hashed: HashedFiles, prepared_on: dt.da
     """Write the manifest and make the directory; its root CID.
 
     Raises:
+        InputError: the manifest would be longer than any reader takes.
         DiskFullError: they could not be stored; nothing is half-written.
     """
     described = [
@@ -81,6 +83,11 @@ def store_manifest(blocks: FilesInPlace, hashed: HashedFiles, prepared_on: dt.da
         for entry in hashed.tomogram.files
     ]
     text = encode_manifest(hashed.tomogram, described, prepared_on=prepared_on)
+    if len(text) > MAX_JSON_BYTES:
+        raise InputError(
+            f"the manifest of {len(described)} files takes {len(text)} bytes; readers take {MAX_JSON_BYTES}",
+            hint="publish the dataset in several parts, or fewer files with more in each",
+        )
     manifest = blocks.add_bytes(text, MANIFEST_NAME)
     return str(blocks.add_directory({**hashed.added, MANIFEST_NAME: manifest}))
 
