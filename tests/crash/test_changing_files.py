@@ -56,9 +56,9 @@ def change(path: Path, kind: str, dice: random.Random, right: bytes) -> None:
         path.unlink()
 
 
-def write_on(path: Path, kinds: tuple[str, ...], seed: int, pause_s: float) -> None:
+def write_on(path: Path, right: bytes, kinds: tuple[str, ...], seed: int, pause_s: float) -> None:
     """Change the file and put it right again, for ever."""
-    dice, right = random.Random(seed), path.read_bytes()
+    dice = random.Random(seed)
     while True:
         with suppress(FileNotFoundError):
             change(path, dice.choice(kinds), dice, right)
@@ -73,20 +73,25 @@ def write_on(path: Path, kinds: tuple[str, ...], seed: int, pause_s: float) -> N
 
 
 @contextmanager
-def writer(path: Path, seed: int, *, kinds: tuple[str, ...] = KINDS, pause_s: float = 0.01) -> Iterator[None]:
-    """A process that changes the file meanwhile."""
+def writer(
+    path: Path, right: bytes, seed: int, *, kinds: tuple[str, ...] = KINDS, pause_s: float = 0.01
+) -> Iterator[None]:
+    """A process that changes the file, which should hold ``right`` (never empty), meanwhile."""
     pid = os.fork()
     if pid == 0:
         try:
-            write_on(path, kinds, seed, pause_s)
+            write_on(path, right, kinds, seed, pause_s)
         finally:
             os._exit(1)
+    ended = False
     try:
         yield
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the writer ended by itself"
+        ended = os.waitpid(pid, os.WNOHANG) != (0, 0)
+        assert not ended, "the writer ended by itself"
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def cid_of(data: bytes) -> str:
@@ -100,12 +105,12 @@ def cid_of(data: bytes) -> str:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_was_hashed_is_what_is_there_or_will_be_hashed_again(tmp_path, size, seed):
     """A file that was added while it changed: asked again later, the CID is that of its content."""
-    path = tmp_path / "f.dat"
-    path.write_bytes(random.Random(seed).randbytes(size))
+    path, right = tmp_path / "f.dat", random.Random(seed).randbytes(size)
+    path.write_bytes(right)
     with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
         outcomes = {True: 0, False: 0}
         for turn in range(25):
-            with writer(path, 1000 * seed + turn, pause_s=0.002):
+            with writer(path, right, 1000 * seed + turn, pause_s=0.002):
                 until = time.monotonic() + 0.02
                 while time.monotonic() < until:
                     try:
@@ -127,7 +132,7 @@ def test_a_large_file_that_changes_while_processes_map_it(tmp_path):
     with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
         for turn in range(6):
             path.write_bytes(right)
-            with writer(path, seed + turn, kinds=("shrink", "rewrite"), pause_s=0.02), suppress(SourceFileError):
+            with writer(path, right, seed + turn, kinds=("shrink", "rewrite"), pause_s=0.02), suppress(SourceFileError):
                 store.add_file(path)
             assert str(store.add_file(path).cid) == cid_of(path.read_bytes()), f"turn {turn}"
 
@@ -293,7 +298,7 @@ def test_a_gateway_never_gives_wrong_bytes(big_lab, tmp_path):
     try:
         url = json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")["gateway"]
         place = url.removeprefix("http://")
-        with writer(path, 7, pause_s=0.01):
+        with writer(path, right, 7, pause_s=0.01):
             for turn in range(300):
                 target, content = list(asked.items())[turn % len(asked)]
                 outcomes[asked_once(place, target, content)] += 1
@@ -336,7 +341,7 @@ def test_a_folder_that_changes_while_it_is_verified(big_lab, tmp_path):
     subprocess.run(words_of(lab, "download", "--query", "short", "-o", tmp_path), check=True, capture_output=True)
     (path,) = tmp_path.glob("short-*/big.dat")
     right, outcomes = path.read_bytes(), set()
-    with writer(path, 11, pause_s=0.01):
+    with writer(path, right, 11, pause_s=0.01):
         for _ in range(60):
             result = verify_folder(path.parent)[Claim.FILE_BYTES]
             outcomes.add(result.outcome)
