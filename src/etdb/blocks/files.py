@@ -7,17 +7,20 @@ never written to.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from etdb.blocks.digests import DigestTable, KnownFile, LeafPlace
-from etdb.blocks.hashing import HashedFile, file_state, hash_file, open_source_file, read_exactly
-from etdb.blocks.mapped import HashProcesses
+from etdb.blocks.digests import DigestTable, KnownFile
+from etdb.blocks.hashing import HashedFile, file_state, hash_file, open_source_file
+from etdb.blocks.mapped import MAPPED_FROM_BYTES, HashProcesses
+from etdb.blocks.placed_leaf import other_bytes, read_leaf
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
+from etdb.blocks.together import Progress, plan_side_by_side, run_side_by_side
 from etdb.durable import write_durably
 from etdb.errors import NotFoundError, SourceFileError, VerificationError
 from etdb.ipfs import (
@@ -30,7 +33,6 @@ from etdb.ipfs import (
     build_tree,
     file_geometry,
     leaf_digest,
-    leaf_frame,
     verify_block,
 )
 
@@ -99,7 +101,7 @@ class FilesInPlace:
         """See :class:`~etdb.blocks.port.BlockStore`."""
         return f"the files known to {self._table.path}"
 
-    def add_file(self, path: Path, *, sha256: bool = True, progress: Callable[[int], None] | None = None) -> AddedFile:
+    def add_file(self, path: Path, *, sha256: bool = True, progress: Progress | None = None) -> AddedFile:
         """Read a file once and take it up. A known file with the same size, time and inode is not read again.
 
         Args:
@@ -112,6 +114,35 @@ class FilesInPlace:
             SourceFileError: missing, unreadable, not a regular file, or it changed while it was read.
             DiskFullError: no room for the digests. Nothing was taken up.
         """
+        return self._add_file(path, sha256=sha256, progress=progress)
+
+    def add_files(
+        self, paths: Sequence[Path], *, sha256: bool = True, progress: Progress | None = None
+    ) -> list[AddedFile]:
+        """Add several files; the same as :meth:`add_file` for each, and faster for large ones.
+
+        Raises:
+            SourceFileError: of a file that cannot be added; others may have been taken up.
+            DiskFullError: no room for the digests.
+        """
+        added: dict[int, AddedFile] = {}
+        if sha256 and self._processes.count > 1:
+            sizes = [_size_of(path) for path in paths]
+            large = [index for index, size in enumerate(sizes) if size >= MAPPED_FROM_BYTES]
+            chosen = [large[n] for n in plan_side_by_side([sizes[index] for index in large], self._processes.count)]
+            jobs = [functools.partial(self._add_alone, paths[index]) for index in chosen]
+            added = dict(zip(chosen, run_side_by_side(jobs, self._processes.count, progress), strict=True))
+        for index, path in enumerate(paths):
+            if index not in added:
+                added[index] = self.add_file(path, sha256=sha256, progress=progress)
+        return [added[index] for index in range(len(paths))]
+
+    def _add_alone(self, path: Path, progress: Progress) -> AddedFile:
+        return self._add_file(path, sha256=True, progress=progress, at_most=1)
+
+    def _add_file(
+        self, path: Path, *, sha256: bool, progress: Progress | None, at_most: int | None = None
+    ) -> AddedFile:
         path = path.absolute()
         _verify_path_text(path)
         known = self._table.file(path, self.profile)
@@ -119,7 +150,7 @@ class FilesInPlace:
             if progress is not None:
                 progress(known.state.size_bytes)
             return _added(known, sha256=sha256)
-        hashed = self._hash(path, self.profile, sha256=sha256, progress=progress)
+        hashed = self._hash(path, self.profile, sha256=sha256, progress=progress, at_most=at_most)
         dag = FileDag(hashed.digests, hashed.state.size_bytes, self.profile)
         whole = hashed.sha256
         if whole is None and known is not None and known.root == dag.root:
@@ -176,7 +207,7 @@ class FilesInPlace:
         self._table.store_nodes(nodes)
         return root.cid
 
-    def verify_file(self, file: Path | Cid, *, progress: Callable[[int], None] | None = None) -> AddedFile:
+    def verify_file(self, file: Path | Cid, *, progress: Progress | None = None) -> AddedFile:
         """Read a file again, all of it, and compare it with what was added.
 
         A new time or inode over the same bytes is taken over.
@@ -280,10 +311,22 @@ class FilesInPlace:
         self._table.close()
 
     def _hash(
-        self, path: Path, profile: ImportProfile, *, sha256: bool, progress: Callable[[int], None] | None
+        self,
+        path: Path,
+        profile: ImportProfile,
+        *,
+        sha256: bool,
+        progress: Progress | None,
+        at_most: int | None = None,
     ) -> HashedFile:
         return hash_file(
-            path, profile, sha256=sha256, threads=self._threads, progress=progress, processes=self._processes
+            path,
+            profile,
+            sha256=sha256,
+            threads=self._threads,
+            progress=progress,
+            processes=self._processes,
+            at_most=at_most,
         )
 
     def _get_node(self, cid: Cid, _max_bytes: int) -> bytes | None:
@@ -299,7 +342,7 @@ class FilesInPlace:
         failure: Exception | None = None
         for place in places:
             try:
-                return _read_leaf(cid, msgspec.structs.replace(place, path=self._now(place.path)), max_bytes)
+                return read_leaf(cid, msgspec.structs.replace(place, path=self._now(place.path)), max_bytes)
             except (VerificationError, NotFoundError) as error:
                 # Prefer to say that bytes changed over saying that another copy is gone.
                 if failure is None or isinstance(error, VerificationError):
@@ -307,7 +350,7 @@ class FilesInPlace:
         assert failure is not None
         raise failure
 
-    def _verify_known(self, known: KnownFile, progress: Callable[[int], None] | None) -> None:
+    def _verify_known(self, known: KnownFile, progress: Progress | None) -> None:
         hashed = self._hash(known.path, known.profile, sha256=known.sha256 is not None, progress=progress)
         digests = self._table.file_digests(known.file_id)
         if hashed.digests != digests or hashed.state.size_bytes != known.state.size_bytes:
@@ -319,59 +362,9 @@ class FilesInPlace:
                 ),
                 len(digests) // 32,
             )
-            raise _other_bytes(known.root, known.path, index * known.profile.leaf_bytes)
+            raise other_bytes(known.root, known.path, index * known.profile.leaf_bytes)
         if hashed.state != known.state:
             self._table.set_state(known.file_id, hashed.state)
-
-
-def _read_leaf(cid: Cid, place: LeafPlace, max_bytes: int) -> bytes:
-    span = file_geometry(place.state.size_bytes, place.profile).leaf(place.leaf)
-    head, tail = (b"", b"") if place.profile.raw_leaves else leaf_frame(span.length)
-    size = len(head) + span.length + len(tail)
-    if size > max_bytes:
-        raise block_too_large(cid, size, max_bytes)
-    try:
-        descriptor = open_source_file(place.path)
-    except SourceFileError as error:
-        raise NotFoundError(
-            f"the IPLD block {cid} was in a file that cannot be read: {error.message}",
-            hint="put the file back, or publish the dataset from where it is now",
-            cid=str(cid),
-            path=str(place.path),
-        ) from error
-    try:
-        if not head:
-            block = os.pread(descriptor, size, span.offset)
-        else:
-            content = bytearray(span.length)
-            read_exactly(descriptor, memoryview(content), span.offset)
-            block = b"".join((head, content, tail))
-    except OSError as error:
-        raise NotFoundError(
-            f"the IPLD block {cid} cannot be read from {place.path} at offset {span.offset}: {error.strerror}",
-            hint="look at the disk",
-            cid=str(cid),
-            offset=span.offset,
-            path=str(place.path),
-        ) from error
-    finally:
-        os.close(descriptor)
-    try:
-        verify_block(cid, block)
-    except VerificationError:
-        raise _other_bytes(cid, place.path, span.offset) from None
-    return block
-
-
-def _other_bytes(cid: Cid, path: Path, offset: int) -> VerificationError:
-    return VerificationError(
-        f"the file {path} holds other bytes at offset {offset} than when it was added as {cid}",
-        hint="restore the file; if it was corrected on purpose, publish it as a revision",
-        cid=str(cid),
-        offset=offset,
-        path=str(path),
-        source=str(path),
-    )
 
 
 def _verify_path_text(path: Path) -> None:
@@ -388,6 +381,13 @@ def _state_of(path: Path) -> object:
         return file_state(path.stat())
     except OSError:
         return None
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _content(path: Path) -> bytes | None:

@@ -35,7 +35,7 @@ _64_BITS = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class HashProcesses:
-    """Processes that hash, started when first needed. One file at a time.
+    """Processes that hash, started when first needed. They may work on one file together or on several side by side.
 
     Args:
         count: how many; as many as there are cores by default.
@@ -43,8 +43,14 @@ class HashProcesses:
 
     def __init__(self, count: int | None = None) -> None:
         self._count = min(count or _cores(), _MAX_PROCESSES)
-        self._workers: list[_Worker] = []
-        self._busy = threading.Lock()
+        self._free: list[_Worker] = []
+        self._lent = 0
+        self._changed = threading.Condition()
+
+    @property
+    def count(self) -> int:
+        """How many there are at most."""
+        return self._count
 
     def hash(
         self,
@@ -55,19 +61,23 @@ class HashProcesses:
         *,
         sha256: bool,
         progress: Callable[[int], None] | None = None,
+        at_most: int | None = None,
     ) -> tuple[bytes, bytes | None] | None:
         """The digests of all leaves, joined, and the whole file's SHA-256 when asked for.
 
-        None when it cannot be done here: no such processes on this system, others are using them, or one was ended by
-        what it read. What ``progress`` raises ends the work and is raised.
+        None when it cannot be done here: no such processes on this system, others are using all of them, or one was
+        ended by what it read. What ``progress`` raises ends the work and is raised. ``at_most`` so many processes
+        work on it.
         """
-        if geometry.size_bytes < MAPPED_FROM_BYTES or not self._busy.acquire(blocking=False):
+        if geometry.size_bytes < MAPPED_FROM_BYTES:
             return None
+        workers: list[_Worker] = []
         is_done = False
         try:
-            if not self._workers:
-                self._workers = [_Worker() for _ in range(self._count)]
-            result = _Run(self._workers, geometry, profile, sha256=sha256, progress=progress).run(path, descriptor)
+            self._lend(workers, at_most or self._count)
+            if not workers:
+                return None
+            result = _Run(workers, geometry, profile, sha256=sha256, progress=progress).run(path, descriptor)
             is_done = True
         except (OSError, EOFError, subprocess.SubprocessError) as error:
             if type(error).__module__ == "etdb.errors":
@@ -76,19 +86,31 @@ class HashProcesses:
         else:
             return result
         finally:
-            if not is_done:
-                self._end()
-            self._busy.release()
+            self._take_back(workers, still_good=is_done)
 
     def close(self) -> None:
-        """End the processes; may be called twice."""
-        with self._busy:
-            self._end()
+        """End the processes, when their work is done; may be called twice."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._lent)
+            for worker in self._free:
+                worker.close()
+            self._free.clear()
 
-    def _end(self) -> None:
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.close()
+    def _lend(self, workers: list[_Worker], wanted: int) -> None:
+        with self._changed:
+            for _ in range(min(wanted, self._count - self._lent)):
+                workers.append(self._free.pop() if self._free else _Worker())
+                self._lent += 1
+
+    def _take_back(self, workers: list[_Worker], *, still_good: bool) -> None:
+        with self._changed:
+            self._lent -= len(workers)
+            if still_good:
+                self._free += workers
+            else:
+                for worker in workers:
+                    worker.close()
+            self._changed.notify_all()
 
 
 class _Worker:

@@ -54,9 +54,9 @@ def hash_files(
         SourceFileError: a file is missing, unreadable, or changed while it was read.
         DiskFullError: the digests could not be stored.
     """
-    added: dict[str, AddedFile] = {}
-    for entry in draft.files:
-        added[entry.path] = blocks.add_file(submission.paths[entry.path], sha256=sha256, progress=advance)
+    named = [entry.path for entry in draft.files]
+    files_there = blocks.add_files([submission.paths[name] for name in named], sha256=sha256, progress=advance)
+    added = dict(zip(named, files_there, strict=True))
     files = tuple(msgspec.structs.replace(one, size_bytes=added[one.path].size_bytes) for one in draft.files)
     return HashedFiles(added=added, tomogram=msgspec.structs.replace(draft, files=files))
 
