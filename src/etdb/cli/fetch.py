@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
 from etdb.blocks import BlockStore, GatewayStore
 from etdb.catalogue import Catalogue, DatasetView, Observation, parse_query
@@ -17,6 +16,7 @@ from etdb.cli.app import Context, command
 from etdb.cli.find import show_claims
 from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
 from etdb.cli.output import Output, printable, size_text
+from etdb.cli.tables import Table
 from etdb.download import (
     FILE_CLASSES,
     DownloadPlan,
@@ -207,7 +207,7 @@ def _document(report: DownloadReport) -> dict[str, object]:
 
 
 def _show_plan(out: Output, plan: DownloadPlan) -> None:
-    table = Table("dataset", "into", "files", "size", box=None, header_style="bold")
+    table = Table("dataset", "into", "files", "size")
     for one in plan.datasets[:20]:
         size = sum(file.size_bytes or 0 for file in one.files)
         table.add_row(one.dataset_id[:12], printable(one.folder), str(len(one.files)), size_text(size))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import click
-from rich.table import Table
 
 from etdb.catalogue import FACETS, FIELDS, SORTS, DatasetView, Page, parse_query
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_catalogue
 from etdb.cli.output import Output, printable, size_text
+from etdb.cli.tables import Table
 from etdb.errors import InputError
 from etdb.trust import Claim, Outcome, Verification
 
@@ -68,7 +68,7 @@ def search(
 
 def _show_fields(out: Output) -> None:
     out.document(FIELDS)
-    table = Table("field", "takes", "unit", "", box=None, header_style="bold")
+    table = Table("field", "takes", "unit", "")
     for field in FIELDS:
         takes = " or ".join(["a value"] * field.terms + ["MIN..MAX"] * bool(field.column))
         table.add_row(field.name, takes, field.unit, field.help)
@@ -79,7 +79,7 @@ def _show_page(out: Output, page: Page) -> None:
     if not page.results:
         out.say("Nothing found. Fewer words find more; etdb search alone lists everything.")
     else:
-        table = Table("id", "title", "species", "taken", "size", box=None, header_style="bold")
+        table = Table("id", "title", "species", "taken", "size")
         for one in page.results:
             tomogram = one.tomogram
             table.add_row(
@@ -130,9 +130,7 @@ def show(context: Context, dataset_id: str | None, listing: str | None) -> None:
 def _show_dataset(out: Output, view: DatasetView) -> None:
     tomogram = view.tomogram
     out.say(f"[bold]{printable(tomogram.title)}[/bold]")
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column()
-    table.add_column(overflow="fold")
+    table = Table()
     table.add_row("id", view.dataset_id)
     for name in tomogram.__struct_fields__:
         value = getattr(tomogram, name)
@@ -144,7 +142,7 @@ def _show_dataset(out: Output, view: DatasetView) -> None:
         table.add_row(printable(name), printable(value))
     table.add_row("block", f"{view.height} ({view.confirmations} confirmations)")
     out.table(table)
-    files = Table("file", "role", "type", "size", box=None, header_style="bold")
+    files = Table("file", "role", "type", "size")
     for entry in tomogram.files:
         files.add_row(
             printable(entry.path),
@@ -162,7 +160,7 @@ def _show_dataset(out: Output, view: DatasetView) -> None:
 
 def show_claims(out: Output, verification: Verification) -> None:
     """Print each claim with its outcome and what it means."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = Table()
     for result in verification.results:
         meaning = Claim(result.claim).meaning
         detail = f" ({printable(result.detail)})" if result.detail else ""

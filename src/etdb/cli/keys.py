@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.table import Table
 
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import printable
 from etdb.cli.passphrase import ask_passphrase, passphrase_options
+from etdb.cli.tables import Table
 from etdb.errors import InputError
 
 __all__ = ["key"]
@@ -51,7 +51,7 @@ def list_keys(context: Context) -> None:
     if not infos:
         context.out.say("No keys yet; make one with: etdb key new")
         return
-    table = Table("key", "publishes as", "network", box=None, header_style="bold")
+    table = Table("key", "publishes as", "network")
     for info in infos:
         table.add_row(printable(info.name), info.address, info.network)
     context.out.table(table)

@@ -6,15 +6,18 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etdb.blocks import FilesInPlace
-from etdb.catalogue import Catalogue
 from etdb.cli.app import Context
 from etdb.cli.passphrase import ask_passphrase
 from etdb.errors import ConfigurationError, InputError
 from etdb.flo import PrivateKey
 from etdb.ledger import Limits, LocalChain
 from etdb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from etdb.catalogue import Catalogue
 
 __all__ = ["find_workspace", "key_unlocker", "ledger_limits", "open_catalogue", "open_files", "open_ledger"]
 
@@ -76,6 +79,8 @@ def open_catalogue(workspace: Workspace, *, writable: bool = False) -> Iterator[
     """
     if not writable and not workspace.catalogue_path.exists():
         raise ConfigurationError("nothing is indexed yet", hint="run: etdb index")
+    from etdb.catalogue import Catalogue
+
     catalogue = Catalogue(workspace.catalogue_path, writable=writable)
     try:
         yield catalogue

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
 
+from etdb.cli.tables import Table
 from etdb.durable import storage_error
 from etdb.errors import EtdbError, StorageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 __all__ = ["Output", "output_error", "printable", "size_text"]
 
@@ -51,6 +43,10 @@ def size_text(size_bytes: float) -> str:
 def printable(text: object) -> str:
     """Foreign text made safe for a terminal: no control or bidirectional characters, no markup."""
     shown = "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    if "[" not in shown and "\\" not in shown:
+        return shown
+    from rich.markup import escape
+
     return escape(shown)
 
 
@@ -82,8 +78,20 @@ class Output:
         self.json_mode = json_mode
         self.quiet = quiet
         self._is_documented = False
-        self.console = Console(highlight=False, soft_wrap=True)
-        self.remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """Standard output, for people. The library that draws takes longer to load than most commands take."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=True)
+
+    @functools.cached_property
+    def remarks(self) -> Console:
+        """Standard error, for people."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True)
 
     def document(self, value: Any) -> None:
         """The command's result, in JSON mode; otherwise nothing."""
@@ -111,7 +119,7 @@ class Output:
         """A table for people."""
         if not self.json_mode:
             with _printing():
-                self.console.print(table)
+                self.console.print(table.drawn())
 
     def remark(self, text: str) -> None:
         """A line about the work, on standard error."""
@@ -143,6 +151,18 @@ class Output:
         if self.quiet or self.json_mode or not self.remarks.is_terminal:
             yield lambda _step, _done, _total: None
             return
+        from rich.console import Group
+        from rich.live import Live
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
         text = TextColumn("{task.description:<12}")
         moved = Progress(
             text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=self.remarks

@@ -11,13 +11,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
-from rich.table import Table
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.passphrase import passphrase_options
+from etdb.cli.tables import Table
 from etdb.describe import describe
 from etdb.errors import CancelledError, InputError
 from etdb.flo import PrivateKey, network
@@ -149,10 +149,10 @@ def _unlock_while_reading(
 
     with ThreadPoolExecutor(1) as pool:
         unlocking = pool.submit(unlock)
-        for path in (path for submission in submissions for path in submission.paths.values()):
+        for submission in submissions:
             if unlocking.done():
                 break
-            blocks.add_file(path, sha256=sha256, progress=advance)
+            blocks.add_files(list(submission.paths.values()), sha256=sha256, progress=advance)
         return unlocking.result()
 
 
@@ -181,7 +181,7 @@ def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None
 
 
 def _show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
-    table = Table("dataset", "title", "files", "size", "transactions", "", box=None, header_style="bold")
+    table = Table("dataset", "title", "files", "size", "transactions", "")
     for dataset in plan.datasets[:_SHOWN]:
         table.add_row(
             printable(dataset.sid),
@@ -213,8 +213,7 @@ def _ask(plan: PublishPlan) -> None:
 
 
 def _show_report(out: Output, report: PublishReport) -> None:
-    table = Table("dataset", "id", "state", "root CID", box=None, header_style="bold")
-    table.columns[-1].overflow = "fold"
+    table = Table("dataset", "id", "state", "root CID", fold_last=True)
     for dataset in report.datasets[:_SHOWN]:
         table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.state, dataset.root_cid)
     out.table(table)

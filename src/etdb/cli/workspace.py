@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 import msgspec
-from rich.table import Table
 
 from etdb.catalogue import Catalogue
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, ledger_folder, open_ledger
 from etdb.cli.output import printable, size_text
+from etdb.cli.tables import Table
 from etdb.errors import EtdbError, InputError
 from etdb.ledger import LocalChain
 from etdb.publish import Journal
@@ -96,7 +96,7 @@ def status(context: Context) -> None:
             or "nothing indexed: etdb index"
         )
     )
-    table = Table("part", "size", "is", "", box=None, header_style="bold")
+    table = Table("part", "size", "is", "")
     for holding in holdings:
         table.add_row(holding.name, size_text(holding.size_bytes), holding.worth, holding.why)
     context.out.table(table)
