@@ -7,6 +7,7 @@ between two goes on with the next. Of a file that cannot be made again a copy is
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ import msgspec
 from etdb.durable import sync_folder
 from etdb.errors import StorageError
 
-__all__ = ["OldVersionError", "Schema", "copy_path", "prepare_schema"]
+__all__ = ["OldVersionError", "Schema", "copy_path", "is_unchangeable", "prepare_schema", "reading_uri"]
 
 Step = str | Callable[[sqlite3.Connection], None]
 
@@ -56,6 +57,23 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
 def copy_path(path: Path, version: int) -> Path:
     """Where the copy of a precious file of that version is put."""
     return path.with_name(f"{path.name}.v{version}.copy")
+
+
+def is_unchangeable(path: Path) -> bool:
+    """Whether a database file lies on a medium mounted for reading, with nothing left in its log.
+
+    SQLite makes files beside the one that it reads, unless it is told that nobody can change it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY) and not (log.exists() and log.stat().st_size)
+    except OSError:
+        return False
+
+
+def reading_uri(path: Path) -> str:
+    """How SQLite is told to open a file that is only read."""
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_unchangeable(path) else ''}"
 
 
 def prepare_schema(connection: sqlite3.Connection, path: Path, schema: Schema, *, writable: bool) -> None:

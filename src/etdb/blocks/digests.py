@@ -19,7 +19,7 @@ from etdb.blocks.hashing import FileState
 from etdb.durable import storage_errors
 from etdb.errors import StorageError
 from etdb.ipfs import DIGEST_BYTES, Cid, FileDag, ImportProfile, IpldBlock, parse_cid_bytes, profile_by_name
-from etdb.schema import Schema, prepare_schema
+from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
 __all__ = ["DigestTable", "KnownFile", "LeafPlace"]
 
@@ -97,7 +97,7 @@ class DigestTable:
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._write_lock, self._reading() as connection:
-                prepare_schema(connection, path, SCHEMA, writable=True)
+                prepare_schema(connection, path, SCHEMA, writable=not is_unchangeable(path))
         except BaseException:
             self.close()
             raise
@@ -250,10 +250,17 @@ class DigestTable:
             raise StorageError(f"{self.path} was closed", path=str(self.path))
         if connection is None:
             # close() runs in another thread than the one that opened the connection.
+            is_fixed = is_unchangeable(self.path)
             connection = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+                reading_uri(self.path) if is_fixed else self.path.absolute().as_uri(),
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=64,
             )
-            connection.execute("PRAGMA journal_mode = WAL")
+            if not is_fixed:
+                connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection

@@ -12,7 +12,7 @@ from typing import Final
 from etdb.catalogue.schema import SCHEMA
 from etdb.durable import storage_errors
 from etdb.errors import InputError, NotFoundError
-from etdb.schema import prepare_schema
+from etdb.schema import is_unchangeable, prepare_schema, reading_uri
 
 __all__ = ["Database"]
 
@@ -53,9 +53,12 @@ class Database:
         return storage_errors(self.path, what="the catalogue", damaged=_AGAIN)
 
     def _open_connection(self, *, query_only: bool) -> sqlite3.Connection:
-        mode = "rwc" if self.writable else "rw"
+        if is_unchangeable(self.path):
+            where = reading_uri(self.path)
+        else:
+            where = f"{self.path.absolute().as_uri()}?mode={'rwc' if self.writable else 'rw'}"
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
+            where,
             uri=True,
             timeout=_BUSY_S,
             isolation_level=None,

@@ -17,7 +17,7 @@ from etdb.durable import storage_errors, sync_folder
 from etdb.errors import StorageError
 from etdb.ledger.chain_index import SCHEMA as CHAIN_SCHEMA
 from etdb.publish.journal import SCHEMA as JOURNAL_SCHEMA
-from etdb.schema import OldVersionError, Schema, prepare_schema
+from etdb.schema import OldVersionError, Schema, prepare_schema, reading_uri
 
 __all__ = ["check_stores"]
 
@@ -87,9 +87,7 @@ def _check_store(patient: Patient, store: _Store) -> Found:
 def _problems(store: _Store) -> list[str]:
     with (
         storage_errors(store.path, what=store.schema.what, damaged=""),
-        closing(
-            sqlite3.connect(f"{store.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        ) as database,
+        closing(_connect(store.path)) as database,
     ):
         prepare_schema(database, store.path, store.schema, writable=False)
         said = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
@@ -99,7 +97,7 @@ def _problems(store: _Store) -> list[str]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    return sqlite3.connect(reading_uri(path), uri=True, isolation_level=None)
 
 
 def _put_aside(store: _Store) -> str:

@@ -21,7 +21,7 @@ from etdb.flo import HEADER_BYTES, NO_TXID, Block, Network, Transaction, network
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockPlace
 from etdb.ledger.port import BlockRef, Coin, Outpoint
 from etdb.ledger.rules import KnownCoin
-from etdb.schema import Schema, prepare_schema
+from etdb.schema import Schema, prepare_schema, reading_uri
 
 __all__ = ["ChainIndex", "ChainUse"]
 
@@ -87,7 +87,7 @@ class ChainIndex:
         self._path = path
         self._network = chain
         with self.guard():
-            where = f"{path.absolute().as_uri()}?mode={'rwc' if writable else 'ro'}"
+            where = f"{path.absolute().as_uri()}?mode=rwc" if writable else reading_uri(path)
             self._db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
         try:
             with self.guard():

@@ -18,7 +18,7 @@ from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
 from etdb.ledger import Coin, SignedTransaction
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
-from etdb.schema import Schema, prepare_schema
+from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
 __all__ = ["DatasetEntry", "Journal", "Observer", "TransactionEntry"]
 
@@ -109,10 +109,14 @@ class Journal:
     def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
         self._observer = observer
         with _storage(path):
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            is_fixed = is_unchangeable(path)
+            self._db = sqlite3.connect(
+                reading_uri(path) if is_fixed else path.absolute().as_uri(), uri=True, isolation_level=None
+            )
+            if not is_fixed:
+                self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            prepare_schema(self._db, path, SCHEMA, writable=True)
+            prepare_schema(self._db, path, SCHEMA, writable=not is_fixed)
         self._path = path
 
     def close(self) -> None:
