@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
@@ -43,11 +43,21 @@ def size_text(size_bytes: float) -> str:
 def printable(text: object) -> str:
     """Foreign text made safe for a terminal: no control or bidirectional characters, no markup."""
     shown = "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in str(text))
-    if "[" not in shown and "\\" not in shown:
+    if not _has_markup(shown):
         return shown
     from rich.markup import escape
 
     return escape(shown)
+
+
+def _has_markup(text: str) -> bool:
+    return "[" in text or "\\" in text
+
+
+def _write_line(stream: TextIO, text: str) -> None:
+    """What needs no drawing is written without the library that draws."""
+    stream.write(text + "\n")
+    stream.flush()
 
 
 def output_error(error: OSError) -> StorageError:
@@ -113,7 +123,10 @@ class Output:
         """A line for people (rich markup; foreign text goes through ``printable`` first)."""
         if not self.json_mode:
             with _printing():
-                self.console.print(text)
+                if _has_markup(text):
+                    self.console.print(text)
+                else:
+                    _write_line(sys.stdout, text)
 
     def table(self, table: Table) -> None:
         """A table for people."""
@@ -125,7 +138,10 @@ class Output:
         """A line about the work, on standard error."""
         if not self.quiet:
             with suppress(OSError):  # nobody can be told, and nothing depends on it
-                self.remarks.print(text)
+                if _has_markup(text):
+                    self.remarks.print(text)
+                else:
+                    _write_line(sys.stderr, text)
 
     def error(self, error: EtdbError) -> None:
         """What went wrong, where, and what to do next."""
