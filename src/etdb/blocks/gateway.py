@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPResponse
 
-from etdb.blocks.http import HttpSource
+from etdb.blocks.http import HttpSource, Stop
 from etdb.blocks.port import identity_block
 from etdb.errors import FormatError, InputError, NotFoundError, SourceError
 from etdb.ipfs import (
@@ -55,28 +55,33 @@ class GatewayStore:
         url: where its ``/ipfs/`` is.
         timeout_s: seconds of silence before it is given up.
         slowest_bytes_per_s: a whole request that is slower than this is given up.
+        public_only: never call an address of this machine or of a private network, whatever the name leads to.
 
     Raises:
         InputError: not the address of a gateway.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30.0, slowest_bytes_per_s: int = 16 * 1024) -> None:
-        self._http = HttpSource(url, timeout_s=timeout_s, slowest_bytes_per_s=slowest_bytes_per_s)
+    def __init__(
+        self, url: str, *, timeout_s: float = 30.0, slowest_bytes_per_s: int = 16 * 1024, public_only: bool = False
+    ) -> None:
+        self._http = HttpSource(
+            url, timeout_s=timeout_s, slowest_bytes_per_s=slowest_bytes_per_s, public_only=public_only
+        )
 
     @property
     def name(self) -> str:
         """See :class:`~etdb.blocks.port.BlockStore`."""
         return self._http.url
 
-    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
-        """See :class:`~etdb.blocks.port.BlockStore`.
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES, stop: Stop | None = None) -> bytes:
+        """See :class:`~etdb.blocks.port.BlockStore`; ``stop`` lets another thread end it.
 
         Raises:
             SourceError: the gateway cannot be reached, is too slow, redirects or answers otherwise.
         """
         block = identity_block(cid, max_bytes)
         if block is None:
-            with self._raw("GET", cid, max_bytes) as response:
+            with self._raw("GET", cid, max_bytes, stop) as response:
                 block = self._http.read_all(response, max_bytes, f"the IPLD block {cid}")
             verify_block(cid, block, source=self.name)
         return block
@@ -117,7 +122,12 @@ class GatewayStore:
         return length
 
     def read_leaves(
-        self, file_cid: Cid, leaves: Sequence[LeafFound], buffer: bytearray | memoryview
+        self,
+        file_cid: Cid,
+        leaves: Sequence[LeafFound],
+        buffer: bytearray | memoryview,
+        *,
+        stop: Stop | None = None,
     ) -> Iterator[tuple[LeafFound, memoryview]]:
         """Read neighbouring leaves of one file in one request; each comes out as soon as it is checked.
 
@@ -126,6 +136,7 @@ class GatewayStore:
             leaves: in their order, each beginning where the one before ends, all of known length.
             buffer: at least as long as the longest leaf. Each view that is given out lies in it and is good until
                 the next is asked for.
+            stop: lets another thread end it.
 
         Raises:
             VerificationError: a leaf is wrong (fields ``cid``, ``offset``, ``path``, ``source``). Those that came
@@ -135,15 +146,15 @@ class GatewayStore:
         if not leaves:
             return
         view = memoryview(buffer)
-        start, stop = leaves[0].offset, leaves[0].offset
+        start, end = leaves[0].offset, leaves[0].offset
         for leaf in leaves:
-            if leaf.length is None or leaf.offset != stop or leaf.length > len(view):
+            if leaf.length is None or leaf.offset != end or leaf.length > len(view):
                 raise InputError("leaves of one request are neighbours of known length that fit the buffer")
-            stop += leaf.length
-        headers = {"Range": f"bytes={start}-{stop - 1}"}
+            end += leaf.length
+        headers = {"Range": f"bytes={start}-{end - 1}"}
         path = f"/ipfs/{file_cid}"
-        with self._http.request("GET", path, expected_bytes=stop - start, headers=headers) as response:
-            self._verify_range(response, file_cid, start, stop)
+        with self._http.request("GET", path, expected_bytes=end - start, headers=headers, stop=stop) as response:
+            self._verify_range(response, file_cid, start, end)
             for leaf in leaves:
                 piece = view[: leaf.length]
                 if self._http.read_into(response, piece) != len(piece):
@@ -216,9 +227,9 @@ class GatewayStore:
             )
 
     @contextmanager
-    def _raw(self, method: str, cid: Cid, size: int) -> Iterator[HTTPResponse]:
+    def _raw(self, method: str, cid: Cid, size: int, stop: Stop | None = None) -> Iterator[HTTPResponse]:
         with self._http.request(
-            method, f"/ipfs/{cid}?format=raw", expected_bytes=size, headers={"Accept": _RAW}
+            method, f"/ipfs/{cid}?format=raw", expected_bytes=size, headers={"Accept": _RAW}, stop=stop
         ) as response:
             self._verify_type(response, _RAW)
             yield response

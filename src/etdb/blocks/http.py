@@ -6,22 +6,56 @@ of its own, checked at every read from the socket.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from etdb.blocks.addresses import connect
 from etdb.errors import EtdbError, FormatError, InputError, NotFoundError, SourceError
 
-__all__ = ["HttpSource"]
+__all__ = ["HttpSource", "Stop"]
 
 _READ_BUFFER = 64 * 1024
 _MAX_ERROR_BODY = 64 * 1024
+_CONNECT_TIMEOUT_S = 10.0
+MAX_RETRY_AFTER_S = 24 * 3600.0
+
+
+class Stop:
+    """Ends a request from another thread: the one that waits for bytes gets a :class:`SourceError` at once."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._socket: socket.socket | _TimedSocket | None = None
+        self._lock = threading.Lock()
+
+    def set(self) -> None:
+        """End it; may be called twice, and before it has begun."""
+        with self._lock:
+            self.is_set = True
+            if self._socket is not None:
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, connected: socket.socket | _TimedSocket | None) -> None:
+        """Take over the socket that the request uses now; None when it uses none any more.
+
+        Raises:
+            TimeoutError: it was stopped already.
+        """
+        with self._lock:
+            self._socket = connected
+            if self.is_set and connected is not None:
+                raise TimeoutError("stopped")
 
 
 class HttpSource:
@@ -32,13 +66,20 @@ class HttpSource:
         timeout_s: seconds to connect, and of silence.
         slowest_bytes_per_s: with this rate each request's deadline is set; slower peers are given up.
         max_idle: connections that are kept for the next request.
+        public_only: never call an address of this machine or of a private network, whatever the name leads to.
 
     Raises:
         InputError: not such a URL.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 30.0, slowest_bytes_per_s: int = 16 * 1024, max_idle: int = 16
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        slowest_bytes_per_s: int = 16 * 1024,
+        max_idle: int = 16,
+        public_only: bool = False,
     ) -> None:
         parts = urlsplit(url)
         try:
@@ -51,12 +92,19 @@ class HttpSource:
         self._is_tls, self._host, self._port = parts.scheme == "https", host, port
         self._prefix = parts.path.rstrip("/")
         self._timeout_s, self._slowest, self._max_idle = timeout_s, slowest_bytes_per_s, max_idle
+        self._public_only = public_only
         self._idle: list[_AnyConnection] = []
         self._lock = threading.Lock()
 
     @contextmanager
     def request(
-        self, method: str, path: str, *, expected_bytes: int, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        expected_bytes: int,
+        headers: dict[str, str] | None = None,
+        stop: Stop | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; gives the response with status 200 or 206, its body unread.
 
@@ -65,13 +113,15 @@ class HttpSource:
             path: from ``/``, already quoted.
             expected_bytes: the size that the deadline allows for.
             headers: more headers.
+            stop: lets another thread end the request.
 
         Raises:
             NotFoundError: the server answers 404 or 410.
-            SourceError: it cannot be reached, is too slow, redirects, breaks off, or answers anything else.
+            SourceError: it cannot be reached, is too slow, redirects, breaks off, or answers anything else; fields
+                ``status``, and ``retry_after_s`` where the server says when it may be asked again.
         """
         deadline = time.monotonic() + self._timeout_s + expected_bytes / self._slowest
-        connection, response = self._send(method, self._prefix + path, headers or {}, deadline)
+        connection, response = self._send(method, self._prefix + path, headers or {}, deadline, stop or Stop())
         is_clean = False
         try:
             if response.status not in {200, 206}:
@@ -86,6 +136,8 @@ class HttpSource:
                 raise
             raise self._trouble(error, path) from error
         finally:
+            if stop is not None:
+                stop.watch(None)
             response.close()
             self._give_back(connection, keep=is_clean)
 
@@ -123,7 +175,7 @@ class HttpSource:
             connection.close()
 
     def _send(
-        self, method: str, path: str, headers: dict[str, str], deadline: float
+        self, method: str, path: str, headers: dict[str, str], deadline: float, stop: Stop
     ) -> tuple[_AnyConnection, http.client.HTTPResponse]:
         while True:
             with self._lock:
@@ -133,14 +185,20 @@ class HttpSource:
                 connection = (_TlsConnection if self._is_tls else _Connection)(
                     self._host, self._port, timeout=self._timeout_s
                 )
+                connection.public_only = self._public_only
             connection.deadline = deadline
             try:
+                connection.stop = stop
+                if connection.sock is not None:
+                    stop.watch(connection.sock)
                 connection.request(method, path, headers={"Accept-Encoding": "identity", **headers})
                 return connection, connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
+                if isinstance(error, EtdbError):
+                    raise
                 # A kept connection that the server has closed meanwhile says nothing about the server.
-                if is_fresh or isinstance(error, TimeoutError):
+                if is_fresh or stop.is_set or isinstance(error, TimeoutError):
                     raise self._trouble(error, path) from error
             except BaseException:
                 connection.close()
@@ -169,7 +227,14 @@ class HttpSource:
                 source=self.url,
                 status=response.status,
             )
-        return SourceError(f"{self.url} answers {response.status} to {path}", source=self.url, status=response.status)
+        after_s = _retry_after_s(response.getheader("Retry-After", ""))
+        return SourceError(
+            f"{self.url} answers {response.status} to {path}",
+            hint="it asks to wait" if after_s else "",
+            source=self.url,
+            status=response.status,
+            **({} if after_s is None else {"retry_after_s": after_s}),
+        )
 
     def _trouble(self, error: Exception, path: str) -> SourceError:
         what = (
@@ -186,20 +251,51 @@ class _Connection(http.client.HTTPConnection):
     """A connection whose reads end at ``deadline`` (of ``time.monotonic``)."""
 
     deadline = 0.0
+    public_only = False
+    stop: Stop
 
     def connect(self) -> None:
-        super().connect()
-        self.sock: Any = _TimedSocket(self.sock, self)
+        plain = self._open()
+        self.sock: Any = _TimedSocket(plain, self)
+
+    def _open(self) -> socket.socket:
+        within_s = min(self.timeout or _CONNECT_TIMEOUT_S, _CONNECT_TIMEOUT_S)
+        plain = connect(self.host, self.port, within_s, public_only=self.public_only, opened=self.stop.watch)
+        plain.settimeout(self.timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return plain
 
 
-class _TlsConnection(http.client.HTTPSConnection):
-    """The same over TLS."""
+class _TlsConnection(_Connection):
+    """The same over TLS, with the system's certificates."""
 
-    deadline = 0.0
+    default_port = 443
 
     def connect(self) -> None:
-        super().connect()
-        self.sock: Any = _TimedSocket(self.sock, self)
+        plain = self._open()
+        try:
+            self.sock = _TimedSocket(_tls_context().wrap_socket(plain, server_hostname=self.host), self)
+            self.stop.watch(self.sock)
+        except BaseException:
+            plain.close()
+            raise
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _retry_after_s(header: str) -> float | None:
+    """Seconds of a ``Retry-After`` header (RFC 9110, section 10.2.3): a number or a date."""
+    text = header.strip()
+    if text.isdecimal() and text.isascii():
+        return min(float(text[:9]), MAX_RETRY_AFTER_S)
+    with suppress(ValueError, TypeError, OverflowError):
+        return min(max(0.0, parsedate_to_datetime(text).timestamp() - time.time()), MAX_RETRY_AFTER_S)
+    return None
 
 
 _AnyConnection = _Connection | _TlsConnection

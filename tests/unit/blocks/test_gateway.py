@@ -1,11 +1,14 @@
 """The client against gateways that lie, stall, cut and redirect."""
 
 import os
+import threading
+import time
 
 import msgspec
 import pytest
 
 from etdb.blocks import GatewayStore
+from etdb.blocks.http import Stop
 from etdb.errors import FormatError, InputError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import UNIXFS_V1_2025, FileDag, LeafFound, cid_of, leaf_digest
 from etdb.testing.blocks import hostile_gateway
@@ -163,3 +166,47 @@ def test_nobody_listens():
 def test_addresses_that_are_none(url):
     with pytest.raises(InputError):
         GatewayStore(url)
+
+
+def test_a_server_that_asks_to_wait_is_understood():
+    from etdb.blocks.http import _retry_after_s
+
+    assert _retry_after_s("120") == 120
+    assert _retry_after_s("9" * 50) == 24 * 3600
+    assert _retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    for text in ("", "soon", "-1", "1.5", "\u0661", "Wed, 99 Oct 2015"):
+        assert _retry_after_s(text) is None
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "drip"])
+def test_a_request_can_be_stopped_from_another_thread(gateway, behaviour):
+    gateway.behaviour = behaviour
+    slow = GatewayStore(gateway.url, timeout_s=60)
+    stop = Stop()
+    asked = len(gateway.requests)
+
+    def stop_when_asked():
+        while len(gateway.requests) == asked:
+            time.sleep(0.005)
+        stop.set()
+
+    thread = threading.Thread(target=stop_when_asked)
+    thread.start()
+    try:
+        with pytest.raises(SourceError, match=gateway.url):
+            list(slow.read_leaves(dag().root, leaves(), bytearray(5000), stop=stop))
+        with pytest.raises(SourceError):
+            slow.get(cid_of(BLOCK), stop=stop)
+    finally:
+        thread.join()
+        gateway.behaviour = "honest"
+    assert slow.get(cid_of(BLOCK)) == BLOCK
+    slow.close()
+
+
+def test_a_gateway_that_a_stranger_named_is_not_called_on_this_machine(gateway):
+    asked = len(gateway.requests)
+    store = GatewayStore(gateway.url.replace("127.0.0.1", "localhost"), public_only=True)
+    with pytest.raises(SourceError, match="not a public address"):
+        store.get(cid_of(BLOCK))
+    assert len(gateway.requests) == asked
