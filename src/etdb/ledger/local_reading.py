@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from etdb.errors import NotFoundError, StorageError
 from etdb.flo import (
+    HEADER_BYTES,
     Block,
     Network,
-    PublicKey,
-    input_key,
     make_proof,
     parse_block,
     parse_transaction,
@@ -26,6 +25,7 @@ from etdb.ledger.port import (
     Outpoint,
     TxStatus,
 )
+from etdb.ledger.senders import shown_senders
 
 __all__ = ["ChainReading"]
 
@@ -74,6 +74,12 @@ class ChainReading:
             )
         return raw
 
+    def headers(self, start_height: int, count: int) -> list[bytes]:
+        """Headers from a height on, 80 bytes each; fewer where the chain ends."""
+        tip = self._index.tip()
+        stop = min(start_height + count, (tip.height if tip else -1) + 1)
+        return [self.raw_block(height)[:HEADER_BYTES] for height in range(start_height, stop)]
+
     def blocks(self, start_height: int) -> Iterator[LedgerBlock]:
         """Blocks from a height up to the tip, as they are when this begins."""
         tip = self._index.tip()
@@ -85,7 +91,7 @@ class ChainReading:
                     txid=one.txid,
                     position=one.position,
                     data=one.flo_data,
-                    sender=self._senders(raw[one.offset : one.offset + one.length]),
+                    sender=shown_senders(parse_transaction(raw[one.offset : one.offset + one.length]), self._network),
                 )
                 for one in found.carriers
             )
@@ -95,15 +101,6 @@ class ChainReading:
                 time_s=found.time_s,
                 messages=messages,
             )
-
-    def _senders(self, raw: bytes) -> tuple[str, ...]:
-        transaction = parse_transaction(raw)
-        keys: list[PublicKey] = []
-        for index in range(len(transaction.inputs)):
-            shown = input_key(transaction, index)
-            if shown is not None and shown[1] not in keys:
-                keys.append(shown[1])
-        return tuple(key.address(self._network) for key in keys)
 
     def status(self, txid: str) -> TxStatus:
         """What the chain knows of a transaction."""
