@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from etdb.blocks.addresses import connect
@@ -35,7 +35,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.is_set = False
-        self._socket: socket.socket | _TimedSocket | None = None
+        self._socket: socket.socket | TimedSocket | None = None
         self._lock = threading.Lock()
 
     def set(self) -> None:
@@ -46,7 +46,7 @@ class Stop:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
-    def watch(self, connected: socket.socket | _TimedSocket | None) -> None:
+    def watch(self, connected: socket.socket | TimedSocket | None) -> None:
         """Take over the socket that the request uses now; None when it uses none any more.
 
         Raises:
@@ -256,7 +256,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         plain = self._open()
-        self.sock: Any = _TimedSocket(plain, self)
+        self.sock: Any = TimedSocket(plain, self)
 
     def _open(self) -> socket.socket:
         within_s = min(self.timeout or _CONNECT_TIMEOUT_S, _CONNECT_TIMEOUT_S)
@@ -274,7 +274,7 @@ class _TlsConnection(_Connection):
     def connect(self) -> None:
         plain = self._open()
         try:
-            self.sock = _TimedSocket(_tls_context().wrap_socket(plain, server_hostname=self.host), self)
+            self.sock = TimedSocket(_tls_context().wrap_socket(plain, server_hostname=self.host), self)
             self.stop.watch(self.sock)
         except BaseException:
             plain.close()
@@ -301,10 +301,22 @@ def _retry_after_s(header: str) -> float | None:
 _AnyConnection = _Connection | _TlsConnection
 
 
-class _TimedSocket:
+class _Timed(Protocol):
+    """A connection that says how long it may take.
+
+    Attributes:
+        deadline: of ``time.monotonic``.
+        timeout: seconds of silence.
+    """
+
+    deadline: float
+    timeout: float | None
+
+
+class TimedSocket:
     """What ``http.client`` uses of a socket, with a reader that knows the deadline."""
 
-    def __init__(self, plain: socket.socket, connection: _AnyConnection) -> None:
+    def __init__(self, plain: socket.socket, connection: _Timed) -> None:
         self._plain, self._connection = plain, connection
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -315,7 +327,7 @@ class _TimedSocket:
 
 
 class _TimedReader(io.RawIOBase):
-    def __init__(self, plain: socket.socket, connection: _AnyConnection) -> None:
+    def __init__(self, plain: socket.socket, connection: _Timed) -> None:
         self._plain, self._connection = plain, connection
         self._inner: Any = plain.makefile("rb", buffering=0)
         self._silence_s: float = connection.timeout or 0.0
