@@ -1,5 +1,7 @@
 """Ledgers: the local chain, later FLO nodes; coins and fees."""
 
+from etdb.ledger.archive import LEDGER_SUFFIX, LedgerFile
+from etdb.ledger.archive_writing import ExportReport, LedgerWithHeaders, export_ledger
 from etdb.ledger.coins import ChainFullError, Limits, SendPlan, plan_send, select_coins, transaction_size, wanted_lanes
 from etdb.ledger.local import LocalChain
 from etdb.ledger.port import (
@@ -16,13 +18,17 @@ from etdb.ledger.port import (
 from etdb.ledger.wallet import Wallet, is_same_payment
 
 __all__ = [
+    "LEDGER_SUFFIX",
     "BlockRef",
     "ChainFullError",
     "Coin",
+    "ExportReport",
     "InclusionEvidence",
     "Ledger",
     "LedgerBlock",
+    "LedgerFile",
     "LedgerMessage",
+    "LedgerWithHeaders",
     "Limits",
     "LocalChain",
     "Outpoint",
@@ -30,6 +36,7 @@ __all__ = [
     "SignedTransaction",
     "TxStatus",
     "Wallet",
+    "export_ledger",
     "is_same_payment",
     "plan_send",
     "select_coins",

@@ -13,31 +13,20 @@ A new adapter proves itself in a few lines::
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from etdb.errors import FormatError, NotFoundError, RefusedError
 from etdb.flo import (
-    REGTEST,
-    MerkleProof,
-    Network,
     PrivateKey,
-    parse_header,
     parse_pushes,
     parse_transaction,
     push,
-    verify_proof,
 )
-from etdb.ledger import Ledger, Limits, Outpoint, SignedTransaction, Wallet, is_same_payment
+from etdb.ledger import Ledger, Outpoint, SignedTransaction, Wallet, is_same_payment
+from etdb.testing.ledger_reading import NOBODY, LedgerReadingContract
 
 __all__ = ["LedgerContract", "malleated"]
-
-NOBODY = "ff" * 32
 
 
 def malleated(raw: bytes) -> bytes:
@@ -51,62 +40,17 @@ def malleated(raw: bytes) -> bytes:
     return msgspec.structs.replace(transaction, inputs=tuple(inputs)).encode()
 
 
-class LedgerContract:
+class LedgerContract(LedgerReadingContract):
     """Inherit, and give :meth:`ledger_of`."""
-
-    network: Network = REGTEST
-    limits = Limits()
-
-    def ledger_of(self, tmp_path: Path, key: PrivateKey) -> AbstractContextManager[Ledger]:
-        raise NotImplementedError
-
-    def confirm(self, ledger: Ledger) -> None:
-        """Let what is pending come into blocks."""
-        ledger.settle()
-
-    @pytest.fixture
-    def key(self) -> PrivateKey:
-        return PrivateKey(bytes(range(1, 33)))
-
-    @pytest.fixture
-    def ledger(self, tmp_path: Path, key: PrivateKey) -> Iterator[Ledger]:
-        with self.ledger_of(tmp_path, key) as ledger:
-            yield ledger
-
-    def wallet(self, ledger: Ledger, key: PrivateKey) -> Wallet:
-        return Wallet(key, self.network, self.limits, ledger.coins(key.address(self.network)))
 
     def sent(self, ledger: Ledger, key: PrivateKey, data: bytes = b"text:sent") -> SignedTransaction:
         signed = self.wallet(ledger, key).sign(data)
         assert ledger.submit(signed.raw) == signed.txid
         return signed
 
-    def test_blocks_form_a_chain(self, ledger: Ledger) -> None:
-        tip = ledger.tip()
-        assert tip is not None
-        blocks = list(ledger.blocks(0))
-        assert [block.ref for block in blocks] == [ledger.block_ref(height) for height in range(tip.height + 1)]
-        assert blocks[-1].ref == tip
-        for before, after in itertools.pairwise(blocks):
-            assert after.previous_hash == before.ref.block_hash
-        assert [block.ref for block in ledger.blocks(tip.height)] == [tip]
-
-    def test_nothing_above_the_tip(self, ledger: Ledger) -> None:
-        tip = ledger.tip()
-        assert tip is not None
-        assert ledger.block_ref(tip.height + 1) is None
-        assert list(ledger.blocks(tip.height + 1)) == []
-
-    def test_unknown_is_not_an_error(self, ledger: Ledger) -> None:
-        assert ledger.status(NOBODY).state == "unknown"
+    def test_unknown_coins_are_not_an_error(self, ledger: Ledger) -> None:
         assert ledger.spender(Outpoint(NOBODY, 0)) is None
         assert ledger.coins(PrivateKey(bytes([7]) * 32).address(self.network)) == []
-
-    def test_what_must_be_there_is_not_found(self, ledger: Ledger) -> None:
-        with pytest.raises(NotFoundError):
-            ledger.raw(NOBODY)
-        with pytest.raises(NotFoundError):
-            ledger.evidence(NOBODY)
 
     def test_a_message_goes_from_pending_to_confirmed(self, ledger: Ledger, key: PrivateKey) -> None:
         signed = self.sent(ledger, key)
@@ -123,21 +67,6 @@ class LedgerContract:
         (message,) = [one for one in block.messages if one.txid == signed.txid]
         assert message.data == b"text:sent"
         assert message.sender == (key.address(self.network),)
-
-    def test_messages_keep_their_order(self, ledger: Ledger, key: PrivateKey) -> None:
-        wallet = self.wallet(ledger, key)
-        signed = [wallet.sign(b"%d" % number) for number in range(5)]
-        for one in signed:
-            ledger.submit(one.raw)
-        self.confirm(ledger)
-        height = ledger.status(signed[0].txid).height
-        assert height is not None
-        messages = [message for block in ledger.blocks(height) for message in block.messages]
-        ours = [one.txid for one in signed]
-        assert {one.txid for one in messages} >= set(ours)
-        for block in ledger.blocks(height):
-            positions = [message.position for message in block.messages]
-            assert positions == sorted(set(positions))
 
     def test_sending_again_changes_nothing(self, ledger: Ledger, key: PrivateKey) -> None:
         signed = self.sent(ledger, key)
@@ -184,36 +113,6 @@ class LedgerContract:
         assert ledger.spender(signed.spends[0].outpoint) == other
         assert ledger.status(signed.txid).state == "unknown"
         assert ledger.raw(other) == foreign
-
-    def test_evidence_proves_the_place(self, ledger: Ledger, key: PrivateKey) -> None:
-        wallet = self.wallet(ledger, key)
-        signed = [wallet.sign(b"text:%d" % number) for number in range(4)]
-        for one in signed:
-            ledger.submit(one.raw)
-        self.confirm(ledger)
-        for one in signed:
-            evidence = ledger.evidence(one.txid)
-            assert evidence.raw_transaction == one.raw
-            header = parse_header(evidence.header)
-            ref = ledger.block_ref(evidence.height)
-            assert ref is not None
-            assert header.block_hash == ref.block_hash
-            proof = MerkleProof(txid=one.txid, index=evidence.position, branch=evidence.branch)
-            verify_proof(proof, header.merkle_root)
-
-    @pytest.mark.parametrize("size", [1, 1040])
-    def test_lengths_that_fit(self, ledger: Ledger, key: PrivateKey, size: int) -> None:
-        data = bytes(number % 256 for number in range(size))
-        signed = self.sent(ledger, key, data)
-        self.confirm(ledger)
-        (block,) = ledger.blocks(ledger.status(signed.txid).height or 0)
-        assert [one.data for one in block.messages if one.txid == signed.txid] == [data]
-
-    def test_an_empty_message_is_none(self, ledger: Ledger, key: PrivateKey) -> None:
-        signed = self.sent(ledger, key, b"")
-        self.confirm(ledger)
-        (block,) = ledger.blocks(ledger.status(signed.txid).height or 0)
-        assert signed.txid not in {one.txid for one in block.messages}
 
     def test_a_message_that_is_too_long_is_refused(self, ledger: Ledger, key: PrivateKey) -> None:
         coins = ledger.coins(key.address(self.network))
