@@ -16,6 +16,7 @@ __all__ = [
     "SendPlan",
     "lane_room",
     "plan_send",
+    "room_now",
     "select_coins",
     "transaction_size",
     "wanted_lanes",
@@ -64,7 +65,8 @@ _ONE_COIN: Final = Coin(outpoint=Outpoint("00" * 32, 0), amount_sat=10_000_000_0
 class SendPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What sending messages will take: transactions with the fan-out, if one is needed, and what they cost.
 
-    ``blocks`` are those that must come until all of them are confirmed, when nobody else uses the ledger.
+    ``blocks`` are those that must come until all of them are confirmed, when nobody else uses the ledger and
+    everything is handed over at once.
     """
 
     transactions: int
@@ -96,8 +98,7 @@ def plan_send(data_sizes: Sequence[int], coins: Sequence[Coin], limits: Limits) 
     fee = sum(limits.fee_sat(size) for size in sizes)
     paying = coins or (_ONE_COIN,)
     lanes = wanted_lanes(len(sizes), paying, limits)
-    at_once = lanes * _a_lane(limits) if lanes else sum(lane_room(one, limits, _full_size(limits)) for one in paying)
-    blocks = max(-(-len(sizes) // max(1, at_once)), -(-sum(sizes) // BLOCK_BYTES)) + bool(lanes)
+    blocks = _count_blocks(sizes, paying, lanes, limits)
     if lanes:
         fan_out = transaction_size(1, lanes + 1, 0)
         fee += limits.fee_sat(fan_out)
@@ -112,11 +113,51 @@ def plan_send(data_sizes: Sequence[int], coins: Sequence[Coin], limits: Limits) 
     )
 
 
-def wanted_lanes(transactions: int, coins: Sequence[Coin], limits: Limits) -> int:
-    """Into how many lanes coins should be split for this many full transactions; 0 when they are enough as they are."""
-    if sum(lane_room(coin, limits, _full_size(limits)) for coin in coins) >= transactions:
+def _count_blocks(sizes: Sequence[int], coins: Sequence[Coin], lanes: int, limits: Limits) -> int:
+    """Blocks until all are confirmed: one for what the unconfirmed may carry already, then as much as lanes allow."""
+    if not sizes:
         return 0
-    return min(MAX_LANES, -(-transactions // _a_lane(limits)))
+    in_a_block = max(1, BLOCK_BYTES * len(sizes) // sum(sizes))
+    now = _a_lane(limits) - 1 if lanes else room_now(coins, limits)
+    later = lanes * _a_lane(limits) if lanes else sum(_whole_lane(coin, limits) for coin in coins)
+    rest = len(sizes) - min(now, in_a_block)
+    return 1 + max(0, -(-rest // max(1, min(later, in_a_block))))
+
+
+def room_now(coins: Sequence[Coin], limits: Limits) -> int:
+    """How many full transactions can hang on these coins before a block comes: each family has one limit."""
+    families: dict[str, list[Coin]] = {}
+    for coin in coins:
+        name = coin.family if coin.chain_depth else f"{coin.outpoint.txid}:{coin.outpoint.vout}"
+        families.setdefault(name, []).append(coin)
+    return sum(_family_room(coins_of, limits) for coins_of in families.values())
+
+
+def _family_room(coins: Sequence[Coin], limits: Limits) -> int:
+    size = _full_size(limits)
+    used, used_bytes = max(coin.chain_depth for coin in coins), max(coin.chain_bytes for coin in coins)
+    together = min(limits.max_chain - used, (limits.max_chain_bytes - used_bytes) // size)
+    return max(0, min(together, sum(lane_room(coin, limits, size) for coin in coins)))
+
+
+def wanted_lanes(transactions: int, coins: Sequence[Coin], limits: Limits) -> int:
+    """Into how many lanes coins should be split for this many full transactions; 0 when they are enough as they are.
+
+    A coin that is not confirmed yet counts as the lane that it will be: a block is waited for rather than splitting
+    what is split already.
+    """
+    lane = _a_lane(limits)
+    lanes = [_whole_lane(coin, limits) for coin in coins]
+    wanted = min(MAX_LANES, -(-transactions // lane))
+    if sum(lanes) >= transactions or sum(one == lane for one in lanes) >= wanted:
+        return 0
+    return wanted
+
+
+def _whole_lane(coin: Coin, limits: Limits) -> int:
+    """Full transactions that a coin carries from block to block, once it is confirmed."""
+    confirmed = msgspec.structs.replace(coin, chain_depth=0, chain_bytes=0)
+    return lane_room(confirmed, limits, _full_size(limits))
 
 
 def _full_size(limits: Limits) -> int:

@@ -29,17 +29,29 @@ class Wallet:
     Each message spends one coin and gives the change back, so a coin becomes a lane: a chain of transactions that
     hang on each other. Lanes are used evenly, the shallowest first. Ledgers limit what hangs on an unconfirmed
     transaction, all lanes together: so the lanes of a fan-out have their full length only when it is in a block.
+    Unconfirmed families are joined only where nothing else pays, and then count as one.
 
     Args:
         key: signs; its address gets all change.
         network: of the address.
         limits: what the ledger allows and what may be paid.
         coins: as the ledger shows them now.
+        first: coins to be spent before all others. A transaction that was given up can still be confirmed as long as
+            its coin is free; spending that coin ends it.
     """
 
-    def __init__(self, key: PrivateKey, network: Network, limits: Limits, coins: Iterable[Coin]) -> None:
+    def __init__(
+        self,
+        key: PrivateKey,
+        network: Network,
+        limits: Limits,
+        coins: Iterable[Coin],
+        *,
+        first: Iterable[Outpoint] = (),
+    ) -> None:
         self._key = key
         self._limits = limits
+        self._first = frozenset(first)
         self._coins = {coin.outpoint: coin for coin in coins}
         self._used: dict[str, tuple[int, int]] = {}
         """Of each family of unconfirmed coins: how many transactions it has, and their bytes."""
@@ -83,9 +95,7 @@ class Wallet:
         """
         full_fee = self._limits.fee_sat(transaction_size(1, 1, self._limits.data_limit_bytes))
         share = -(-transactions // lanes) * full_fee + self._limits.dust_sat
-        usable = self._joinable(transaction_size(1, lanes + 1, 0))
-        chosen = select_coins(usable, share * lanes, lanes + 1, 0, self._limits, address=self.address)
-        return self._build(chosen, [share] * lanes, b"")
+        return self._build(self._choose(share * lanes, lanes + 1, 0), [share] * lanes, b"")
 
     def sign(self, data: bytes) -> SignedTransaction:
         """A transaction that carries these bytes.
@@ -103,25 +113,55 @@ class Wallet:
         size = transaction_size(1, 1, len(data))
         room = [coin for coin in self._coins.values() if lane_room(self._as_used(coin), self._limits, size) > 0]
         if room:
-            coin = min(room, key=lambda one: (one.chain_depth, -one.amount_sat, one.outpoint.txid, one.outpoint.vout))
-            return self._build((coin,), [], data)
-        if not all(self._has_room(coin, size) for coin in self._coins.values()):
-            raise ChainFullError(
-                f"every coin of {self.address} hangs on as many unconfirmed transactions as the ledger allows",
-                hint="wait for a block, or raise max_unconfirmed_chain if your node allows longer chains",
-            )
+            return self._build((min(room, key=self._order),), [], data)
+        if self._coins and not any(self._has_room(coin, size) for coin in self._coins.values()):
+            raise self._full()
         # Small coins, none of which pays alone: together they may.
-        usable, least = self._joinable(size), self._limits.dust_sat
-        return self._build(select_coins(usable, least, 1, len(data), self._limits, address=self.address), [], data)
+        return self._build(self._choose(self._limits.dust_sat, 1, len(data)), [], data)
 
-    def _joinable(self, size_bytes: int) -> list[Coin]:
-        """Coins that one transaction may spend together: the confirmed ones, and those of the richest family."""
+    def _order(self, coin: Coin) -> tuple[bool, int, int, str, int]:
+        place = coin.outpoint
+        return place not in self._first, coin.chain_depth, -coin.amount_sat, place.txid, place.vout
+
+    def _full(self) -> ChainFullError:
+        return ChainFullError(
+            f"every coin of {self.address} hangs on as many unconfirmed transactions as the ledger allows",
+            hint="wait for a block, or raise max_unconfirmed_chain if your node allows longer chains",
+        )
+
+    def _choose(self, target_sat: int, outputs: int, data_bytes: int) -> tuple[Coin, ...]:
+        """Coins that pay so much in one transaction: confirmed ones, else with as few families as will do.
+
+        Raises:
+            ChainFullError: those that may be joined now do not reach; when a block has come they may.
+            InsufficientFundsError: all of them do not.
+        """
+        size = transaction_size(1, outputs, data_bytes)
+        together = [coin for coin in self._coins.values() if not coin.chain_depth]
         families: dict[str, list[Coin]] = {}
         for coin in self._coins.values():
-            if coin.chain_depth and self._has_room(coin, size_bytes):
+            if coin.chain_depth:
                 families.setdefault(coin.family, []).append(coin)
-        richest = max(families.values(), key=lambda coins: sum(coin.amount_sat for coin in coins), default=[])
-        return [coin for coin in self._coins.values() if not coin.chain_depth] + richest
+        count = used_bytes = 0
+        by_wealth = sorted(families, key=lambda name: -sum(coin.amount_sat for coin in families[name]))
+        for name in (None, *by_wealth):
+            if name is not None:
+                more, more_bytes = self._used[name]
+                if (
+                    count + more >= self._limits.max_chain
+                    or used_bytes + more_bytes + size > self._limits.max_chain_bytes
+                ):
+                    continue
+                count, used_bytes = count + more, used_bytes + more_bytes
+                together += families[name]
+            try:
+                return select_coins(together, target_sat, outputs, data_bytes, self._limits, address=self.address)
+            except InsufficientFundsError:
+                continue
+        # Raises when even all of them do not reach.
+        everything = list(self._coins.values())
+        select_coins(everything, target_sat, outputs, data_bytes, self._limits, address=self.address)
+        raise self._full()
 
     def _has_room(self, coin: Coin, size_bytes: int) -> bool:
         used = self._as_used(coin)
@@ -138,9 +178,13 @@ class Wallet:
 
     def _note(self, spent: Sequence[Coin], made: Sequence[Coin], size_bytes: int) -> tuple[Coin, ...]:
         """Keep new coins, and what they use up with all that hang together; the coins as they are kept."""
-        family = next((coin.family for coin in spent if coin.chain_depth), made[0].outpoint.txid)
-        count, used_bytes = self._used.get(family, (0, 0))
-        self._used[family] = (count + 1, used_bytes + size_bytes)
+        joined = list(dict.fromkeys(coin.family for coin in spent if coin.chain_depth)) or [made[0].outpoint.txid]
+        family = joined[0]
+        uses = [self._used.pop(name, (0, 0)) for name in joined]
+        self._used[family] = 1 + sum(count for count, _ in uses), size_bytes + sum(size for _, size in uses)
+        for coin in list(self._coins.values()) if len(joined) > 1 else ():
+            if coin.chain_depth and coin.family in joined:
+                self._coins[coin.outpoint] = msgspec.structs.replace(coin, family=family)
         depth = 1 + sum(coin.chain_depth for coin in spent)
         size = size_bytes + sum(coin.chain_bytes for coin in spent)
         kept = tuple(msgspec.structs.replace(coin, family=family, chain_depth=depth, chain_bytes=size) for coin in made)

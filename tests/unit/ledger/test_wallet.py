@@ -160,8 +160,8 @@ def test_what_the_ledger_shows_of_a_family_counts_for_all_of_it():
         apart.sign(b"x")
 
 
-def test_families_are_never_joined():
-    """What hangs on a transaction that spends two of them would count for both."""
+def test_as_few_families_as_will_do_are_joined():
+    """What hangs on a transaction that spends two of them counts for both."""
     one = coin(1, 2_000_000, chain_depth=2, chain_bytes=500, family="aa")
     two = coin(2, 3_000_000, chain_depth=3, chain_bytes=500, family="bb")
     purse = wallet(one, two, coin(3, 1_000_000), limits=Limits(max_chain=10))
@@ -169,8 +169,59 @@ def test_families_are_never_joined():
     assert {coin.family for coin in signed.spends if coin.chain_depth} == {"bb"}
     assert {coin.family for coin in signed.creates} == {"bb"}
     assert purse._used == {"aa": (2, 500), "bb": (4, 500 + len(signed.raw))}
+
+
+def test_confirmed_coins_come_first_so_that_a_split_has_the_whole_limit():
+    pending = coin(1, 9_000_000, chain_depth=2, chain_bytes=500, family="aa")
+    signed = wallet(pending, coin(2, 3_000_000)).fan_out(20, 20)
+    assert [one.outpoint for one in signed.spends] == [coin(2).outpoint]
+
+
+def test_joined_families_count_as_one():
+    one = coin(1, 19_000, chain_depth=2, chain_bytes=500, family="aa")
+    two = coin(2, 19_000, chain_depth=3, chain_bytes=500, family="bb")
+    tiny = [coin(n, 600, chain_depth=1, chain_bytes=200, family=family) for n, family in ((3, "aa"), (4, "bb"))]
+    purse = wallet(one, two, *tiny, limits=Limits(max_chain=10))
+    signed = purse.sign(b"x")
+    assert {spent.outpoint for spent in signed.spends} == {one.outpoint, two.outpoint}
+    assert len(purse.coins) == 3
+    (family,) = {kept.family for kept in purse.coins}
+    assert purse._used == {family: (6, 1000 + len(signed.raw))}
+
+
+@pytest.mark.parametrize("max_chain", [5, 4])
+def test_where_joining_would_be_too_long_a_block_is_waited_for(max_chain):
+    """The coins reach, but not now: that is no lack of money."""
+    one = coin(1, 19_000, chain_depth=2, chain_bytes=500, family="aa")
+    two = coin(2, 19_000, chain_depth=3, chain_bytes=500, family="bb")
+    with pytest.raises(ChainFullError):
+        wallet(one, two, limits=Limits(max_chain=max_chain)).sign(b"x")
     with pytest.raises(InsufficientFundsError):
-        wallet(one, two).fan_out(30, 30)
+        wallet(one, two, limits=Limits(max_chain=max_chain)).fan_out(30, 30)
+
+
+def test_what_was_given_up_is_spent_first():
+    small = coin(1, COIN // 10)
+    purse = Wallet(KEY, REGTEST, LIMITS, [small, coin(2), coin(3)], first=[small.outpoint])
+    assert purse.sign(b"x").spends == (small,)
+    assert purse.sign(b"x").spends != (small,)
+
+
+def test_lanes_that_only_wait_for_a_block_are_not_split_again():
+    """The coins of a fan-out that no block has yet, of which nearly all is used up."""
+    lanes = [coin(n, COIN, chain_depth=24, chain_bytes=30_000, family="f") for n in range(8)]
+    assert wallet(*lanes).lanes_wanted(200) == 0
+    assert wallet(*lanes).lanes_wanted(201) == 9
+    assert wallet(*(coin(n, COIN) for n in range(200))).lanes_wanted(100_000) == 0
+
+
+def test_a_plan_counts_the_block_that_a_split_waits_for():
+    assert plan_send([1040] * 25, [coin(1)], LIMITS).blocks == 1
+    assert plan_send([1040] * 26, [coin(1)], LIMITS).blocks == 2
+    waiting = coin(1, COIN, chain_depth=20, chain_bytes=20_000, family="f")
+    assert plan_send([1040] * 6, [waiting], LIMITS).blocks == 2
+    assert plan_send([1040] * 5, [waiting], LIMITS).blocks == 1
+    assert plan_send([1040] * 5, [waiting, coin(2, COIN, chain_depth=22, family="f")], LIMITS).blocks == 2
 
 
 def test_a_stored_transaction_is_noted_once():
