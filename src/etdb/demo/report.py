@@ -42,7 +42,8 @@ def show_report(console: Console, facts: dict[str, Any]) -> None:
 
 def _published(console: Console, facts: dict[str, Any]) -> None:
     report = facts["published"]
-    console.print("\n[bold]1  Published[/bold] by an address of its own, on a ledger of its own, files left in place")
+    ledger = escape(str(facts["ledger"]))
+    console.print(f"\n[bold]1  Published[/bold] by an address of its own, on {ledger}, files left in place")
     table = Table(
         "dataset", "record", "transactions", "in block", "root CID", box=None, header_style="dim", pad_edge=False
     )

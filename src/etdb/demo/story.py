@@ -16,6 +16,7 @@ from etdb.demo.commands import Commands, StepFailedError
 from etdb.demo.datasets import write_lab
 from etdb.demo.material import fetch_material
 from etdb.demo.report import show_report
+from etdb.demo.stage import Stage
 from etdb.durable import make_folder, storage_error
 from etdb.errors import InputError, StorageError
 from etdb.workspace.locks import hold_lock
@@ -27,12 +28,13 @@ _QUERY = "layered needle"
 _NOTE = "passphrase.txt"
 
 
-def run_demo(workspace: Path, console: Console) -> dict[str, Any]:
+def run_demo(workspace: Path, console: Console, stage: Stage | None = None) -> dict[str, Any]:
     """Run the demo and show a report that needs no explanation.
 
     Args:
         workspace: the folder for everything that the demo makes; one of a former demo is replaced, any other refused.
         console: where the story is told.
+        stage: whose ledger and gateway; by default the embedded ones.
 
     Returns:
         What happened, as one document.
@@ -46,7 +48,8 @@ def run_demo(workspace: Path, console: Console) -> dict[str, Any]:
     """
     started = time.monotonic()
     named, workspace = workspace, workspace.absolute()
-    facts: dict[str, Any] = {"folder": str(named), "query": _QUERY}
+    stage = stage or Stage()
+    facts: dict[str, Any] = {"folder": str(named), "query": _QUERY, "ledger": stage.ledger}
     cache = workspace.parent / ".demo-cache"
     try:
         make_folder(cache)
@@ -66,8 +69,8 @@ def run_demo(workspace: Path, console: Console) -> dict[str, Any]:
         lab = workspace / "lab"
         folders = write_lab(lab, material, lambda what, part: say(f"{what.capitalize()}: {part:.0%}"))
         facts["reconstruction_seconds"] = time.monotonic() - clock
-        facts |= _publish(workspace, lab, say)
-        facts |= _fetch_elsewhere(workspace, say)
+        facts |= _publish(workspace, lab, stage, say)
+        facts |= _fetch_elsewhere(workspace, stage, say)
         say("Comparing every byte with the original")
         facts["compared"] = compare_files(folders[0], Path(facts["received_folder"]))
     facts["seconds"] = time.monotonic() - started
@@ -101,7 +104,7 @@ def prepare_folder(folder: Path) -> None:
         raise storage_error(error, folder) from error
 
 
-def _publish(workspace: Path, lab: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _publish(workspace: Path, lab: Path, stage: Stage, say: Callable[[str], None]) -> dict[str, Any]:
     """The publisher's side: a workspace, a key, two datasets on the ledger, and a catalogue of it."""
     passphrase = secrets.token_urlsafe(12)
     note = workspace / _NOTE
@@ -109,10 +112,11 @@ def _publish(workspace: Path, lab: Path, say: Callable[[str], None]) -> dict[str
     note.write_text(passphrase + "\n")
     etdb = Commands(workspace, passphrase)
     say("Making a workspace, a ledger and a key")
-    etdb.run("init", str(workspace))
+    stage.init_publisher(etdb, workspace)
     key = etdb.run("key", "new", "demo", passphrase=True)
+    stage.fund(str(key["address"]))
     say("Publishing: hashing the files, signing and sending the records")
-    published = etdb.run("publish", str(lab), "--yes", passphrase=True)
+    published = etdb.run("publish", str(lab), "--yes", *stage.publish_options, passphrase=True)
     publish_seconds = etdb.seconds
     say("Indexing the ledger")
     indexed = etdb.run("index")
@@ -126,13 +130,13 @@ def _publish(workspace: Path, lab: Path, say: Callable[[str], None]) -> dict[str
     }
 
 
-def _fetch_elsewhere(workspace: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _fetch_elsewhere(workspace: Path, stage: Stage, say: Callable[[str], None]) -> dict[str, Any]:
     """The reader's side: a fresh workspace that knows the ledger and a gateway's URL, and no path of the lab."""
     reader = workspace / "reader"
     reader.mkdir()
     etdb = Commands(reader)
-    with Commands(workspace).serving() as url:
-        etdb.run("init", str(reader), "--ledger", str(workspace / "chain"), "--gateway", url)
+    with stage.sharing(workspace) as url:
+        stage.init_reader(etdb, reader, workspace, url)
         say("A stranger indexes the ledger and searches")
         etdb.run("index")
         found = etdb.run("search", _QUERY)

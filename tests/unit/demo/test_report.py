@@ -13,6 +13,7 @@ from etdb.trust import Claim, Outcome
 def facts_with(outcome):
     return {
         "folder": "demo-workspace",
+        "ledger": "a ledger of its own",
         "query": "layered needle",
         "heights": {"ab" * 32: 7},
         "seconds": 30.0,
