@@ -64,6 +64,14 @@ class Catalogue:
             row = db.execute("SELECT block_hash FROM blocks WHERE height = ?", (height,)).fetchone()
             return None if row is None else str(row[0])
 
+    def newest_block(self, height: int) -> Tip | None:
+        """The newest indexed block at a height or below it."""
+        with self._database.read() as db:
+            row = db.execute(
+                "SELECT height, block_hash FROM blocks WHERE height <= ? ORDER BY height DESC LIMIT 1", (height,)
+            ).fetchone()
+            return None if row is None else Tip(height=row[0], block_hash=row[1])
+
     def meta(self, key: str) -> str | None:
         """A word about the fold itself, such as its rule."""
         with self._database.read() as db:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -37,6 +37,7 @@ class Fold:
         network: whose addresses and signatures count.
         publishers: accept records of these addresses only; None accepts all.
         raw_transaction: given a transaction's id, its bytes; then each record's transactions are checked as well.
+        given: what is said of each record's claims whatever it holds, by a ledger that cannot prove more.
     """
 
     def __init__(
@@ -45,16 +46,19 @@ class Fold:
         *,
         publishers: frozenset[str] | None = None,
         raw_transaction: Callable[[str], bytes] | None = None,
+        given: Iterable[ClaimResult] = (),
     ) -> None:
         self._network = network
         self._publishers = publishers
         self._raw = raw_transaction
+        self._given = tuple(given)
 
     @property
     def rule(self) -> str:
         """What the rows depend on beside the messages: another rule means to fold anew."""
         listed = None if self._publishers is None else sorted(self._publishers)
-        return msgspec.json.encode([FOLD_VERSION, self._network.name, listed, self._raw is not None]).decode()
+        rule = [FOLD_VERSION, self._network.name, listed, self._raw is not None]
+        return msgspec.json.encode([*rule, self._given] if self._given else rule).decode()
 
     def add(self, batch: Batch, message: StoredMessage) -> bool:
         """Fold one message; whether it completed a record."""
@@ -141,6 +145,7 @@ class Fold:
             batch.add_aside(completed_by.message_id, "its id is taken", parts[0].txid)
             return False
         claims = [artifact, _PARTS_HELD if len(parts) > 1 else _NO_PARTS]
+        claims += self._given
         if self._network is REGTEST:
             claims.append(_NO_WORK)
         if self._raw is not None:

@@ -12,11 +12,12 @@ from typing import Final
 
 import msgspec
 
-from etdb.catalogue import Batch, Catalogue
+from etdb.catalogue import Batch, Catalogue, Tip
 from etdb.errors import LedgerError, LockedError
 from etdb.flo import Network
 from etdb.index.fold import Fold
 from etdb.ledger import Ledger, LedgerBlock
+from etdb.trust import ClaimResult
 
 __all__ = ["IndexReport", "follow", "watch"]
 
@@ -68,6 +69,7 @@ def follow(
     network: Network,
     publishers: Iterable[str] | None = None,
     check_transactions: bool = False,
+    given: Iterable[ClaimResult] = (),
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> IndexReport:
@@ -81,6 +83,7 @@ def follow(
             list, records are folded anew from what is here.
         check_transactions: also check the signatures of each record's transactions, at the cost of reading each one
             again.
+        given: what is to be said of each record's claims, where the ledger itself can prove less than others.
         progress: told ("index", height reached, height of the tip) after each batch.
         stop: asked between batches; True ends the run early, with what was done kept.
 
@@ -93,8 +96,10 @@ def follow(
         network,
         publishers=None if publishers is None else frozenset(publishers),
         raw_transaction=ledger.raw if check_transactions else None,
+        given=given,
     )
     totals = _Totals()
+    _go_back(ledger, catalogue, totals)
     _apply_rule(catalogue, fold, totals)
     for _ in range(_MAX_RESTARTS):
         _go_back(ledger, catalogue, totals)
@@ -114,6 +119,7 @@ def watch(
     wait: Callable[[], bool],
     publishers: Iterable[str] | None = None,
     check_transactions: bool = False,
+    given: Iterable[ClaimResult] = (),
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Iterator[IndexReport]:
@@ -123,6 +129,7 @@ def watch(
     ``functools.partial(event.wait, 5)`` does. A catalogue that another process writes just now is tried again later.
     """
     chosen = None if publishers is None else frozenset(publishers)
+    given = tuple(given)
     first = True
     while not (stop is not None and stop()):
         try:
@@ -132,6 +139,7 @@ def watch(
                 network=network,
                 publishers=chosen,
                 check_transactions=check_transactions,
+                given=given,
                 progress=progress,
                 stop=stop,
             )
@@ -164,15 +172,13 @@ def _go_back(ledger: Ledger, catalogue: Catalogue, totals: _Totals) -> None:
     tip = catalogue.tip()
     if tip is None:
         return
-    height: int = tip.height
-    while height >= 0:
-        known = catalogue.block_hash(height)
-        if known is None:
+    known: Tip | None = tip
+    while known is not None:
+        there = ledger.block_ref(known.height)
+        if there is not None and there.block_hash == known.block_hash:
             break
-        there = ledger.block_ref(height)
-        if there is not None and there.block_hash == known:
-            break
-        height -= 1
+        known = catalogue.newest_block(known.height - 1)
+    height = known.height if known is not None else -1
     if height == tip.height:
         return
     with catalogue.batch() as batch:
@@ -226,7 +232,8 @@ def _add_blocks(batch: Batch, fold: Fold, group: list[LedgerBlock], totals: _Tot
     tip = None if newest is None else (newest.height, newest.block_hash)
     aside = batch.count("aside")
     for block in group:
-        follows = tip is None or (block.ref.height == tip[0] + 1 and block.previous_hash == tip[1])
+        # Heights may be left out by a ledger that has no blocks there, links never.
+        follows = tip is None or (block.ref.height > tip[0] and block.previous_hash == tip[1])
         if not follows:
             break
         batch.add_block(block.ref.height, block.ref.block_hash, block.time_s)
