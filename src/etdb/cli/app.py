@@ -43,6 +43,8 @@ _COMMANDS: Final = {
     "show": ("etdb.cli.find", "show"),
     "download": ("etdb.cli.fetch", "download"),
     "verify": ("etdb.cli.fetch", "verify"),
+    "ledger": ("etdb.cli.ledger", "ledger"),
+    "import-legacy": ("etdb.cli.ledger", "import_legacy"),
     "serve": ("etdb.cli.serve", "serve"),
     "doctor": ("etdb.cli.doctor", "doctor"),
     "repair": ("etdb.cli.doctor", "repair"),

@@ -9,6 +9,7 @@ import threading
 import click
 
 from etdb.cli.app import Context, command
+from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output
 from etdb.flo import network
@@ -42,13 +43,13 @@ def index(context: Context, follow_on: bool) -> None:
     ):
         flo_network = network(workspace.flo_network_name)
         if not follow_on:
-            report = follow(ledger, catalogue, network=flo_network, check_transactions=True, progress=progress)
+            report = follow(ledger, catalogue, network=flo_network, progress=progress, **fold_options(ledger))
             out.document(report)
             _show(out, report)
             return
         wait = functools.partial(threading.Event().wait, _POLL_S)
         with contextlib.suppress(KeyboardInterrupt):
-            for report in watch(ledger, catalogue, network=flo_network, wait=wait, check_transactions=True):
+            for report in watch(ledger, catalogue, network=flo_network, wait=wait, **fold_options(ledger)):
                 out.document_line(report)
                 _show(out, report)
 

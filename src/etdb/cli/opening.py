@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context
+from etdb.cli.kept_ledger import kept_ledger_path, open_kept
 from etdb.cli.passphrase import ask_passphrase
 from etdb.errors import ConfigurationError, InputError
 from etdb.flo import PrivateKey
-from etdb.ledger import Limits, LocalChain
+from etdb.ledger import Ledger, Limits, LocalChain
 from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,13 +34,29 @@ def ledger_folder(workspace: Workspace) -> Path:
     return (workspace.root / named).resolve() if named else workspace.chain_folder
 
 
-@contextmanager
-def open_ledger(workspace: Workspace, *, writable: bool = False) -> Iterator[LocalChain]:
-    """The workspace's ledger.
+@overload
+def open_ledger(workspace: Workspace, *, writable: Literal[True]) -> AbstractContextManager[LocalChain]: ...
+@overload
+def open_ledger(workspace: Workspace, *, writable: Literal[False] = ...) -> AbstractContextManager[Ledger]: ...
+def open_ledger(workspace: Workspace, *, writable: bool = False) -> AbstractContextManager[Ledger]:
+    """The workspace's ledger: a file that it was given, a node, or a chain of its own.
 
     Raises:
         ConfigurationError: this version has no adapter for the network, or the ledger belongs to somebody else.
     """
+    kept = kept_ledger_path(workspace)
+    if kept is None:
+        return _open_chain(workspace, writable=writable)
+    if writable:
+        raise ConfigurationError(
+            f"the ledger of this workspace is the file {kept}, which is only read",
+            hint="publish from a workspace with a node or a chain of its own",
+        )
+    return closing(open_kept(workspace, kept))
+
+
+@contextmanager
+def _open_chain(workspace: Workspace, *, writable: bool) -> Iterator[LocalChain]:
     if workspace.network != "local":
         raise ConfigurationError(
             f"the network {workspace.network} needs a FLO node, which this version cannot use yet",

@@ -11,6 +11,7 @@ import msgspec
 
 from etdb.catalogue import Catalogue
 from etdb.cli.app import Context, command
+from etdb.cli.kept_ledger import kept_ledger_path
 from etdb.cli.opening import find_workspace, ledger_folder, open_ledger
 from etdb.cli.output import printable, size_text
 from etdb.cli.tables import Table
@@ -31,15 +32,15 @@ __all__ = ["init", "status"]
 )
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
 @click.option("--network", default="local", show_default=True, type=click.Choice(NETWORK_NAMES), help="The ledger.")
-@click.option("--ledger", type=click.Path(file_okay=False), help="Read the local chain in this folder.")
+@click.option("--ledger", type=click.Path(), help="Read the local chain in this folder, or this ledger file.")
 @click.option("--gateway", multiple=True, metavar="URL", help="A gateway to download from; may be repeated.")
 def init(context: Context, folder: str, network: str, ledger: str | None, gateway: tuple[str, ...]) -> None:
     """Make a workspace: one folder with settings, keys, journal, catalogue and, unless told otherwise, a ledger."""
     for url in gateway:
         if not url.startswith(("http://", "https://")) or not url.isprintable() or '"' in url or "\\" in url:
             raise InputError(f"{url!r} is not an http or https address", hint="give it as http://HOST:PORT")
-    if ledger is not None and not Path(ledger, "index.sqlite").is_file():
-        raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace")
+    if ledger is not None and not Path(ledger).is_file() and not Path(ledger, "index.sqlite").is_file():
+        raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace, or a file")
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
     make_chain = LocalChain.init if network == "local" and ledger is None else None
     workspace = Workspace.init(folder, network, ledger=seen_from_here, gateways=gateway, make_chain=make_chain)
@@ -55,7 +56,10 @@ def status(context: Context) -> None:
     document: dict[str, Any] = {"workspace": str(workspace.root), "network": workspace.network}
     try:
         with open_ledger(workspace) as chain:
-            document["ledger"] = {"folder": str(ledger_folder(workspace)), "tip": chain.tip()}
+            document["ledger"] = {
+                "folder": str(kept_ledger_path(workspace) or ledger_folder(workspace)),
+                "tip": chain.tip(),
+            }
     except EtdbError as error:
         document["ledger"] = error.to_dict()
     document["keys"] = workspace.keyring.list()

@@ -3,6 +3,8 @@
 from etdb.ledger.archive import LEDGER_SUFFIX, LedgerFile
 from etdb.ledger.archive_writing import ExportReport, LedgerWithHeaders, export_ledger
 from etdb.ledger.coins import ChainFullError, Limits, SendPlan, plan_send, select_coins, transaction_size, wanted_lanes
+from etdb.ledger.legacy import BadLine, read_legacy_lines
+from etdb.ledger.legacy_store import UNPROVED, LegacyImport, LegacyLedger
 from etdb.ledger.local import LocalChain
 from etdb.ledger.port import (
     BlockRef,
@@ -19,6 +21,8 @@ from etdb.ledger.wallet import Wallet, is_same_payment
 
 __all__ = [
     "LEDGER_SUFFIX",
+    "UNPROVED",
+    "BadLine",
     "BlockRef",
     "ChainFullError",
     "Coin",
@@ -29,6 +33,8 @@ __all__ = [
     "LedgerFile",
     "LedgerMessage",
     "LedgerWithHeaders",
+    "LegacyImport",
+    "LegacyLedger",
     "Limits",
     "LocalChain",
     "Outpoint",
@@ -39,6 +45,7 @@ __all__ = [
     "export_ledger",
     "is_same_payment",
     "plan_send",
+    "read_legacy_lines",
     "select_coins",
     "transaction_size",
     "wanted_lanes",

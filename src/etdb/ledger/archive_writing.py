@@ -6,15 +6,15 @@ the result has the bytes that a new file would have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from etdb.durable import write_durably
-from etdb.errors import InputError, LedgerError
+from etdb.errors import FormatError, InputError, LedgerError
 from etdb.flo import display_hex, sha256d
 from etdb.ledger.archive import LedgerFile
 from etdb.ledger.archive_format import (
@@ -34,15 +34,32 @@ from etdb.ledger.archive_format import (
 from etdb.ledger.archive_proofs import join_branches
 from etdb.ledger.archive_scan import Progress
 from etdb.ledger.port import InclusionEvidence, Ledger, LedgerBlock
+from etdb.oip import parse_message
 
 __all__ = ["ExportReport", "LedgerWithHeaders", "export_ledger", "plan_sections"]
 
 
+@runtime_checkable
 class LedgerWithHeaders(Ledger, Protocol):
     """A ledger that also gives the headers of blocks without messages."""
 
     def headers(self, start_height: int, count: int) -> list[bytes]:
         """Headers from a height on, 80 bytes each; fewer where the chain ends."""
+
+
+def is_protocol_text(data: bytes) -> bool:
+    """Whether a message begins as one of the protocol's family, well-formed or not."""
+    try:
+        return parse_message(data) is not None
+    except FormatError:
+        return True
+
+
+def _any_text(_: bytes) -> bool:
+    return True
+
+
+_SELECT: Final[Mapping[str, Callable[[bytes], bool]]] = {"all": _any_text, "oip": is_protocol_text}
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +81,6 @@ def export_ledger(
     *,
     network_name: str,
     messages: str = "oip",
-    is_wanted: Callable[[bytes], bool] | None = None,
     start: int | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
@@ -74,16 +90,17 @@ def export_ledger(
         ledger: what to write.
         path: the file; one that is there is verified first, and replaced as a whole at the end.
         network_name: FLO's name of the ledger's network.
-        messages: the name of the selection, for the file; see ``archive_format.SELECTIONS``.
-        is_wanted: the selection itself, given a message; None takes all.
+        messages: which ones: "all", or "oip" for those that the Open Index Protocol's family may read.
         start: the height of the first block; None for the ledger's own first, or what the file has.
         progress: told ("export", height reached, height of the tip).
 
     Raises:
-        InputError: the file that is there is of something else, or the ledger has no blocks.
+        InputError: the file that is there is of something else, the ledger has no blocks, or no such selection.
         LedgerError: the ledger changes while it is read.
         FormatError, VerificationError: the file that is there is not right.
     """
+    if messages not in _SELECT:
+        raise InputError(f"{messages!r} is no selection of messages", hint=f"one of {', '.join(_SELECT)}")
     tip = ledger.tip()
     first = next(ledger.blocks(start or 0), None)
     if tip is None or first is None:
@@ -100,7 +117,7 @@ def export_ledger(
                 hint="choose another name, or the network, start and messages that it has",
                 path=str(path),
             )
-        writer = _Writer(ledger, wanted, kept, is_wanted)
+        writer = _Writer(ledger, wanted, kept)
         write_durably(path, writer.pieces(progress))
     finally:
         if kept is not None:
@@ -129,12 +146,11 @@ class _Writer:
         ledger: LedgerWithHeaders,
         preamble: Preamble,
         kept: LedgerFile | None,
-        is_wanted: Callable[[bytes], bool] | None,
     ) -> None:
         self._ledger = ledger
         self._preamble = preamble
         self._kept = kept
-        self._is_wanted = is_wanted
+        self._is_wanted = _SELECT[preamble.messages]
         self._digest = sha256()
         self._size = self._messages = self._new_blocks = 0
         self._height = preamble.start - 1
@@ -201,8 +217,8 @@ class _Writer:
             yield header_stub(header), _carried(self._ledger, block, self._is_wanted)
 
 
-def _carried(ledger: Ledger, block: LedgerBlock, is_wanted: Callable[[bytes], bool] | None) -> CarriedBlock | None:
-    chosen = [one for one in block.messages if is_wanted is None or is_wanted(one.data)]
+def _carried(ledger: Ledger, block: LedgerBlock, is_wanted: Callable[[bytes], bool]) -> CarriedBlock | None:
+    chosen = [one for one in block.messages if is_wanted(one.data)]
     if not chosen:
         return None
     proofs: dict[int, InclusionEvidence] = {}
