@@ -3,8 +3,10 @@
 from contextlib import closing, contextmanager
 
 from etdb.blocks import CarStore, FilesInPlace, GatewayStore, MemoryStore, write_car
+from etdb.blocks.kubo import KuboNode
 from etdb.ipfs import RAW, IpldBlock
 from etdb.testing.blocks import BlockStoreContract, hostile_gateway
+from etdb.testing.fake_kubo import fake_kubo
 from etdb.web.gateway import gateway_app
 from etdb.web.serving import serving
 
@@ -57,3 +59,12 @@ class TestGatewayStore(BlockStoreContract):
                 return
             with serving(gateway_app(behind)) as url, closing(GatewayStore(url)) as store:
                 yield store
+
+
+class TestKuboNode(BlockStoreContract):
+    """Against a double; tests/interop has the real one."""
+
+    @contextmanager
+    def store_of(self, blocks, tmp_path):
+        with fake_kubo(blocks) as kubo, closing(KuboNode(kubo.url)) as store:
+            yield store
