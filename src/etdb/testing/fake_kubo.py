@@ -118,6 +118,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     kubo: FakeKubo
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
