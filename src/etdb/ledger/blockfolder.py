@@ -1,0 +1,235 @@
+"""A FLO node's blocks folder as a source of blocks: the fast way to the whole chain, beside a node that may be running.
+
+    with closing(BlockFolder(Path("~/.flo/blocks").expanduser(), MAIN, start_height=2_600_000)) as folder:
+        for block in folder.scan(2_600_000):
+            ...                                 # height, hash, and its texts with what proves their places
+
+Nothing is written into the folder. The first look reads the header of each block and notes its place; later ones go on
+from there. What the folder gives is only claimed, as with every source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from etdb.errors import NotFoundError
+from etdb.flo import (
+    HEADER_BYTES,
+    Network,
+    ScannedBlock,
+    display_hex,
+    internal_bytes,
+    make_proof,
+    scan_blocks,
+    scan_whole_block,
+    sha256d,
+)
+from etdb.ledger.blockfolder_chain import FolderBlock, FolderChain
+from etdb.ledger.blockfolder_files import BlockFolderError, FolderFiles
+from etdb.ledger.blocksource import MAX_HEADERS
+from etdb.ledger.port import BlockRef
+
+__all__ = ["BlockFolder", "BlockTexts", "ProvedText"]
+
+_AHEAD: Final = 2_000
+
+
+class ProvedText(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction with floData: its id and bytes, its place in the block, and the Merkle branch from there."""
+
+    txid: str
+    raw: bytes
+    flo_data: bytes
+    position: int
+    branch: tuple[bytes, ...]
+
+
+class BlockTexts(msgspec.Struct, frozen=True, kw_only=True):
+    """A block of the chain with those of its texts that were asked for. ``time_s`` is in Unix seconds."""
+
+    height: int
+    block_hash: str
+    time_s: int
+    texts: tuple[ProvedText, ...]
+
+
+class BlockFolder:
+    """The blocks of a folder as a ``BlockSource``.
+
+    Args:
+        folder: the node's ``blocks``.
+        network: whose blocks they are.
+        start_height: from where on they are wanted: the chain begins at the last checkpoint that is not above it, or
+            at the network's first block.
+        scratch: where temporary files are made, 92 bytes a block; the system's place when None.
+
+    Raises:
+        BlockFolderError: it cannot be read.
+    """
+
+    def __init__(self, folder: Path, network: Network, *, start_height: int = 0, scratch: Path | None = None) -> None:
+        self._network = network
+        self._files = FolderFiles(folder, network.magic)
+        known = {0: network.genesis_hash} | dict(network.checkpoints)
+        root = max(height for height in known if height <= max(0, start_height))
+        self._root_hash = known[root]
+        self._chain = FolderChain(root, internal_bytes(self._root_hash), scratch=scratch)
+        self._next: dict[int, int] = {}
+        """By file, the offset behind the last block that was seen in it."""
+        self._ahead: dict[bytes, FolderBlock] = {}
+        self._ahead_from = root
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self._files.folder)
+
+    def tip(self) -> BlockRef:
+        """The newest block, after a look at what the node has written since the last time.
+
+        Raises:
+            BlockFolderError: the folder cannot be read, or does not have the block that the chain begins with.
+        """
+        numbers = self._look()
+        if not self._chain.tip_hash:
+            wanted = f"the block {self._root_hash} of height {self._chain.root_height}"
+            raise BlockFolderError(
+                f"{self.where} does not have {wanted}" if numbers else f"{self.where} has no block files",
+                hint=f"it should be the `blocks` folder of a node of {self._network.name} that is not pruned",
+                path=self.where,
+            )
+        return BlockRef(self._chain.height, display_hex(self._chain.tip_hash))
+
+    def headers(self, start_height: int, count: int) -> list[bytes]:
+        """Headers from a height on.
+
+        Raises:
+            NotFoundError: the chain here begins above.
+        """
+        if not self._chain.tip_hash:
+            self.tip()
+        if start_height < self._chain.root_height:
+            raise NotFoundError(
+                f"the chain of {self.where} was read from block {self._chain.root_height} on, not from {start_height}",
+                path=self.where,
+            )
+        return [block.header for block in self._chain.read(start_height, min(count, MAX_HEADERS))]
+
+    def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
+        """Whole blocks, in the order asked: quickest when that is the order of the chain."""
+        for shown in hashes:
+            block_hash = internal_bytes(shown)
+            yield self._read(self._find(block_hash, shown), shown)
+
+    def scan(self, start_height: int, *, is_wanted: Callable[[bytes], bool] | None = None) -> Iterator[BlockTexts]:
+        """Blocks of the chain from a height up to the tip that the last look saw, in order.
+
+        Each must follow the one before it, and have the transactions of its header where a text depends on them.
+
+        Args:
+            start_height: of the first block.
+            is_wanted: which texts are given, by their floData; None gives all.
+
+        Raises:
+            BlockFolderError: the folder cannot be read, or changed.
+            NotFoundError: a block is no longer there.
+            FormatError, VerificationError: a block is not what its header says.
+        """
+        if not self._chain.tip_hash:
+            self.tip()
+        start_height = max(start_height, self._chain.root_height)
+        raws: list[bytes] = []
+
+        def each() -> Iterator[bytes]:
+            for first in range(start_height, self._chain.height + 1, _AHEAD):
+                for block in self._chain.read(first, _AHEAD):
+                    raws[:] = [self._read(block, None)]
+                    yield raws[0]
+
+        for height, found in enumerate(scan_blocks(each()), start_height):
+            yield BlockTexts(
+                height=height,
+                block_hash=found.block_hash,
+                time_s=found.time_s,
+                texts=_proved(found, raws[0], is_wanted) if found.carriers else (),
+            )
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._files.close()
+        self._chain.close()
+
+    # -- inside
+
+    def _look(self) -> list[int]:
+        files, chain = self._files, self._chain
+        numbers = files.numbers()
+        for number in numbers:
+            end = self._next.get(number)
+            if end is not None and not files.begins_record(number, end):
+                continue
+            end = end or 0
+            for offset, length, header in files.frames(number, end):
+                chain.feed(FolderBlock(header, number, offset, length))
+                end = offset + length
+            self._next[number] = end
+        chain.settle()
+        return numbers
+
+    def _find(self, block_hash: bytes, shown: str) -> FolderBlock:
+        if (block := self._ahead.pop(block_hash, None)) is not None:
+            return block
+        if not self._chain.tip_hash:
+            self.tip()
+        if block_hash not in self._fill(self._ahead_from):
+            height = self._chain.height_of(block_hash)
+            if height is not None:
+                self._fill(height)
+        block = self._ahead.pop(block_hash, None) or self._chain.beside(block_hash)
+        if block is None:
+            raise NotFoundError(
+                f"{self.where} does not have block {shown}",
+                hint="is the node's chain another one, or is it pruned?",
+                path=self.where,
+                block_hash=shown,
+            )
+        return block
+
+    def _fill(self, height: int) -> dict[bytes, FolderBlock]:
+        blocks = self._chain.read(height, _AHEAD)
+        self._ahead = {sha256d(block.header): block for block in blocks}
+        self._ahead_from = height + len(blocks)
+        return self._ahead
+
+    def _read(self, block: FolderBlock, shown: str | None) -> bytes:
+        raw = self._files.read(block.file, block.offset, block.length)
+        if raw[:HEADER_BYTES] != block.header or len(raw) != block.length:
+            path = self._files.path(block.file)
+            raise BlockFolderError(
+                f"{path} no longer has block {shown or display_hex(sha256d(block.header))} at byte {block.offset}",
+                hint="was the node's chain made anew, or pruned? Try again; look at its disk when it stays so",
+                path=str(path),
+                offset=block.offset,
+            )
+        return raw
+
+
+def _proved(found: ScannedBlock, raw: bytes, is_wanted: Callable[[bytes], bool] | None) -> tuple[ProvedText, ...]:
+    wanted = [one for one in found.carriers if is_wanted is None or is_wanted(one.flo_data)]
+    if not wanted:
+        return ()
+    txids = scan_whole_block(raw).txids
+    return tuple(
+        ProvedText(
+            txid=one.txid,
+            raw=raw[one.offset : one.offset + one.length],
+            flo_data=one.flo_data,
+            position=one.position,
+            branch=make_proof(txids, one.position).branch,
+        )
+        for one in wanted
+    )
