@@ -14,6 +14,7 @@ from etdb.blocks import BlockStore, GatewayStore
 from etdb.catalogue import Catalogue, DatasetView, Observation, parse_query
 from etdb.cli.app import Context, command
 from etdb.cli.find import show_claims
+from etdb.cli.kept_ledger import has_evidence
 from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
@@ -33,7 +34,7 @@ from etdb.errors import ConfigurationError, EtdbError, InputError, SourceError, 
 from etdb.ledger import Ledger
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Verification
-from etdb.verify import verify_dataset, verify_folder
+from etdb.verify import OF_THE_LEDGER, verify_dataset, verify_folder
 from etdb.workspace import Workspace
 
 __all__ = ["download", "verify"]
@@ -147,7 +148,7 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: 
 
 def _evidence(ledger: Ledger, view: DatasetView) -> Evidence:
     transactions = []
-    for txid in view.part_txids:
+    for txid in view.part_txids if has_evidence(ledger) else ():
         proof = ledger.evidence(txid)
         transactions.append(
             TransactionEvidence(
@@ -301,11 +302,14 @@ def _verify_dataset(
     verification = verify_dataset(
         view.dataset_id,
         view.tomogram,
-        [ledger.evidence(txid) for txid in view.part_txids],
+        [ledger.evidence(txid) for txid in view.part_txids] if has_evidence(ledger) else [],
         SourcePool(stores),
         block_hash_at=_hashes_of(ledger),
         progress=advance,
     )
+    if not has_evidence(ledger):
+        # What the fold found in the texts stands; of what they cannot prove it says so.
+        verification = verification.with_results(one for one in view.claims.results if one.claim in OF_THE_LEDGER)
     for result in verification.results:
         catalogue.observe(
             Observation(

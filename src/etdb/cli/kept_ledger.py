@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from etdb.ledger import Ledger
     from etdb.workspace import Workspace
 
-__all__ = ["exported_path", "fold_options", "imported_path", "kept_ledger_path", "open_kept", "refuse_other_ledgers"]
+__all__ = [
+    "exported_path",
+    "fold_options",
+    "has_evidence",
+    "imported_path",
+    "kept_ledger_path",
+    "open_kept",
+    "refuse_other_ledgers",
+    "refuse_other_network",
+    "refuse_texts_beside_proofs",
+]
 
 _TEXTS_SUFFIX: Final = ".sqlite"
 
@@ -95,8 +105,13 @@ def refuse_texts_beside_proofs(workspace: Workspace) -> None:
         )
 
 
+def has_evidence(ledger: Ledger) -> bool:
+    """Whether the ledger has transactions and their proofs, not their texts alone."""
+    return not isinstance(ledger, LegacyLedger)
+
+
 def fold_options(ledger: Ledger) -> dict[str, Any]:
     """How records of this ledger are folded: what it cannot prove is said of each."""
-    if isinstance(ledger, LegacyLedger):
-        return {"check_transactions": False, "given": UNPROVED}
-    return {"check_transactions": True}
+    if has_evidence(ledger):
+        return {"check_transactions": True}
+    return {"check_transactions": False, "given": UNPROVED}

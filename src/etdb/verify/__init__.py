@@ -2,6 +2,6 @@
 
 from etdb.verify.dataset import verify_dataset
 from etdb.verify.folder import verify_folder
-from etdb.verify.record import LedgerEvidence, verify_record
+from etdb.verify.record import OF_THE_LEDGER, LedgerEvidence, verify_record
 
-__all__ = ["LedgerEvidence", "verify_dataset", "verify_folder", "verify_record"]
+__all__ = ["OF_THE_LEDGER", "LedgerEvidence", "verify_dataset", "verify_folder", "verify_record"]

@@ -19,7 +19,7 @@ from etdb.trust import (
     check_work,
 )
 
-__all__ = ["LedgerEvidence", "verify_record"]
+__all__ = ["OF_THE_LEDGER", "LedgerEvidence", "verify_record"]
 
 OF_THE_LEDGER = (
     Claim.ARTIFACT_SIGNATURE,
@@ -28,6 +28,7 @@ OF_THE_LEDGER = (
     Claim.BLOCK_INCLUSION,
     Claim.HEADER_CHAIN_WORK,
 )
+"""The claims that a ledger's evidence speaks to."""
 MAX_TRANSACTIONS = 1000
 # A chain of one's own is made with the constants of FLO's regtest.
 FLO_NETWORK_OF = {"local": "regtest"}

@@ -1,0 +1,318 @@
+"""A workspace that lives on a file: a ledger file that others wrote, or exported texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from etdb.blocks import FilesInPlace
+from etdb.errors import InputError
+from etdb.ledger import legacy
+from etdb.testing.records import RecordSigner
+from etdb.workspace import Workspace
+
+LAB = RecordSigner("lab")
+
+
+@pytest.fixture
+def published(desk):
+    """A lab with one record, and the file of its ledger."""
+    assert desk.publish().status == 0
+    desk.dataset_id = desk.index()
+    desk.file = desk.root / "lab.etdb-ledger"
+    desk.exported = desk.run("--json", "ledger", "export", desk.file).document
+    return desk
+
+
+class Reader:
+    """Another workspace, that knows nothing of the lab's."""
+
+    def __init__(self, desk, name="reader", **options):
+        self.root = desk.root / name
+        Workspace.init(self.root, **options)
+        self._desk = desk
+
+    def run(self, *words):
+        return self._desk.run_bare("-w", self.root, *words)
+
+
+# -- a ledger file
+
+
+def test_an_imported_file_gives_the_same_catalogue_as_the_chain(published):
+    reader = Reader(published)
+    said = reader.run("--json", "ledger", "import", published.file)
+    assert said.status == 0
+    assert said.document["tip_hash"] == published.tip().block_hash
+    assert said.document["messages"] == published.exported["messages"] > 0
+    assert any("left out" in line for line in said.document["not_checked"])
+    assert reader.run("--json", "index").document["records_new"] == 1
+    theirs = published.run("--json", "show", published.dataset_id).document
+    assert reader.run("--json", "show", published.dataset_id).document == theirs
+
+
+def test_the_settings_may_name_the_file(published):
+    words = ("init", published.root / "named", "--ledger", published.file)
+    assert published.run_bare(*words).status == 0
+    named = ("-w", published.root / "named")
+    assert published.run_bare(*named, "--json", "index").document["records_new"] == 1
+    ledger = published.run_bare(*named, "--json", "status").document["ledger"]
+    assert ledger == {"folder": str(published.file), "tip": {"height": published.tip().height} | tip_of(published)}
+    refused = published.run_bare(*named, "ledger", "import", published.file)
+    assert refused.status == 3
+    assert "reads the ledger" in refused.err
+
+
+def tip_of(desk):
+    return {"block_hash": desk.tip().block_hash}
+
+
+def test_a_download_and_its_check_need_no_node(published):
+    reader = Reader(published)
+    reader.run("ledger", "import", published.file)
+    reader.run("index")
+    shutil.copy(published.workspace.digests_path, reader.root)
+    shutil.copytree(published.workspace.content_folder, reader.root / "content", dirs_exist_ok=True)
+    said = reader.run("--json", "verify", published.dataset_id)
+    outcomes = {one["claim"]: one["outcome"] for one in said.document["results"]}
+    assert {claim for claim, outcome in outcomes.items() if outcome == "held"} >= {
+        *("artifact_signature", "transaction_signature", "manifest_agrees", "block_inclusion", "file_bytes")
+    }
+    assert reader.run("download", published.dataset_id, "--output", published.root / "got").status == 0
+    (folder,) = (published.root / "got").iterdir()
+    again = reader.run("--json", "verify", folder)
+    assert again.status == 0
+    assert {one["claim"]: one["outcome"] for one in again.document["results"]} == outcomes
+
+
+def test_the_file_is_the_same_whoever_writes_it(published):
+    assert published.exported["sha256"] == hashlib.sha256(published.file.read_bytes()).hexdigest()
+    reader = Reader(published)
+    reader.run("ledger", "import", published.file)
+    copied = reader.run("--json", "ledger", "export", published.root / "copied").document
+    assert copied["sha256"] == published.exported["sha256"]
+    again = published.run("--json", "ledger", "export", published.file).document
+    assert again == {**published.exported, "new_blocks": 0}
+
+
+def test_a_newer_file_takes_the_place_of_an_older_and_not_the_other_way(published):
+    reader = Reader(published)
+    old = published.root / "old.etdb-ledger"
+    old.write_bytes(published.file.read_bytes())
+    reader.run("ledger", "import", old)
+    reader.run("index")
+    published.dataset("second")
+    published.publish()
+    assert published.run("--json", "ledger", "export", published.file).document["new_blocks"] > 0
+    assert reader.run("ledger", "import", published.file).status == 0
+    assert reader.run("--json", "index").document["records_new"] == 1
+    assert "already" in reader.run("ledger", "import", published.file).err
+    refused = reader.run("ledger", "import", old)
+    assert (refused.status, "ends at block" in refused.err) == (3, True)
+    assert reader.run("--json", "search").document["total"] == 2
+
+
+def test_a_file_is_checked_without_a_workspace(published, monkeypatch):
+    said = published.run_bare("ledger", "check", published.file, "--work")
+    assert said.status == 0
+    assert f"the work of {published.tip().height} headers" in said.out
+    right = published.tip().block_hash
+    assert published.run_bare("ledger", "check", published.file, "--tip", right.upper()).status == 0
+    wrong = published.run_bare("--json", "ledger", "check", published.file, "--tip", "00" * 32)
+    assert (wrong.status, wrong.document["error"]) == (4, "verification")
+
+
+def test_a_damaged_file_changes_nothing(published):
+    reader = Reader(published)
+    reader.run("ledger", "import", published.file)
+    data = bytearray(published.file.read_bytes())
+    data[len(data) // 2] ^= 1
+    published.file.write_bytes(data)
+    refused = reader.run("ledger", "import", published.file)
+    assert refused.status == 4
+    assert "damaged" in refused.err
+    assert reader.run("index").status == 0
+    assert published.run("ledger", "export", published.file).status == 4
+    assert published.file.read_bytes() == data
+
+
+def test_a_chain_of_ones_own_is_never_hidden(published):
+    refused = published.run("ledger", "import", published.file)
+    assert (refused.status, "chain of its own" in refused.err) == (3, True)
+    refused = published.run("import-legacy", published.file)
+    assert (refused.status, "chain of its own" in refused.err) == (3, True)
+
+
+def test_a_file_of_another_network_is_refused(published):
+    reader = Reader(published, network="main")
+    refused = reader.run("ledger", "import", published.file)
+    assert (refused.status, "network regtest" in refused.err) == (3, True)
+    assert published.run_bare("init", published.root / "m", "--network", "main", "--ledger", published.file).status == 0
+    refused = published.run_bare("-w", published.root / "m", "index")
+    assert (refused.status, "network regtest" in refused.err) == (3, True)
+
+
+def test_nothing_is_published_to_a_file(published):
+    reader = Reader(published)
+    reader.run("ledger", "import", published.file)
+    secret = ("--passphrase-file", published.secret)
+    assert reader.run("key", "new", "me", *secret).status == 0
+    refused = reader.run("publish", published.data, "--yes", *secret)
+    assert refused.status in (3, 6)
+    assert "file" in refused.err
+
+
+# -- exported texts
+
+
+def line(txid, data, block=2_700_000, **more):
+    text = data.decode() if isinstance(data, bytes) else data
+    return json.dumps({"txid": txid, "block": block, "time": 1_528_156_646 + block, "floData": text, **more})
+
+
+def write(desk, *lines):
+    path = desk.root / "flodata.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def record_lines(title="Exported", block=2_700_000):
+    split = LAB.split(LAB.message(title=title, description="A long description. " * 90))
+    first = split.first()
+    txid = hashlib.sha256(first).hexdigest()
+    rest = [(hashlib.sha256(text).hexdigest(), text) for text in split.rest(txid)]
+    return [line(name, text, block + place) for place, (name, text) in enumerate([(txid, first), *rest])]
+
+
+@pytest.fixture
+def reader(desk):
+    return Reader(desk)
+
+
+def test_texts_become_records_that_say_what_was_not_proved(desk, reader):
+    path = write(desk, line("ab" * 32, LAB.message(title="In one")), *record_lines("In parts"))
+    said = reader.run("--json", "import-legacy", path)
+    assert said.status == 0
+    assert said.document["index"]["records_new"] == 2
+    found = {}
+    for one in reader.run("--json", "search").document["results"]:
+        claims = reader.run("--json", "show", one["dataset_id"]).document["claims"]["results"]
+        found[one["tomogram"]["title"]] = {each["claim"]: each for each in claims}
+    for claims in found.values():
+        assert claims["artifact_signature"]["outcome"] == "held"
+        for name in ("transaction_signature", "block_inclusion", "header_chain_work"):
+            assert claims[name]["outcome"] == "not possible"
+    assert found["In parts"]["multipart_signatures"]["outcome"] == "held"
+    assert found["In one"]["multipart_signatures"]["outcome"] == "not possible"
+    assert "not title, species and files" in found["In one"]["transaction_signature"]["detail"]
+
+
+def test_taking_the_same_lines_again_changes_nothing(desk, reader):
+    lines = record_lines()
+    path = write(desk, *lines)
+    reader.run("import-legacy", path)
+    before = reader.run("--json", "search").document
+    again = reader.run("--json", "import-legacy", write(desk, *reversed(lines), "", lines[0])).document
+    assert (again["import"]["new"], again["import"]["known"]) == (0, len(lines) + 1)
+    assert again["index"]["blocks"] == again["index"]["records_new"] == 0
+    assert reader.run("--json", "search").document == before
+    assert reader.run("--json", "index").document["blocks"] == 0
+
+
+def test_lines_may_come_in_any_order_and_in_several_files(desk):
+    """The first part last, and each line by itself: the records are those of one file."""
+    lines = [*record_lines("Low", 100), *record_lines("High", 5_000)]
+    once = Reader(desk, "once")
+    once.run("import-legacy", write(desk, *lines))
+    expected = once.run("--json", "search", "--sort", "oldest").document
+    assert expected["total"] == 2
+    slow = Reader(desk, "slow")
+    for one in reversed(lines):
+        assert slow.run("import-legacy", write(desk, one)).status == 0
+    assert slow.run("--json", "search", "--sort", "oldest").document == expected
+
+
+def test_lines_that_cannot_be_taken_are_named_by_number(desk, reader, monkeypatch):
+    monkeypatch.setattr(legacy, "MAX_LINE_BYTES", 4_000)
+    good = line("cd" * 32, LAB.message())
+    bad = [
+        "{",
+        "[1]",
+        "",
+        '{"txid": "ab"}',
+        line("zz" * 32, "x"),
+        line("ab" * 32, ""),
+        line("ab" * 32, "x", block=-1),
+        line("ab" * 32, "x", block=2**31),
+        line("ab" * 32, "x").replace('"block": 2700000', '"block": true'),
+        line("ab" * 32, "x").replace('"x"', '"\\ud800"'),
+        line("ab" * 32, "x").replace('"x"', "5"),
+        line("ab" * 32, "x", more="y" * 5_000),
+        '{"a":' * 200,
+        line("ab" * 32, "x")[:-1] + ', "txid": 1}',
+        "\x00\x01",
+    ]
+    said = reader.run("--json", "import-legacy", write(desk, *bad, good))
+    assert said.status == 4
+    expected = [number for number, one in enumerate(bad, start=1) if one]
+    assert [one["line"] for one in said.document["import"]["bad"]] == expected
+    assert said.document["index"]["records_new"] == 1
+    assert all(len(one["reason"]) < 300 for one in said.document["import"]["bad"])
+    shown = reader.run("import-legacy", write(desk, *bad, good))
+    assert "line 1:" in shown.out
+    assert "the first is line 1" in shown.err
+
+
+def test_a_file_of_something_else_is_given_up(desk, reader, monkeypatch):
+    monkeypatch.setattr(legacy, "MAX_BAD_LINES", 10)
+    said = reader.run("import-legacy", write(desk, line("ab" * 32, LAB.message()), *["nonsense"] * 50))
+    assert said.status == 3
+    assert "more than 10 lines" in said.err
+    # Nothing of it is kept.
+    assert reader.run("--json", "import-legacy", write(desk, line("cd" * 32, "text:x"))).document["import"]["new"] == 1
+
+
+def test_a_text_that_contradicts_what_is_here_is_not_taken(desk, reader):
+    reader.run("import-legacy", write(desk, line("ab" * 32, LAB.message(title="First"))))
+    said = reader.run("--json", "import-legacy", write(desk, line("ab" * 32, LAB.message(title="Second"))))
+    assert said.status == 4
+    assert "another text" in said.document["import"]["bad"][0]["reason"]
+    assert [one["tomogram"]["title"] for one in reader.run("--json", "search").document["results"]] == ["First"]
+
+
+def test_texts_give_way_to_a_ledger_file(published):
+    """Which proves more; texts of the lab's own chain come first here."""
+    reader = Reader(published)
+    reader.run("import-legacy", write(published, line("ab" * 32, LAB.message(title="Said"))))
+    assert reader.run("--json", "search").document["total"] == 1
+    assert reader.run("ledger", "import", published.file).status == 0
+    assert reader.run("index").status == 0
+    assert [one["dataset_id"] for one in reader.run("--json", "search").document["results"]] == [published.dataset_id]
+    refused = reader.run("import-legacy", write(published, line("ab" * 32, "text:x")))
+    assert (refused.status, "proves more" in refused.err) == (3, True)
+
+
+def test_a_record_of_texts_is_verified_as_far_as_it_goes(desk, reader):
+    reader.run("import-legacy", write(desk, line("ab" * 32, LAB.message())))
+    FilesInPlace(reader.root / "digests.sqlite", content_folder=reader.root / "content").close()
+    said = reader.run("--json", "verify", "ab")
+    assert said.status == 0
+    outcomes = {one["claim"]: one["outcome"] for one in said.document["results"]}
+    assert outcomes["artifact_signature"] == "held"
+    assert outcomes["block_inclusion"] == "not possible"
+    assert outcomes["file_bytes"] == "not checked"
+
+
+def test_texts_cannot_be_exported_as_if_they_were_proved(desk, reader):
+    reader.run("import-legacy", write(desk, line("ab" * 32, LAB.message())))
+    refused = reader.run("ledger", "export", desk.root / "x")
+    assert (refused.status, "no headers" in refused.err) == (3, True)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"{}", b'{"txid":1,"block":1,"time":1,"floData":"x"}', b"\xff", b'"x"'])
+def test_what_is_no_line(wrong):
+    with pytest.raises((legacy.FormatError, InputError)):
+        legacy.parse_legacy_line(wrong)
