@@ -9,7 +9,7 @@ from tests.hostile.gateway import HostileGateway
 from etdb import ipfs
 from etdb.blocks import GatewayStore, MemoryStore
 from etdb.download import SourcePool
-from etdb.download.run import MAX_GATHERED_BYTES
+from etdb.download.datasetrun import MAX_GATHERED_BYTES
 
 PREFIX = b"\x28" + b"\x01\x55\x12\x20"
 """Of a section with a block of four bytes, up to its digest."""
@@ -36,8 +36,8 @@ def test_a_car_of_a_million_tiny_blocks_that_nobody_asked_for(spends):
     gateway.replies[str(root)] = tiny_blocks
 
     def gather() -> bool:
-        pool = SourcePool([GatewayStore(gateway.url)])
-        pool.gather(root, MAX_GATHERED_BYTES)
+        pool = SourcePool([GatewayStore(gateway.url)]).for_dataset(root)
+        pool.gather(MAX_GATHERED_BYTES)
         return pool.has_gathered
 
     with gateway.listening():

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPResponse
 
-from etdb.blocks.http import HttpSource, Stop
+from etdb.blocks.http import HttpSource
 from etdb.blocks.port import identity_block
 from etdb.errors import FormatError, InputError, NotFoundError, SourceError
 from etdb.ipfs import (
@@ -73,15 +73,15 @@ class GatewayStore:
         """See :class:`~etdb.blocks.port.BlockStore`."""
         return self._http.url
 
-    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES, stop: Stop | None = None) -> bytes:
-        """See :class:`~etdb.blocks.port.BlockStore`; ``stop`` lets another thread end it.
+    def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
+        """See :class:`~etdb.blocks.port.BlockStore`.
 
         Raises:
             SourceError: the gateway cannot be reached, is too slow, redirects or answers otherwise.
         """
         block = identity_block(cid, max_bytes)
         if block is None:
-            with self._raw("GET", cid, max_bytes, stop) as response:
+            with self._raw("GET", cid, max_bytes) as response:
                 block = self._http.read_all(response, max_bytes, f"the IPLD block {cid}")
             verify_block(cid, block, source=self.name)
         return block
@@ -126,8 +126,6 @@ class GatewayStore:
         file_cid: Cid,
         leaves: Sequence[LeafFound],
         buffer: bytearray | memoryview,
-        *,
-        stop: Stop | None = None,
     ) -> Iterator[tuple[LeafFound, memoryview]]:
         """Read neighbouring leaves of one file in one request; each comes out as soon as it is checked.
 
@@ -136,7 +134,6 @@ class GatewayStore:
             leaves: in their order, each beginning where the one before ends, all of known length.
             buffer: at least as long as the longest leaf. Each view that is given out lies in it and is good until
                 the next is asked for.
-            stop: lets another thread end it.
 
         Raises:
             VerificationError: a leaf is wrong (fields ``cid``, ``offset``, ``path``, ``source``). Those that came
@@ -153,7 +150,7 @@ class GatewayStore:
             end += leaf.length
         headers = {"Range": f"bytes={start}-{end - 1}"}
         path = f"/ipfs/{file_cid}"
-        with self._http.request("GET", path, expected_bytes=end - start, headers=headers, stop=stop) as response:
+        with self._http.request("GET", path, expected_bytes=end - start, headers=headers) as response:
             self._verify_range(response, file_cid, start, end)
             for leaf in leaves:
                 piece = view[: leaf.length]
@@ -227,9 +224,9 @@ class GatewayStore:
             )
 
     @contextmanager
-    def _raw(self, method: str, cid: Cid, size: int, stop: Stop | None = None) -> Iterator[HTTPResponse]:
+    def _raw(self, method: str, cid: Cid, size: int) -> Iterator[HTTPResponse]:
         with self._http.request(
-            method, f"/ipfs/{cid}?format=raw", expected_bytes=size, headers={"Accept": _RAW}, stop=stop
+            method, f"/ipfs/{cid}?format=raw", expected_bytes=size, headers={"Accept": _RAW}
         ) as response:
             self._verify_type(response, _RAW)
             yield response

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from etdb.blocks.addresses import connect
@@ -31,12 +31,23 @@ MAX_RETRY_AFTER_S = 24 * 3600.0
 
 
 class Stop:
-    """Ends a request from another thread: the one that waits for bytes gets a :class:`SourceError` at once."""
+    """Ends requests from another thread: the one that waits for bytes gets a :class:`SourceError` at once.
+
+    As a context it is used by all requests that its thread begins inside.
+    """
 
     def __init__(self) -> None:
         self.is_set = False
         self._socket: socket.socket | TimedSocket | None = None
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._outer = getattr(_here, "stop", None)
+        _here.stop = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _here.stop = self._outer
 
     def set(self) -> None:
         """End it; may be called twice, and before it has begun."""
@@ -56,6 +67,9 @@ class Stop:
             self._socket = connected
             if self.is_set and connected is not None:
                 raise TimeoutError("stopped")
+
+
+_here = threading.local()
 
 
 class HttpSource:
@@ -104,7 +118,6 @@ class HttpSource:
         *,
         expected_bytes: int,
         headers: dict[str, str] | None = None,
-        stop: Stop | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; gives the response with status 200 or 206, its body unread.
 
@@ -113,7 +126,6 @@ class HttpSource:
             path: from ``/``, already quoted.
             expected_bytes: the size that the deadline allows for.
             headers: more headers.
-            stop: lets another thread end the request.
 
         Raises:
             NotFoundError: the server answers 404 or 410.
@@ -121,7 +133,8 @@ class HttpSource:
                 ``status``, and ``retry_after_s`` where the server says when it may be asked again.
         """
         deadline = time.monotonic() + self._timeout_s + expected_bytes / self._slowest
-        connection, response = self._send(method, self._prefix + path, headers or {}, deadline, stop or Stop())
+        stop: Stop = getattr(_here, "stop", None) or Stop()
+        connection, response = self._send(method, self._prefix + path, headers or {}, deadline, stop)
         is_clean = False
         try:
             if response.status not in {200, 206}:
@@ -136,8 +149,7 @@ class HttpSource:
                 raise
             raise self._trouble(error, path) from error
         finally:
-            if stop is not None:
-                stop.watch(None)
+            stop.watch(None)
             response.close()
             self._give_back(connection, keep=is_clean)
 

@@ -2,8 +2,10 @@
 
 from etdb.download.names import dataset_folder_name, safe_component, safe_paths
 from etdb.download.plan import FILE_CLASSES, DownloadPlan, PlannedDataset, PlannedFile, file_class, plan_download
-from etdb.download.pool import BannedSource, RangeStore, SourcePool
-from etdb.download.run import DatasetReport, DownloadReport, Evidence, FailedFile, download
+from etdb.download.pool import RangeStore, SourceFinder, SourcePool
+from etdb.download.reports import DatasetReport, DownloadReport, Evidence, FailedFile
+from etdb.download.run import download
+from etdb.download.sourceset import BannedSource
 from etdb.sources.received import TransactionEvidence
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "PlannedDataset",
     "PlannedFile",
     "RangeStore",
+    "SourceFinder",
     "SourcePool",
     "TransactionEvidence",
     "dataset_folder_name",

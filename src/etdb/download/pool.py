@@ -1,7 +1,8 @@
 """Where bytes come from: several stores at once, none of them trusted.
 
-A store that gives wrong bytes is banned for the whole run and reported. One that cannot be reached is tried again, then
-left alone. Every byte is checked here before anybody uses it.
+A store that gives wrong bytes is banned for the whole run and reported. One that cannot be reached is left for a while,
+one that is slow is asked for less, and what it owes is asked for elsewhere. Every byte is checked here before anybody
+uses it. Who else could be asked is looked for when the known ones cannot help.
 """
 
 from __future__ import annotations
@@ -12,27 +13,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from msgspec import Struct
-
 from etdb.blocks.port import BlockStore, block_too_large
+from etdb.download.gathered import CarSource, Gathered
+from etdb.download.sources import Attempt, Source
+from etdb.download.sourceset import NOT_RETRIEVED, BannedSource, SlowError, SourceSet
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, StorageError, VerificationError
-from etdb.ipfs import MAX_BLOCK_BYTES, CarBlock, Cid, LeafFound, verify_leaf
+from etdb.ipfs import MAX_BLOCK_BYTES, Cid, LeafFound, verify_leaf
 
-__all__ = ["BannedSource", "RangeStore", "SourcePool"]
-
-_BLOCK_COST_BYTES = 512
-"""What a block takes beside its content: a source may send a million of four bytes."""
+__all__ = ["BannedSource", "RangeStore", "SourceFinder", "SourcePool"]
 
 T = TypeVar("T")
-FAILURES_UNTIL_LEFT = 5
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
-
-
-class BannedSource(Struct, frozen=True, kw_only=True):
-    """A source that gave wrong bytes, and which."""
-
-    name: str
-    reason: str
+MAX_WAITS = 20
 
 
 @runtime_checkable
@@ -46,63 +38,69 @@ class RangeStore(Protocol):
         ...
 
 
-@runtime_checkable
-class CarStore(Protocol):
-    """A store that can send a whole DAG in one go."""
+class SourceFinder(Protocol):
+    """Finds out who else has a dataset; every step goes further and costs more than the one before."""
 
-    def fetch_car(self, cid: Cid, *, max_bytes: int) -> Iterator[CarBlock]:
-        """Its blocks, each checked against its own CID."""
+    def find(self, root: Cid, step: int) -> Sequence[BlockStore] | None:
+        """More stores, perhaps none; None when there is no such step. Steps from 1 on are a last resort."""
         ...
 
 
-class _Source:
-    def __init__(self, store: BlockStore) -> None:
-        self.store = store
-        self.failures = 0
-        self.busy = 0
-        self.given = 0
-        self.has_ranges = isinstance(store, RangeStore)
-        self.last_error: EtdbError | None = None
-
-
 class SourcePool:
-    """Stores that are asked in turn, the least busy first.
+    """Stores that are asked in turn, each for its share.
 
     Args:
         stores: in the order of preference.
+        finder: who else could be asked, found out for one dataset at a time.
         sleep: waits before another try; for tests.
+        clock: seconds; for tests.
     """
 
-    def __init__(self, stores: Sequence[BlockStore], *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sources = [_Source(store) for store in stores]
-        self._banned: list[BannedSource] = []
-        self._ahead: dict[bytes, bytes] = {}
-        self._lock = threading.Lock()
-        self._sleep = sleep
+    def __init__(
+        self,
+        stores: Sequence[BlockStore],
+        *,
+        finder: SourceFinder | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._set = SourceSet(stores, clock)
+        self._finder, self._sleep = finder, sleep
+        self._begin(None)
+
+    def _begin(self, root: Cid | None) -> None:
+        self._root = root
+        self._lacking: set[int] = set()
+        self._step = 0
+        self._find_lock = threading.Lock()
+        self._gathered = Gathered()
+
+    def for_dataset(self, root: Cid) -> SourcePool:
+        """The same sources, for one dataset: it remembers who does not have it, and who else was looked for."""
+        view = object.__new__(SourcePool)
+        view._set, view._finder, view._sleep = self._set, self._finder, self._sleep
+        view._begin(root)
+        return view
 
     @property
     def banned(self) -> tuple[BannedSource, ...]:
         """Who gave wrong bytes."""
-        return tuple(self._banned)
+        return tuple(self._set.banned)
 
     @property
     def used(self) -> tuple[str, ...]:
         """Who gave right ones."""
-        return tuple(source.store.name for source in self._sources if source.given)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Nobody is left to ask."""
-        return not self._usable()
+        return tuple(source.store.name for source in self._set.sources if source.given)
 
     @property
     def name(self) -> str:
         """All sources that are asked."""
-        return ", ".join(source.store.name for source in self._sources) or "no source"
+        return ", ".join(source.store.name for source in self._set.sources) or "no source"
 
     def has(self, cid: Cid) -> bool:
         """Whether a source says that it has the block."""
-        return any(source.store.has(cid) for source in self._usable())
+        now = self._set.clock()
+        return any(source.store.has(cid) for source in tuple(self._set.sources) if source.is_usable(now))
 
     def close(self) -> None:
         """The stores are their owner's."""
@@ -116,45 +114,63 @@ class SourcePool:
             VerificationError: every source that said it had it gave wrong bytes.
             SourceError: no source can be reached.
         """
-        block = self._ahead.get(cid.digest)
+        block = self._gathered.get(cid)
         if block is None:
-            block = self._ask(lambda source: source.store.get(cid), f"the IPLD block {cid}", cid)
+
+            def read(source: Source, attempt: Attempt) -> bytes:
+                found = source.store.get(cid)
+                attempt.done_bytes = len(found)
+                return found
+
+            block = self._ask(read, f"the IPLD block {cid}", cid, MAX_BLOCK_BYTES // 2)
         if len(block) > max_bytes:
             raise block_too_large(cid, len(block), max_bytes)
         return block
 
-    def gather(self, root: Cid, max_bytes: int) -> None:
-        """Bring the blocks of a small DAG in one request and keep them until :meth:`forget`.
+    def seek(self) -> None:
+        """Look for more sources of this dataset now, instead of when the known ones cannot help."""
+        self._find(1)
+
+    def gather(self, max_bytes: int) -> None:
+        """Bring the blocks of this small dataset in one request and keep them until :meth:`forget`.
 
         This only saves time: what does not come this way is asked for by itself.
         """
-        source = self._take(set())
-        if source is None:
-            return
-        try:
-            if isinstance(source.store, CarStore):
-                room = max_bytes + max_bytes // 4
-                for block in source.store.fetch_car(root, max_bytes=room):
-                    room -= len(block.data) + _BLOCK_COST_BYTES
-                    if room < 0:
-                        break
-                    self._ahead[block.cid.digest] = block.data
-                    source.given = max(source.given, 1)
-        except VerificationError as error:
-            self._ban(source, error)
-        except (FormatError, NotFoundError, SourceError):
-            return
-        finally:
-            self._release(source)
+        tried: set[int] = set()
+        while (
+            self._root is not None
+            and not self._gathered
+            and (source := self._set.take(tried, self._lacking)) is not None
+        ):
+            try:
+                if not isinstance(source.store, CarSource):
+                    continue
+                with self._set.attempt(source, max_bytes, tried) as attempt:
+
+                    def came(count: int, attempt: Attempt = attempt) -> None:
+                        attempt.done_bytes += count
+                        attempt.moved = self._set.clock()
+
+                    self._gathered.fill(source.store, self._root, max_bytes, came)
+            except (SlowError, SourceError):
+                continue
+            except FormatError:
+                return
+            except VerificationError as error:
+                self._set.ban(source, error)
+            except NotFoundError:
+                self._lacking.add(id(source))
+            finally:
+                self._set.release(source)
 
     @property
     def has_gathered(self) -> bool:
         """Whether anything was brought by :meth:`gather`."""
-        return bool(self._ahead)
+        return bool(self._gathered)
 
     def forget(self) -> None:
         """Let go of what was gathered."""
-        self._ahead.clear()
+        self._gathered.clear()
 
     def bring(
         self,
@@ -169,111 +185,125 @@ class SourcePool:
         `write`.
         """
         rest = deque(leaves)
+        size = sum(leaf.length or 0 for leaf in leaves)
 
-        def read(source: _Source) -> None:
-            if source.has_ranges and isinstance(source.store, RangeStore) and len(rest) > 1:
+        def read(source: Source, attempt: Attempt) -> None:
+            part = _within(rest, source.request_bytes())
+            attempt.size_bytes = sum(leaf.length or 0 for leaf in part)
+
+            def done(leaf: LeafFound, view: memoryview) -> None:
+                write(leaf, view)
+                rest.popleft()
+                attempt.done_bytes += len(view)
+                attempt.moved = self._set.clock()
+
+            if source.has_ranges and isinstance(source.store, RangeStore) and len(part) > 1:
                 before = len(rest)
                 try:
-                    for leaf, view in source.store.read_leaves(file_cid, tuple(rest), buffer):
-                        write(leaf, view)
-                        rest.popleft()
-                except (SourceError, NotFoundError):
-                    if len(rest) < before:
+                    for leaf, view in source.store.read_leaves(file_cid, part, buffer):
+                        done(leaf, view)
+                except (SourceError, NotFoundError) as error:
+                    if len(rest) < before or attempt.stop.is_set or "retry_after_s" in error.fields:
                         raise
                     # Perhaps it only has no ranges, or not under the file's name: then single leaves still come.
-                    read_singly(source.store)
+                    _read_singly(source.store, part, done)
                     source.has_ranges = False
                 return
-            read_singly(source.store)
+            _read_singly(source.store, part, done)
 
-        def read_singly(store: BlockStore) -> None:
-            while rest:
-                block = memoryview(store.get(rest[0].cid))
-                if len(block) != rest[0].length:  # the hash was checked by the store
-                    verify_leaf(rest[0], block, source=store.name)
-                write(rest[0], block)
-                rest.popleft()
+        while rest:
+            self._ask(read, f"{leaves[0].path or file_cid} at offset {leaves[0].offset}", file_cid, size)
 
-        self._ask(read, f"{leaves[0].path or file_cid} at offset {leaves[0].offset}", file_cid)
-
-    def _ask(self, read: Callable[[_Source], T], what: str, cid: Cid) -> T:
-        missing: NotFoundError | None = None
-        for delay in (*RETRY_DELAYS_S, None):
+    def _ask(self, read: Callable[[Source, Attempt], T], what: str, cid: Cid, size: int) -> T:
+        """One after the other, until somebody gives it; then those who were slow, then all again after a pause."""
+        missing: EtdbError | None = None
+        delays = list(RETRY_DELAYS_S)
+        waits = 0
+        while True:
             tried: set[int] = set()
+            patient = False
+            slow: set[int] = set()
             unreachable = False
-            while (source := self._take(tried)) is not None:
+            while True:
+                source = self._set.take(tried, self._lacking)
+                if source is None and slow:
+                    # Nobody else has it: whoever was too slow has all the time of its own deadline.
+                    tried -= slow
+                    slow, patient = set(), True
+                    continue
+                if source is None:
+                    break
                 try:
-                    result = read(source)
+                    with self._set.attempt(source, size, tried, is_watched=not patient) as attempt:
+                        result = read(source, attempt)
                 except StorageError:
                     raise  # our own disk: no other source can help
+                except SlowError:
+                    slow.add(id(source))
                 except VerificationError as error:
-                    self._ban(source, error)
+                    self._set.ban(source, error)
                 except NotFoundError as error:
                     missing = error
-                except OSError as error:
+                    self._lacking.add(id(source))
+                except SourceError as error:
+                    if error.fields.get("status") == NOT_RETRIEVED:
+                        missing = error
+                        self._lacking.add(id(source))
+                    else:
+                        unreachable = unreachable or not source.is_told_to_wait
+                except OSError:
                     unreachable = True
-                    self._fail(source, error)
                 else:
-                    source.failures = 0
-                    source.given += 1
+                    self._lacking.discard(id(source))
                     return result
                 finally:
-                    self._release(source)
-            if not unreachable or delay is None:
-                break
-            self._sleep(delay)
-        raise self._nobody(what, cid, missing)
+                    self._set.release(source)
+            wait_s = self._set.told_to_wait_s()
+            if self._find(1):
+                continue
+            if wait_s is not None and waits < MAX_WAITS:
+                waits += 1
+                self._sleep(wait_s)
+                self._set.may_ask_again()
+            elif unreachable and delays:
+                self._sleep(delays.pop(0))
+            elif not self._find(None):
+                raise self._set.nobody(what, cid, missing)
 
-    def _usable(self) -> list[_Source]:
-        return [s for s in self._sources if s.failures < FAILURES_UNTIL_LEFT]
+    def _find(self, until: int | None) -> bool:
+        """Look further for sources, up to a step; whether that was done. Others who come meanwhile wait for it."""
+        finder, root = self._finder, self._root
+        if finder is None or root is None:
+            return False
+        seen = self._step
+        with self._find_lock:
+            if self._step != seen:
+                return True
+            if until is not None and self._step >= until:
+                return False
+            stores = finder.find(root, self._step)
+            if stores is None:
+                return False
+            self._set.add(stores, is_last=self._step > 0)
+            self._step += 1
+            return True
 
-    def _take(self, tried: set[int]) -> _Source | None:
-        with self._lock:
-            free = [s for s in self._usable() if id(s) not in tried]
-            if not free:
-                return None
-            source = min(free, key=lambda s: s.busy)  # the first of equals: the preferred
-            source.busy += 1
-            tried.add(id(source))
-            return source
 
-    def _release(self, source: _Source) -> None:
-        with self._lock:
-            source.busy -= 1
+def _within(rest: deque[LeafFound], limit: int) -> tuple[LeafFound, ...]:
+    """The first leaves of so many bytes together, at least one."""
+    part: list[LeafFound] = []
+    size = 0
+    for leaf in rest:
+        size += leaf.length or 0
+        if part and size > limit:
+            break
+        part.append(leaf)
+    return tuple(part)
 
-    def _ban(self, source: _Source, error: VerificationError) -> None:
-        with self._lock:
-            if source in self._sources:
-                self._sources.remove(source)
-                self._banned.append(BannedSource(name=source.store.name, reason=error.message))
-            source.last_error = error
 
-    def _fail(self, source: _Source, error: OSError) -> None:
-        with self._lock:
-            source.failures += 1
-            source.last_error = (
-                error
-                if isinstance(error, EtdbError)
-                else SourceError(f"{source.store.name}: {error.strerror or error}")
-            )
-
-    def _nobody(self, what: str, cid: Cid, missing: NotFoundError | None) -> EtdbError:
-        with self._lock:
-            reached = [s for s in self._sources if s.last_error is not None]
-            banned = self._banned[-1] if self._banned else None
-        if reached and reached[-1].last_error is not None:
-            last = reached[-1].last_error
-            return SourceError(
-                f"{what} cannot be fetched: {last.message}",
-                hint=last.hint or "try again later, or name another gateway",
-                cid=str(cid),
-                source=reached[-1].store.name,
-            )
-        if banned is not None and missing is None:
-            return VerificationError(
-                f"{what}: no source gave the right bytes ({banned.name}: {banned.reason})",
-                hint="name another gateway",
-                cid=str(cid),
-                source=banned.name,
-            )
-        return NotFoundError(f"{what}: no source has it", hint="name another gateway", cid=str(cid))
+def _read_singly(store: BlockStore, leaves: Sequence[LeafFound], done: Callable[[LeafFound, memoryview], None]) -> None:
+    for leaf in leaves:
+        block = memoryview(store.get(leaf.cid))
+        if len(block) != leaf.length:  # the hash was checked by the store
+            verify_leaf(leaf, block, source=store.name)
+        done(leaf, block)

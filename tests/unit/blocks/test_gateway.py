@@ -193,10 +193,11 @@ def test_a_request_can_be_stopped_from_another_thread(gateway, behaviour):
     thread = threading.Thread(target=stop_when_asked)
     thread.start()
     try:
-        with pytest.raises(SourceError, match=gateway.url):
-            list(slow.read_leaves(dag().root, leaves(), bytearray(5000), stop=stop))
-        with pytest.raises(SourceError):
-            slow.get(cid_of(BLOCK), stop=stop)
+        with stop:
+            with pytest.raises(SourceError, match=gateway.url):
+                list(slow.read_leaves(dag().root, leaves(), bytearray(5000)))
+            with pytest.raises(SourceError):
+                slow.get(cid_of(BLOCK))
     finally:
         thread.join()
         gateway.behaviour = "honest"
