@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -82,6 +84,21 @@ def test_one_changed_byte_of_a_transaction_is_seen_where_there_is_text(chain, da
         return
     assert not found.carriers
     assert not had_text or not flo.walk_flo_data(bytes(raw))
+
+
+@given(chains(), st.data())
+def test_a_whole_scan_finds_the_same_and_sees_every_changed_byte(chain, data) -> None:
+    raw = flo.encode_block(chain[0])
+    whole = flo.scan_whole_block(raw)
+    assert whole.block == flo.scan_block(raw)
+    assert whole.txids == [one.txid for one in chain[0].transactions]
+    assert [raw[start:end] for start, end in itertools.pairwise(whole.edges)] == [
+        one.encode() for one in chain[0].transactions
+    ]
+    changed = bytearray(raw)
+    changed[data.draw(st.integers(flo.HEADER_BYTES + 1, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((FormatError, VerificationError)):
+        flo.scan_whole_block(bytes(changed))
 
 
 def make_block(*texts: bytes, previous: str = "00" * 32) -> bytes:

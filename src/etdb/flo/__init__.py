@@ -46,7 +46,7 @@ from etdb.flo.networks import (
     Network,
     network,
 )
-from etdb.flo.scan import ScannedBlock, scan_block, scan_blocks
+from etdb.flo.scan import ScannedBlock, WholeScan, scan_block, scan_blocks, scan_whole_block
 from etdb.flo.scripts import (
     encode_key_script,
     encode_multisig_script,
@@ -107,6 +107,7 @@ __all__ = [
     "Transaction",
     "TxInput",
     "TxOutput",
+    "WholeScan",
     "address_script",
     "bits_to_target",
     "build_coinbase",
@@ -142,6 +143,7 @@ __all__ = [
     "retarget",
     "scan_block",
     "scan_blocks",
+    "scan_whole_block",
     "script_address",
     "script_destination",
     "sha256d",

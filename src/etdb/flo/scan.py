@@ -19,10 +19,10 @@ from etdb.flo.hashes import internal_bytes
 from etdb.flo.merkle import row_root
 from etdb.flo.walk import FloDataTx, walk_block
 
-__all__ = ["ScannedBlock", "scan_block", "scan_blocks"]
+__all__ = ["ScannedBlock", "WholeScan", "scan_block", "scan_blocks", "scan_whole_block"]
 
-_read_header = struct.Struct("<4x32s32sI8x").unpack_from
-"""The block before, the Merkle root and the time."""
+_read_header = struct.Struct("<4x32s32xI8x").unpack_from
+"""The block before and the time."""
 
 
 class ScannedBlock(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +34,14 @@ class ScannedBlock(msgspec.Struct, frozen=True, gc=False):
     carriers: tuple[FloDataTx, ...]
 
 
+class WholeScan(msgspec.Struct, frozen=True, gc=False):
+    """A scanned block with all its transactions: where each begins and the last one ends, and the id of each."""
+
+    block: ScannedBlock
+    edges: list[int]
+    txids: list[str]
+
+
 def scan_block(block: bytes) -> ScannedBlock:
     """The floData of a block, held to its header where there is any.
 
@@ -42,23 +50,53 @@ def scan_block(block: bytes) -> ScannedBlock:
         VerificationError: the header commits to other transactions.
     """
     edges, texts, witnessed = walk_block(block)
-    previous, root, time_s = _read_header(block)
+    previous, time_s = _read_header(block)
     block_hash = sha256(sha256(block[:HEADER_BYTES]).digest()).digest()[::-1].hex()
     if not texts:
         return ScannedBlock(block_hash, previous[::-1].hex(), time_s, ())
+    row = _row(block, block_hash, edges, witnessed)
+    return ScannedBlock(block_hash, previous[::-1].hex(), time_s, _carriers(block, edges, texts, row))
+
+
+def scan_whole_block(block: bytes) -> WholeScan:
+    """As ``scan_block``, but held to its header even where there is no floData: so nothing was left out.
+
+    Raises:
+        FormatError: as ``scan_block``.
+        VerificationError: as ``scan_block``.
+    """
+    edges, texts, witnessed = walk_block(block)
+    previous, time_s = _read_header(block)
+    block_hash = sha256(sha256(block[:HEADER_BYTES]).digest()).digest()[::-1].hex()
+    row = _row(block, block_hash, edges, witnessed)
+    found = ScannedBlock(block_hash, previous[::-1].hex(), time_s, _carriers(block, edges, texts, row))
+    return WholeScan(found, edges, [one[::-1].hex() for one in row])
+
+
+def _row(block: bytes, block_hash: str, edges: list[int], witnessed: dict[int, str]) -> list[bytes]:
+    """The ids of a block's transactions in wire order, held to its header."""
     row = [sha256(sha256(block[start:end]).digest()).digest() for start, end in pairwise(edges)]
     if witnessed:
         for position, txid in witnessed.items():
             row[position] = internal_bytes(txid)
-    if row_root(row) != root:
+    if row_root(row) != block[36:68]:
         raise VerificationError(f"block {block_hash} commits to other transactions than it has", block_hash=block_hash)
-    carriers = []
-    for position, start, end in texts:
-        begin = edges[position]
-        carriers.append(
-            FloDataTx(begin, edges[position + 1] - begin, position, row[position][::-1].hex(), block[start:end])
+    return row
+
+
+def _carriers(
+    block: bytes, edges: list[int], texts: list[tuple[int, int, int]], row: list[bytes]
+) -> tuple[FloDataTx, ...]:
+    return tuple(
+        FloDataTx(
+            edges[position],
+            edges[position + 1] - edges[position],
+            position,
+            row[position][::-1].hex(),
+            block[start:end],
         )
-    return ScannedBlock(block_hash, previous[::-1].hex(), time_s, tuple(carriers))
+        for position, start, end in texts
+    )
 
 
 def scan_blocks(blocks: Iterable[bytes], previous_hash: str | None = None) -> Iterator[ScannedBlock]:

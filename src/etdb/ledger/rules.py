@@ -30,7 +30,15 @@ from etdb.flo import (
 from etdb.ledger.coins import Limits
 from etdb.ledger.port import Outpoint
 
-__all__ = ["KnownCoin", "check_block", "check_policy", "check_transaction", "median_time_s", "signature_operations"]
+__all__ = [
+    "KnownCoin",
+    "check_block",
+    "check_message",
+    "check_policy",
+    "check_transaction",
+    "median_time_s",
+    "signature_operations",
+]
 
 MAX_TRANSACTION_BYTES: Final = 100_000
 MAX_BLOCK_WEIGHT: Final = 4_000_000
@@ -130,13 +138,7 @@ def check_policy(transaction: Transaction, size_bytes: int, fee_sat: int, limits
         raise _refuse("version", f"transaction {txid} is of version {transaction.version}", txid=txid)
     if size_bytes > MAX_TRANSACTION_BYTES:
         raise _refuse("tx-size", f"transaction {txid} has {size_bytes} bytes", txid=txid)
-    if len(transaction.flo_data) > MAX_FLO_DATA_BYTES:
-        raise _refuse(
-            "flo-data-too-large",
-            f"transaction {txid} carries {len(transaction.flo_data)} bytes of text; {MAX_FLO_DATA_BYTES} are relayed",
-            "send longer messages in parts",
-            txid=txid,
-        )
+    check_message(transaction)
     if transaction.version >= 2 and any(_waits(one.sequence) for one in transaction.inputs):
         raise _refuse("non-BIP68-final", f"transaction {txid} asks that its coins be older", txid=txid)
     for output in transaction.outputs:
@@ -150,6 +152,22 @@ def check_policy(transaction: Transaction, size_bytes: int, fee_sat: int, limits
             "min relay fee not met",
             f"transaction {txid} pays {fee_sat} satoshi; {least} are the least for its size",
             "raise fee_rate_sat_per_kb under [limits] in etdb.toml",
+            txid=txid,
+        )
+
+
+def check_message(transaction: Transaction) -> None:
+    """Check the length of a message: nodes relay no longer ones, but not all of them look.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    txid, size = transaction.txid, len(transaction.flo_data)
+    if size > MAX_FLO_DATA_BYTES:
+        raise _refuse(
+            "flo-data-too-large",
+            f"transaction {txid} carries {size} bytes of text; {MAX_FLO_DATA_BYTES} are relayed",
+            "send longer messages in parts",
             txid=txid,
         )
 

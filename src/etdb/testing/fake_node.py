@@ -72,6 +72,8 @@ class FakeNode:
         self.methods: list[str] = []
         self.requests = 0
         self._waiting: list[str] = []
+        self._heights: dict[str, int] = {}
+        self._heights_at: object = None
         self._lock = threading.Lock()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
@@ -149,11 +151,13 @@ class FakeNode:
 
     def _height(self, block_hash: str) -> int:
         tip = self.chain.tip()
-        for height in range(tip.height if tip else -1, -1, -1):
-            ref = self.chain.block_ref(height)
-            if ref is not None and ref.block_hash == block_hash:
-                return height
-        raise _CallError(-5, "Block not found")
+        if self._heights_at != (self.chain, tip):
+            refs = [self.chain.block_ref(height) for height in range(tip.height + 1 if tip else 0)]
+            self._heights = {ref.block_hash: ref.height for ref in refs if ref is not None}
+            self._heights_at = (self.chain, tip)
+        if block_hash not in self._heights:
+            raise _CallError(-5, "Block not found")
+        return self._heights[block_hash]
 
     def _getblockheader(self, block_hash: str, verbose: object = 1) -> Any:
         height = self._height(block_hash)
@@ -199,6 +203,7 @@ def _handler_of(node: FakeNode) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 10
+        disable_nagle_algorithm = True  # head and body go in two pieces; the second should not wait
 
         def log_message(self, *_: object) -> None:
             """Nothing is printed."""

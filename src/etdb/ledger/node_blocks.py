@@ -1,0 +1,161 @@
+"""Headers and blocks from a node: batches of JSON-RPC, or binary REST where the node gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from etdb.errors import NotFoundError
+from etdb.flo import HEADER_BYTES, MAX_BLOCK_BYTES
+from etdb.ledger.blocksource import MAX_HEADERS
+from etdb.ledger.node_errors import NodeAnswerError, NodeCallError, NodeError
+from etdb.ledger.port import BlockRef
+from etdb.ledger.rpc import RpcClient
+
+__all__ = ["RpcBlocks"]
+
+_ASKED_BYTES: Final = 8 << 20
+"""How much a request for blocks should bring; the blocks before say how many those are."""
+_FEW_BLOCKS: Final = 16
+_MANY_BLOCKS: Final = 500
+_NO_BLOCK: Final = frozenset({-1, -5, -8})
+"""What nodes answer for a block or a height that they do not have: FLO Core -5 and -8, fcoin -1."""
+
+
+class RpcBlocks:
+    """A node as a ``BlockSource``.
+
+    Args:
+        rpc: the node.
+        rest: whether to try binary REST (``-rest``) for headers and blocks; without it they come as hex.
+    """
+
+    def __init__(self, rpc: RpcClient, *, rest: bool = True) -> None:
+        self._rpc = rpc
+        self._rest: bool | None = None if rest else False
+        self._at_once = _FEW_BLOCKS
+
+    @property
+    def where(self) -> str:
+        """The node's URL."""
+        return self._rpc.url
+
+    def tip(self) -> BlockRef:
+        """The newest block."""
+        height = self._height()
+        return BlockRef(height, self._hash(self._rpc.call("getblockhash", height)))
+
+    def headers(self, start_height: int, count: int) -> list[bytes]:
+        """Headers from a height on."""
+        if count > 1:
+            count = min(count, MAX_HEADERS, self._height() - start_height + 1)
+        if count > 1 and self._rest is not False:
+            found = self._headers_by_rest(start_height, count)
+            if found is not None:
+                return found
+        calls = [("getblockhash", [height]) for height in range(start_height, start_height + count)]
+        hashes: list[str] = []
+        for answer in self._rpc.try_batch(calls):
+            if isinstance(answer, NodeCallError):
+                if answer.rpc_code not in _NO_BLOCK:
+                    raise answer
+                break  # above the tip
+            if answer is None:
+                break  # fcoin's way to say so
+            hashes.append(self._hash(answer))
+        raws: list[bytes] = []
+        for answer in self._rpc.try_batch([("getblockheader", [one, False]) for one in hashes]):
+            if isinstance(answer, NodeCallError):
+                if answer.rpc_code not in _NO_BLOCK:
+                    raise answer
+                break  # the chain changed between the two questions
+            raw = self._bytes("getblockheader", answer, HEADER_BYTES)
+            if len(raw) != HEADER_BYTES:
+                raise self._nonsense("getblockheader", answer)
+            raws.append(raw)
+        return raws
+
+    def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
+        """Whole blocks, in the order asked."""
+        done = 0
+        while done < len(hashes):
+            part = hashes[done : done + self._at_once]
+            raws = self._blocks(part)
+            mean = sum(map(len, raws)) // len(raws) or 1
+            # Hex takes twice the room. At the most twice as many as before: one large block says little of the next.
+            self._at_once = max(1, min(_MANY_BLOCKS, 2 * self._at_once, _ASKED_BYTES // (2 * mean)))
+            yield from raws
+            done += len(part)
+
+    def close(self) -> None:
+        """Close the connection; the client can be used again."""
+        self._rpc.close()
+
+    def _blocks(self, hashes: Sequence[str]) -> list[bytes]:
+        if self._rest:
+            found = [self._rpc.get_bytes(f"/rest/block/{one}.bin") for one in hashes]
+            if all(raw is not None for raw in found):
+                return [raw for raw in found if raw is not None]
+        raws: list[bytes] = []
+        for one, answer in zip(hashes, self._rpc.try_batch([("getblock", [one, 0]) for one in hashes]), strict=True):
+            if isinstance(answer, NodeCallError) and answer.rpc_code in _NO_BLOCK:
+                raise NotFoundError(
+                    f"the node at {self.where} does not have block {one}: {answer.rpc_message}",
+                    hint="is it pruned? A full node without `prune` is needed",
+                    url=self.where,
+                    block_hash=one,
+                ) from answer
+            if isinstance(answer, NodeCallError):
+                raise answer
+            raws.append(self._bytes("getblock", answer, MAX_BLOCK_BYTES))
+        return raws
+
+    def _headers_by_rest(self, start_height: int, count: int) -> list[bytes] | None:
+        try:
+            first = self._rpc.call("getblockhash", start_height)
+        except NodeCallError as error:
+            if error.rpc_code in _NO_BLOCK:
+                return []
+            raise
+        if first is None:
+            return []
+        try:
+            found = self._rpc.get_bytes(f"/rest/headers/{count}/{self._hash(first)}.bin")
+        except NodeError:
+            if self._rest is not None:
+                raise
+            found = None  # a node may do anything with a path that it does not know
+        if found is None or len(found) % HEADER_BYTES or not found:
+            self._rest = False
+            return None
+        self._rest = True
+        return [found[at : at + HEADER_BYTES] for at in range(0, len(found), HEADER_BYTES)][:count]
+
+    def _height(self) -> int:
+        height = self._rpc.call("getblockcount")
+        if not isinstance(height, int) or height < 0:
+            raise self._nonsense("getblockcount", height)
+        return height
+
+    def _hash(self, value: Any) -> str:
+        if isinstance(value, str) and len(value) == 64:
+            try:
+                return bytes.fromhex(value).hex()
+            except ValueError:
+                pass
+        raise self._nonsense("getblockhash", value)
+
+    def _bytes(self, method: str, value: Any, most: int) -> bytes:
+        if isinstance(value, str) and len(value) <= 2 * most:
+            try:
+                return bytes.fromhex(value)
+            except ValueError:
+                pass
+        raise self._nonsense(method, value)
+
+    def _nonsense(self, method: str, value: Any) -> NodeAnswerError:
+        return NodeAnswerError(
+            f"the node at {self.where} answers {method} with something else than it should: {str(value)[:40]!r}",
+            hint="is it a FLO full node?",
+            url=self.where,
+        )

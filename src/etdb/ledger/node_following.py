@@ -1,0 +1,243 @@
+"""Following a node: its headers, its blocks, what waits in it, all brought into the store and checked on the way."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from etdb.errors import NotFoundError
+from etdb.flo import REGTEST, Network, parse_header
+from etdb.ledger.blocksource import BlockSource
+from etdb.ledger.mempool import Mempool
+from etdb.ledger.node_address import fetch_address_heights
+from etdb.ledger.node_checks import (
+    ChainInfo,
+    NodeReport,
+    check_network,
+    check_pruned,
+    find_problems,
+    parse_chain_info,
+    software,
+)
+from etdb.ledger.node_errors import NodeAnswerError, NodeBehindError
+from etdb.ledger.node_headers import START_HEIGHTS, HeaderFollower
+from etdb.ledger.node_scan import BlockFinds, BlockScanner
+from etdb.ledger.node_store import NodeStore
+from etdb.ledger.port import BlockRef
+from etdb.ledger.rpc import RpcClient
+
+__all__ = ["NodeFollower", "Progress"]
+
+BATCH_BLOCKS: Final = 500
+"""Blocks that are read between two commits."""
+_MAX_RESTARTS: Final = 10
+
+Progress = Callable[[str, int, int], None]
+
+
+class NodeFollower:
+    """What a store and a mempool are brought in line with a node by.
+
+    Args:
+        rpc: the node.
+        source: where headers and blocks come from; the node, or something quicker with the same chain.
+        store: where all of it goes.
+        network: whose rules apply.
+        start_height: the first block that is read; 0 for the network's own.
+        fresh_s: how long a look at the node is taken for true.
+        clock: Unix seconds.
+        monotonic: seconds that never go back.
+        progress: told ("sync", height read, height of the tip).
+    """
+
+    def __init__(
+        self,
+        rpc: RpcClient,
+        source: BlockSource,
+        store: NodeStore,
+        network: Network,
+        *,
+        start_height: int = 0,
+        fresh_s: float = 0.5,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        progress: Progress = lambda _step, _done, _total: None,
+    ) -> None:
+        self._rpc = rpc
+        self._source = source
+        self._store = store
+        self._network = network
+        self._start = start_height or START_HEIGHTS[network.name]
+        self._headers = HeaderFollower(source, store, network, self._start)
+        self._fresh_s = fresh_s
+        self._clock = clock
+        self._monotonic = monotonic
+        self._progress = progress
+        self._looked_at: float | None = None
+        self._software: tuple[str, bool] | None = None
+        self.mempool = Mempool()
+        self.info: ChainInfo | None = None
+
+    # -- headers and what waits
+
+    def look(self, *, anew: bool = False) -> None:
+        """Ask the node what is new, unless that was done just now: the tip, and what waits for a block."""
+        if not anew and self._looked_at is not None and self._monotonic() - self._looked_at < self._fresh_s:
+            return
+        if self._software is None:
+            check_network(self._rpc, self._network)
+            self._software = software(self._rpc)
+        # In this order: what comes into a block between the two is in both, never in none.
+        waiting, info = self._rpc.batch([("getrawmempool", []), ("getblockchaininfo", [])])
+        self.info = parse_chain_info(info, self._rpc.url)
+        tip = self._store.tip()
+        if tip is None or tip.block_hash != self.info.tip_hash:
+            self._headers.follow(int(self._clock()))
+        if not isinstance(waiting, list) or not all(isinstance(txid, str) for txid in waiting):
+            raise NodeAnswerError(
+                f"the node at {self._rpc.url} answers getrawmempool with something else than it should",
+                hint="is it a FLO full node?",
+                url=self._rpc.url,
+            )
+        self.mempool.refresh(waiting, self._fetch_pending)
+        self._looked_at = self._monotonic()
+
+    def _fetch_pending(self, txids: Sequence[str]) -> list[bytes | None]:
+        raws: list[bytes | None] = []
+        for answer in self._rpc.try_batch([("getrawtransaction", [txid]) for txid in txids]):
+            try:
+                raws.append(bytes.fromhex(answer) if isinstance(answer, str) else None)
+            except ValueError:
+                raws.append(None)
+        return raws
+
+    @property
+    def is_fcoin(self) -> bool:
+        """Whether the node is fcoin; known after the first look."""
+        return self._software is not None and self._software[1]
+
+    # -- blocks
+
+    @property
+    def first_height(self) -> int:
+        """The first block that is read."""
+        return self._start
+
+    def next_height(self) -> int:
+        """The block that is to be read next."""
+        return max(self._store.scanned() + 1, self._start)
+
+    def catch_up(self) -> None:
+        """Look, and read all blocks up to the tip."""
+        self.look()
+        while self.scan_some():
+            pass
+
+    def scan_some(self, most: int = BATCH_BLOCKS) -> bool:
+        """Read some of the blocks that were not read yet; whether there were any."""
+        for _ in range(_MAX_RESTARTS):
+            tip, height = self._store.tip(), self.next_height()
+            if tip is None or height > tip.height:
+                return False
+            if self.info is not None:
+                check_pruned(self.info, height, self._rpc.url)
+            refs = self._refs(range(height, min(height + most, tip.height + 1)))
+            try:
+                finds = list(self._read(refs, self._store.watched()))
+            except NotFoundError as error:
+                self.look(anew=True)  # perhaps another chain is better by now
+                if self._store.tip() != tip:
+                    continue
+                raise self._lacks(error) from error
+            with self._store.commit():
+                if self.next_height() == height and self._store.block_ref(refs[-1].height) == refs[-1]:
+                    self._keep(finds)
+                    self._store.set_scanned(refs[-1].height)
+                    self._progress("sync", refs[-1].height, tip.height)
+                    return True
+            # Another process was first, or went back.
+        raise self._restless()
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        """Keep the coins of these addresses too. What was read before is read again where they stand in it."""
+        new = set(addresses) - self._store.watched()
+        if not new:
+            return
+        for _ in range(_MAX_RESTARTS):
+            top = self._store.scanned()
+            if top >= self._start:
+                places = self._blocks_of(new, top)
+                for begin in range(0, len(places), BATCH_BLOCKS):
+                    refs = places[begin : begin + BATCH_BLOCKS]
+                    finds = list(self._read(refs, new))
+                    with self._store.commit():
+                        if all(self._store.block_ref(ref.height) == ref for ref in refs):
+                            self._keep(finds)
+            with self._store.commit():
+                if self._store.scanned() == top:
+                    self._store.watch(new)
+                    return
+        raise self._restless()
+
+    def _blocks_of(self, addresses: Iterable[str], top: int) -> list[BlockRef]:
+        self.look()
+        heights: set[int] = set()
+        for address in addresses:
+            found = fetch_address_heights(self._rpc, address, is_fcoin=self.is_fcoin)
+            if found is None:
+                return self._refs(range(self._start, top + 1))
+            heights.update(found)
+        return self._refs(height for height in sorted(heights) if self._start <= height <= top)
+
+    def _refs(self, heights: Iterable[int]) -> list[BlockRef]:
+        found = (self._store.block_ref(height) for height in heights)
+        return [ref for ref in found if ref is not None]
+
+    def _read(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> Iterator[BlockFinds]:
+        coins = [coin.outpoint for coin in self._store.unspent()]
+        scanner = BlockScanner(self._network, self._source.where, addresses, coins)
+        blocks = self._source.blocks([ref.block_hash for ref in refs])
+        for ref, raw in zip(refs, blocks, strict=True):
+            yield scanner.scan(ref, raw)
+
+    def _keep(self, finds: Iterable[BlockFinds]) -> None:
+        for one, spends, coins in itertools.chain.from_iterable(finds):
+            self._store.add_transaction(one, spends, coins)
+
+    # -- what is wrong
+
+    def report(self) -> NodeReport:
+        """The node as it stands now."""
+        self.look(anew=True)
+        assert self.info is not None
+        assert self._software is not None
+        tip = self._store.tip()
+        header = self._store.header(tip.height) if tip else None
+        height = tip.height if tip else -1
+        age_s = int(self._clock()) - parse_header(header).time_s if header and self._network is not REGTEST else 0
+        return NodeReport(
+            url=self._rpc.url,
+            software=self._software[0],
+            network=self._network.name,
+            blocks=self.info.blocks,
+            headers=self.info.headers,
+            height=height,
+            scanned=self._store.scanned(),
+            is_downloading=self.info.is_downloading,
+            prune_height=self.info.prune_height,
+            problems=find_problems(
+                self.info, height=height, next_height=self.next_height(), age_s=age_s, url=self._rpc.url
+            ),
+        )
+
+    def _lacks(self, error: NotFoundError) -> NodeBehindError:
+        return NodeBehindError(error.message, hint=error.hint, url=self._rpc.url)
+
+    def _restless(self) -> NodeBehindError:
+        return NodeBehindError(
+            f"the chain of the node at {self._rpc.url} changes faster than it can be read",
+            hint="try again later",
+            url=self._rpc.url,
+        )

@@ -1,0 +1,182 @@
+"""Following a node's headers: find where its chain leaves ours, check what comes after, keep it.
+
+Which chain counts is decided here, by work and by the rules (``etdb.flo.HeaderChain``), not by the node. Proof of work
+is checked above the network's last checkpoint: below it the checkpoints hold every header, by the links alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from etdb.errors import FormatError, VerificationError
+from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, parse_header, sha256d
+from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
+from etdb.ledger.node_errors import NodeBehindError, NodeChainError
+from etdb.ledger.node_store import NodeStore
+
+__all__ = ["START_HEIGHTS", "HeaderFollower"]
+
+START_HEIGHTS: Final = {"main": 2_600_000, "testnet": 0, "regtest": 0}
+"""Where records of tomograms can begin: on main net the first ones are of April 2018, above block 2,700,000."""
+MAX_ROLLBACK: Final = 1_000
+"""Deeper than any node goes back: FLO Core stops at 100 blocks on main net."""
+
+
+class HeaderFollower:
+    """Brings the headers of a store to the tip of a source.
+
+    Args:
+        source: where they come from.
+        store: where they go.
+        chain: the network's rules.
+        start_height: from where on they are wanted; the nearest checkpoint below is where they begin.
+    """
+
+    def __init__(self, source: BlockSource, store: NodeStore, chain: Network, start_height: int) -> None:
+        self._source = source
+        self._store = store
+        self._network = chain
+        self._low = max((height for height, _ in chain.checkpoints if height <= start_height), default=0)
+        self._last_checkpoint = max((height for height, _ in chain.checkpoints), default=0)
+        self._chain: HeaderChain | None = None
+        self._has_pow = False
+
+    def follow(self, now_s: int) -> None:
+        """Take the headers that the store lacks; a better chain takes the place of what it had.
+
+        Raises:
+            NodeChainError: the source's headers break the rules, or leave ours too far below.
+            NodeBehindError: the source has not even the first header that is wanted.
+            LedgerError: it cannot be reached, or answers nonsense.
+        """
+        height = self._fork(self._load()) + 1
+        while raws := self._source.headers(height, self._wanted(height)):
+            self._check_links(raws, height)
+            self._take(raws, height, now_s)
+            height += len(raws)
+
+    def _wanted(self, height: int) -> int:
+        """How many headers to ask for: those above the last checkpoint apart from those below."""
+        below = self._last_checkpoint - height + 1
+        return min(MAX_HEADERS, below) if below > 0 else MAX_HEADERS
+
+    def _load(self) -> HeaderChain:
+        """The chain as the store has it: another process may have gone on."""
+        state, tip = self._store.header_state(), self._store.tip()
+        if state is None or tip is None:
+            return self._begin()
+        has_pow = tip.height >= self._last_checkpoint
+        if self._chain is None or self._chain.tip_hash != tip.block_hash or self._has_pow is not has_pow:
+            try:
+                self._chain = HeaderChain.from_state(self._network, state, check_pow=has_pow, max_rollback=MAX_ROLLBACK)
+            except FormatError:
+                return self._begin()
+            self._has_pow = has_pow
+        return self._chain
+
+    def _begin(self) -> HeaderChain:
+        if self._low == 0:
+            chain = HeaderChain(self._network, max_rollback=MAX_ROLLBACK)
+            raw = self._network.genesis_block[:80]
+        else:
+            first = self._source.headers(self._low, 1)
+            if not first:
+                raise NodeBehindError(
+                    f"{self._source.where} has no block {self._low} yet, where records begin",
+                    hint="wait until the node has caught up with its network",
+                    url=self._source.where,
+                )
+            raw = first[0]
+            try:
+                chain = HeaderChain(self._network, [parse_header(raw)], self._low, max_rollback=MAX_ROLLBACK)
+            except VerificationError as error:
+                raise self._other_chain(self._low, error.message) from error
+        with self._store.commit():
+            self._store.forget()
+            self._store.add_header(self._low, raw)
+            self._store.keep_header_state(chain.state())
+        self._chain, self._has_pow = chain, False
+        return self._load()
+
+    def _fork(self, chain: HeaderChain) -> int:
+        """The height of the newest header that the source has in common with us."""
+        step, height = 1, chain.height
+        while True:
+            there = self._source.headers(height, 1)
+            if there and there[0] == self._store.header(height):
+                return height
+            if height == self._low:
+                raise self._other_chain(height, "it has another block there")
+            if chain.height - height > MAX_ROLLBACK:
+                if there:
+                    raise self._other_chain(height, f"it leaves ours more than {MAX_ROLLBACK} blocks below its tip")
+                raise self._behind(chain.height)
+            height, step = max(self._low, height - step), step * 2
+
+    def _behind(self, height: int) -> NodeBehindError:
+        return NodeBehindError(
+            f"{self._source.where} is more than {MAX_ROLLBACK} blocks behind the {height} that were seen already",
+            hint="wait until the node has caught up with its network",
+            url=self._source.where,
+        )
+
+    def _check_links(self, raws: list[bytes], height: int) -> None:
+        for place in range(1, len(raws)):
+            if raws[place][4:36] != sha256d(raws[place - 1]):
+                raise self._lie(height + place, "it does not follow the header before it")
+
+    def _take(self, raws: list[bytes], height: int, now_s: int) -> None:
+        chain = self._load()
+        before = chain.tip_hash
+        at = {sha256d(raw)[::-1].hex(): (height + place, raw) for place, raw in enumerate(raws)}
+        self._chain = None  # until the store has it too
+        events = chain.feed_many(b"".join(raws), now_s=now_s)
+        with self._store.commit():
+            tip = self._store.tip()
+            if tip is None or tip.block_hash != before:
+                return  # another process was first: the next look sees what it found
+            for event in events:
+                if isinstance(event, Rollback):
+                    self._store.cut(event.height)
+                elif isinstance(event, Extend):
+                    self._store.add_header(event.height, self._raw(chain, event, at))
+            self._store.keep_header_state(chain.state())
+        self._chain = chain
+        refused = next((event for event in events if isinstance(event, Refused)), None)
+        if refused is not None:
+            raise self._refusal(refused.reason, at[refused.block_hash][0])
+
+    def _raw(self, chain: HeaderChain, event: Extend, at: dict[str, tuple[int, bytes]]) -> bytes:
+        if event.block_hash in at:
+            return at[event.block_hash][1]
+        header = chain.header_at(event.height)  # of a branch that had less work until now
+        assert header is not None, "a header that became the best chain just now is still kept"
+        return header.encode()
+
+    def _refusal(self, reason: Refusal, height: int) -> NodeChainError:
+        if reason in {Refusal.TOO_DEEP, Refusal.CHECKPOINT, Refusal.ORPHAN, Refusal.CROWDED}:
+            return self._other_chain(height, reason.value)
+        if reason is Refusal.TOO_NEW:
+            return NodeChainError(
+                f"{self._source.where} gives a block of height {height} from the future",
+                hint="is the clock of this machine right?",
+                url=self._source.where,
+                height=height,
+            )
+        return self._lie(height, reason.value)
+
+    def _lie(self, height: int, why: str) -> NodeChainError:
+        return NodeChainError(
+            f"{self._source.where} gives a header of height {height} that breaks the rules of FLO: {why}",
+            hint="use another node: what this one says is not to be believed",
+            url=self._source.where,
+            height=height,
+        )
+
+    def _other_chain(self, height: int, why: str) -> NodeChainError:
+        return NodeChainError(
+            f"{self._source.where} is on another chain than {self._network.name}, at block {height}: {why}",
+            hint="use another node, or correct network in etdb.toml; if you know why, move node.sqlite away",
+            url=self._source.where,
+            height=height,
+        )
