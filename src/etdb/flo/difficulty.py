@@ -92,13 +92,21 @@ def context_headers(network: Network) -> int:
     return max(rule.over_blocks for rule in network.difficulty) + 1
 
 
+@functools.lru_cache(maxsize=8)
+def _easiest_bits(limit: int) -> int:
+    return target_to_bits(limit)
+
+
 def _required_where_easy(
     network: Network, height: int, time_s: int, times: Sequence[int], bits: Sequence[int]
 ) -> int | None:
     """Between two changes: the easiest target for a late block, otherwise that of the last block that was not late."""
-    easiest = target_to_bits(network.pow_limit)
-    if time_s > times[-1] + 2 * network.difficulty_rule(height).timespan_s:
+    easiest, rule = _easiest_bits(network.pow_limit), network.difficulty_rule(height)
+    if time_s > times[-1] + 2 * rule.timespan_s:
         return easiest
+    back = (height - 1) % rule.every_blocks + 1  # to the last block that may have changed the target
+    if rule.from_height <= height - back + 1 and len(bits) >= back and bits[-back:].count(easiest) == back:
+        return easiest  # as in nearly all blocks of a chain that was made for tests
     for place in range(1, len(bits) + 1):
         of_height = height - place
         every = network.difficulty_rule(of_height + 1).every_blocks

@@ -106,7 +106,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     def difficulty_rule(self, height: int) -> DifficultyRule:
         """The rule that judges a block of this height."""
-        return next(rule for rule in reversed(self.difficulty) if height >= rule.from_height)
+        for rule in reversed(self.difficulty):
+            if height >= rule.from_height:
+                return rule
+        return self.difficulty[0]
 
     def subsidy_sat(self, height: int) -> int:
         """What the miner of this height may create, without fees."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
@@ -95,3 +97,33 @@ def test_checkpoints_are_in_order():
     for net in (flo.MAIN, flo.TESTNET):
         heights = [height for height, _ in net.checkpoints]
         assert heights == sorted(set(heights))
+
+
+@pytest.mark.parametrize("around", [95, 50_000, 60_000])
+def test_many_easy_blocks_are_passed_over_as_one_by_one(around):
+    """At the changes of the rules too, and where the headers at hand end."""
+    random_ = random.Random(around)
+
+    def one_by_one(height, bits):
+        for place in range(1, len(bits) + 1):
+            of_height = height - place
+            if of_height == 0 or of_height % SMALL.difficulty_rule(of_height + 1).every_blocks == 0:
+                return bits[-place]
+            if bits[-place] != EASIEST:
+                return bits[-place]
+        return None
+
+    found = set()
+    for height in range(around - 92, around + 92):
+        if height < 1 or height % SMALL.difficulty_rule(height).every_blocks == 0:
+            continue
+        for hard in (None, 0, random_.randrange(90)):
+            known = min(height, random_.choice((1, 20, 95)))
+            bits = [EASIEST] * known
+            if hard is not None and hard < known:
+                bits[hard] = 0x1C00FFFF
+            times = [1_600_000_000 + 40 * at for at in range(known)]
+            expected = one_by_one(height, bits)
+            assert flo.required_bits(SMALL, height, times[-1] + 40, times, bits) == expected, (height, known, hard)
+            found.add(expected)
+    assert found >= {EASIEST, 0x1C00FFFF} or around == 60_000
