@@ -3,6 +3,14 @@
     with FcoinNode(tmp_path) as node:
         node.submit_block(raw)          # FcoinError with the node's own reason when it refuses
         assert node.rpc("getblockcount") == 1
+        node.mine(101, address)         # blocks built here, the first of them with all that waits
+
+    with FcoinNode(tmp_path / "a") as a, FcoinNode(tmp_path / "b", peer_port=a.p2p_port) as b:
+        a.mine(1)
+        b.wait_for_tip(a.tip_hash)
+        b.leave()                       # alone for a while: what each mines now is a chain of its own
+        ...
+        b.join(a)
 
 It listens on 127.0.0.1 only, keeps everything below the folder that it is given, and is ended by its process id.
 Its own miner is broken in this release, so blocks are built on our side; its wallet is off.
@@ -19,8 +27,13 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
+
+from etdb.flo import REGTEST, Transaction, address_script, hash_script, parse_header, parse_transaction
+from etdb.flo.blocks import encode_block
+from etdb.ledger.mining import choose_pending, next_block
 
 HERE = Path(__file__).resolve().parent
 NODE_MODULES = HERE / "node_modules"
@@ -28,6 +41,7 @@ LEFT_OUT = "left out: the judges from npm are not installed (needs node and npm;
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_WAIT_SECONDS = 60.0
 _STARTS = 3
 _LOG_LINES = 20
 _LOG_LETTERS = 300
@@ -54,6 +68,15 @@ def free_port() -> int:
     return port
 
 
+def wait_until(is_so: Callable[[], bool], trouble: str, node: FcoinNode) -> None:
+    """Wait for a condition; FcoinError with the node's log when it does not come."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise FcoinError(trouble, node.log_tail())
+        time.sleep(0.05)
+
+
 class FcoinNode:
     """One node on regtest.
 
@@ -69,6 +92,18 @@ class FcoinNode:
         self.http_port = 0
         self._api_key = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where its RPC listens; any user is right with the password in :meth:`password_file`."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def password_file(self) -> Path:
+        """A file with its api-key, which only its owner can read."""
+        path = self.folder / "api-key"
+        path.touch(mode=0o600)
+        path.write_text(self._api_key + "\n", encoding="utf-8")
+        return path
 
     @property
     def pid(self) -> int:
@@ -133,6 +168,73 @@ class FcoinNode:
         if txid not in self.rpc("getrawmempool"):
             raise FcoinError(f"broadcast: {txid} is kept out of the mempool, as an orphan perhaps", self.log_tail())
         return txid
+
+    def mine(self, count: int, address: str | None = None, *, transactions: Sequence[bytes] | None = None) -> list[str]:
+        """Build blocks on its tip and hand them over; their hashes.
+
+        Args:
+            count: how many.
+            address: paid by their coinbases; nobody when None.
+            transactions: what the first takes; what waits in the mempool and fits, when None.
+        """
+        script = address_script(address, REGTEST) if address else hash_script(secrets.token_bytes(20))
+        height, tip = self.height, self.tip_hash
+        heights = range(max(0, height - 10), height + 1)
+        times = [
+            parse_header(bytes.fromhex(self.rpc("getblockheader", self.block_hash(one), False))).time_s
+            for one in reversed(heights)
+        ]
+        chosen = self._choose() if transactions is None else [(parse_transaction(raw), 0) for raw in transactions]
+        hashes = []
+        for number in range(count):
+            block = next_block(
+                REGTEST,
+                height=height + 1 + number,
+                previous_hash=tip,
+                times_s=times,
+                now_s=int(time.time()),
+                pays=script,
+                flo_data=b"",
+                transactions=chosen if number == 0 else (),
+            )
+            self.submit_block(encode_block(block))
+            tip, times = block.header.block_hash, [block.header.time_s, *times[:10]]
+            hashes.append(tip)
+        return hashes
+
+    def _choose(self) -> list[tuple[Transaction, int]]:
+        """What waits, parents before children, as much as one block takes. Fees are left lying."""
+        waiting = {txid: parse_transaction(self.raw_transaction(txid)) for txid in self.rpc("getrawmempool")}
+        ordered: dict[str, Transaction] = {}
+        while len(ordered) < len(waiting):
+            for txid, one in waiting.items():
+                if txid not in ordered and all(
+                    spent.txid in ordered or spent.txid not in waiting for spent in one.inputs
+                ):
+                    ordered[txid] = one
+        return choose_pending((one.encode(), 0) for one in ordered.values())
+
+    def block_hash(self, height: int) -> str:
+        """The hash of the block at a height of its chain."""
+        block_hash: str = self.rpc("getblockhash", height)
+        return block_hash
+
+    # -- several nodes
+
+    def join(self, other: FcoinNode) -> None:
+        """Connect to another node; the better chain of the two wins on both."""
+        self.rpc("addnode", f"127.0.0.1:{other.p2p_port}", "add")
+        wait_until(lambda: self.rpc("getconnectioncount") > 0, "the nodes do not connect", self)
+
+    def leave(self) -> None:
+        """Let go of all peers."""
+        for peer in self.rpc("getpeerinfo"):
+            self.rpc("addnode", peer["addr"], "remove")
+        wait_until(lambda: self.rpc("getconnectioncount") == 0, "the nodes do not part", self)
+
+    def wait_for_tip(self, block_hash: str) -> None:
+        """Wait until a block is its tip."""
+        wait_until(lambda: self.tip_hash == block_hash, f"fcoin does not take block {block_hash}", self)
 
     def raw_transaction(self, txid: str) -> bytes:
         """The bytes of a transaction that it knows. (Its decoded form leaves floData out.)"""
