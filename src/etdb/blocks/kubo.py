@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from etdb.blocks.kubo_answers import BadReference, KuboInfo, Pin, answered_text, changed_file, file_pieces
 from etdb.blocks.kubo_errors import KuboError, KuboSetupError, NotKuboError
-from etdb.blocks.kubo_rpc import KuboRpc, Upload
+from etdb.blocks.kubo_rpc import KuboRpc, Option, Upload
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
 from etdb.errors import (
     FormatError,
@@ -130,6 +130,11 @@ class KuboNode:
             )
         return version
 
+    def reach(self) -> Path:
+        """The folder below which it can refer to files: the one that holds its repository."""
+        said = self.rpc.document("repo/stat", size_only=True, long=True)
+        return Path(answered_text(said, "RepoPath", self.rpc.name)).parent
+
     def connect(self, peer: str) -> None:
         """Connect it to a peer, named by an address with ``/p2p/`` at its end."""
         self.rpc.document("swarm/connect", peer)
@@ -189,7 +194,7 @@ class KuboNode:
         self,
         path: Path,
         *,
-        name: str,
+        name: str | None,
         profile: ImportProfile = UNIXFS_V1_2025,
         in_place: bool = True,
         progress: Callable[[int], None] | None = None,
@@ -198,7 +203,7 @@ class KuboNode:
 
         Args:
             path: absolute; with ``in_place`` Kubo must see the same file under this path.
-            name: of the pin.
+            name: of the pin; None: do not pin (it is pinned already).
             profile: how the file is cut; raw leaves.
             in_place: keep a reference instead of a copy.
             progress: told the bytes of each piece that was sent.
@@ -208,6 +213,7 @@ class KuboNode:
             DiskFullError: Kubo's disk is full.
             KuboSetupError: its settings do not allow files in place, or it lies outside of its reach.
         """
+        pin: dict[str, Option] = {"pin": False} if name is None else {"pin": True, "pin_name": name}
         said = self._last(
             "add",
             Upload(pieces=file_pieces(path, progress), path=path.absolute() if in_place else None),
@@ -222,8 +228,7 @@ class KuboNode:
             preserve_mode=False,
             preserve_mtime=False,
             progress=False,
-            pin=True,
-            pin_name=name,
+            **pin,
         )
         return parse_cid(answered_text(said, "Hash", self.rpc.name))
 
@@ -260,8 +265,8 @@ class KuboNode:
             progress: told how many bytes Kubo has read so far.
 
         Raises:
-            NotFoundError: Kubo does not have the root.
-            SourceError: it looks for a block that nobody has.
+            NotFoundError: Kubo does not have the root, or looks for a block that nobody has.
+            SourceError: it broke off.
             VerificationError: a file that it refers to has changed.
         """
         last, since = -1, time.monotonic()
@@ -274,7 +279,7 @@ class KuboNode:
             if done != last:
                 last, since = done, time.monotonic()
             elif time.monotonic() - since > _STALL_S:
-                raise SourceError(
+                raise NotFoundError(
                     f"the Kubo at {self.rpc.name} looks for a block of {cid} that it does not have",
                     hint="add the dataset again",
                     source=self.rpc.name,
@@ -355,7 +360,7 @@ class KuboNode:
 
     # -- inside
 
-    def _last(self, command: str, upload: Upload, **options: str | int | bool) -> Any:
+    def _last(self, command: str, upload: Upload, **options: Option) -> Any:
         """The last of the documents with which Kubo answers an upload."""
         last = None
         for line in self.rpc.lines(command, upload=upload, max_lines=1000, **options):

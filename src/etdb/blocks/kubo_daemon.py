@@ -1,6 +1,7 @@
 """A Kubo of our own: made, started and ended by us, on the loopback, with a repository of its own.
 
-For tests, for the demo, and for a search in the network by somebody who runs no node.
+For tests and for the demo: what it holds stays in its folder when it ends. (A search in the network by somebody who
+runs no node is the business of :mod:`etdb.blocks.temporary_kubo`.)
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from etdb.blocks.kubo_errors import KuboError, KuboSetupError, kubo_refusal
+from etdb.blocks.temporary_kubo import find_kubo
 from etdb.durable import make_folder, storage_errors, write_durably
-from etdb.errors import EtdbError, NotFoundError
+from etdb.errors import EtdbError
 
-__all__ = ["ISOLATED", "KUBO_VARIABLE", "KuboDaemon", "find_kubo"]
+__all__ = ["ISOLATED", "KuboDaemon"]
 
-KUBO_VARIABLE: Final = "ETDB_KUBO"
 ISOLATED: Final[Mapping[str, Any]] = {
     "Addresses.API": "/ip4/127.0.0.1/tcp/0",
     "Addresses.Gateway": "/ip4/127.0.0.1/tcp/0",
@@ -52,28 +52,12 @@ _STOP_S: Final = 30.0
 _LOG_TAIL_BYTES: Final = 8192
 
 
-def find_kubo() -> Path:
-    """The program: the one that ``ETDB_KUBO`` names, else ``ipfs`` on the path.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    named = os.environ.get(KUBO_VARIABLE)
-    found = shutil.which(named or "ipfs")
-    if found is None:
-        raise NotFoundError(
-            f"there is no {named or 'program named ipfs'}",
-            hint=f"install Kubo (https://docs.ipfs.tech/install/), or name its program in {KUBO_VARIABLE}",
-        )
-    return Path(found)
-
-
 class KuboDaemon:
     """One repository and the process that serves it; a context manager that starts and ends it.
 
     Args:
         folder: holds the repository (``repo``) and the log; made when it is not there.
-        executable: the program; see :func:`find_kubo`.
+        executable: the program; None looks for ``ipfs`` on the path.
         settings: by their dotted names, on top of those of a new repository.
 
     Attributes:
@@ -86,7 +70,7 @@ class KuboDaemon:
         self.repository = self.folder / "repo"
         self.log_path = self.folder / "kubo.log"
         self.api = self.gateway = ""
-        self._executable = executable or find_kubo()
+        self._executable = executable or Path(find_kubo())
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 

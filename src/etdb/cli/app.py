@@ -46,6 +46,7 @@ _COMMANDS: Final = {
     "ledger": ("etdb.cli.ledger", "ledger"),
     "import-legacy": ("etdb.cli.ledger", "import_legacy"),
     "serve": ("etdb.cli.serve", "serve"),
+    "kubo": ("etdb.cli.kubo", "kubo"),
     "doctor": ("etdb.cli.doctor", "doctor"),
     "repair": ("etdb.cli.doctor", "repair"),
     "demo": ("etdb.cli.demo", "demo"),

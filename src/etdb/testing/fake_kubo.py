@@ -248,6 +248,8 @@ def _commands(
         return _lines({"Peers": [{"Peer": "12D3KooWOther"}]})
     if command == "config":
         return _lines({"Key": arguments[0], "Value": kubo.takes_files_in_place})
+    if command == "repo/stat":
+        return _lines({"RepoPath": "/home/kubo/.ipfs", "RepoSize": 0, "StorageMax": 1, "NumObjects": 0})
     if command in {"block/get", "block/stat"}:
         block = kubo.blocks.get(parse_cid(arguments[0]).digest)
         if block is None:

@@ -21,6 +21,7 @@ __all__ = [
     "CONFIG_NAME",
     "NETWORK_NAMES",
     "DescribeSettings",
+    "KuboSettings",
     "LimitSettings",
     "PublisherSettings",
     "Settings",
@@ -68,6 +69,14 @@ class DescribeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tags: tuple[str, ...] = ("electron tomography",)
 
 
+class KuboSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lab's Kubo: the address of its RPC, and a file with the token for it (from the workspace's folder)."""
+
+    api: str = "http://127.0.0.1:5001"
+    secret_file: str = ""
+    binary: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a workspace."""
 
@@ -77,6 +86,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     publisher: PublisherSettings = PublisherSettings()
     limits: LimitSettings = LimitSettings()
     describe: DescribeSettings = DescribeSettings()
+    kubo: KuboSettings = KuboSettings()
 
 
 def settings_template(network: str, *, ledger: str = "", gateways: Sequence[str] = ()) -> str:
@@ -135,6 +145,14 @@ network = "{network}"
 # acquisition_software = ""
 # reconstruction_software = ""
 # tags = ["electron tomography"]
+
+[kubo]
+# The RPC of the Kubo that serves the data to the IPFS network (see `etdb kubo`).
+# api = "http://127.0.0.1:5001"
+# A file, readable by you alone, with the token of its API.Authorizations, when it wants one.
+# secret_file = ""
+# The program, when `ipfs` is not on the PATH; `etdb download` can start it to look for data in the network.
+# binary = ""
 """
 
 
