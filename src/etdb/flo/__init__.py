@@ -46,7 +46,7 @@ from etdb.flo.networks import (
     Network,
     network,
 )
-from etdb.flo.scan import ScannedBlock, WholeScan, scan_block, scan_blocks, scan_whole_block
+from etdb.flo.scan import ScannedBlock, WholeScan, scan_block, scan_blocks, scan_proofs, scan_whole_block
 from etdb.flo.scripts import (
     encode_key_script,
     encode_multisig_script,
@@ -143,6 +143,7 @@ __all__ = [
     "retarget",
     "scan_block",
     "scan_blocks",
+    "scan_proofs",
     "scan_whole_block",
     "script_address",
     "script_destination",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -56,14 +56,29 @@ def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
     """
     if not 0 <= index < len(txids):
         raise InputError(f"a block of {len(txids)} transactions has no place {index}")
-    row = [internal_bytes(txid) for txid in txids]
-    branch, place = [], index
+    _, (branch,) = row_branches([internal_bytes(txid) for txid in txids], (index,))
+    return MerkleProof(txid=txids[index], index=index, branch=branch)
+
+
+def row_branches(row: Sequence[bytes], places: Iterable[int]) -> tuple[bytes, list[tuple[bytes, ...]]]:
+    """The root above a row of at least one hash, and the branches of some of its places, in the order of the wire.
+
+    Raises:
+        FormatError: as ``merkle_root``.
+    """
+    rows = []
     while len(row) > 1:
-        beside = place ^ 1
-        branch.append(row[beside] if beside < len(row) else row[place])
+        rows.append(row)
         row = _next_row(row)
-        place >>= 1
-    return MerkleProof(txid=txids[index], index=index, branch=tuple(branch))
+    branches = []
+    for place in places:
+        branch, at = [], place
+        for level in rows:
+            beside = at ^ 1
+            branch.append(level[beside] if beside < len(level) else level[at])
+            at >>= 1
+        branches.append(tuple(branch))
+    return row[0], branches
 
 
 def verify_proof(proof: MerkleProof, root: str) -> None:

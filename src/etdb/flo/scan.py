@@ -15,11 +15,11 @@ import msgspec
 
 from etdb.errors import VerificationError
 from etdb.flo.blocks import HEADER_BYTES
-from etdb.flo.hashes import internal_bytes
-from etdb.flo.merkle import row_root
+from etdb.flo.hashes import internal_bytes, sha256d
+from etdb.flo.merkle import row_branches, row_root
 from etdb.flo.walk import FloDataTx, walk_block
 
-__all__ = ["ScannedBlock", "WholeScan", "scan_block", "scan_blocks", "scan_whole_block"]
+__all__ = ["ScannedBlock", "WholeScan", "scan_block", "scan_blocks", "scan_proofs", "scan_whole_block"]
 
 _read_header = struct.Struct("<4x32s32xI8x").unpack_from
 """The block before and the time."""
@@ -73,15 +73,42 @@ def scan_whole_block(block: bytes) -> WholeScan:
     return WholeScan(found, edges, [one[::-1].hex() for one in row])
 
 
+def scan_proofs(block: bytes) -> list[tuple[FloDataTx, tuple[bytes, ...]]]:
+    """The floData of a block with the Merkle branch of each, held to its header where there is any.
+
+    The header itself is not hashed: for those who know it already, and the quickest way through a chain.
+
+    Raises:
+        FormatError: as ``scan_block``.
+        VerificationError: as ``scan_block``.
+    """
+    edges, texts, witnessed = walk_block(block)
+    if not texts:
+        return []
+    row = _hash_all(block, edges, witnessed)
+    root, branches = row_branches(row, [position for position, _, _ in texts])
+    if root != block[36:68]:
+        raise _other_root(sha256d(block[:HEADER_BYTES])[::-1].hex())
+    return list(zip(_carriers(block, edges, texts, row), branches, strict=True))
+
+
 def _row(block: bytes, block_hash: str, edges: list[int], witnessed: dict[int, str]) -> list[bytes]:
     """The ids of a block's transactions in wire order, held to its header."""
-    row = [sha256(sha256(block[start:end]).digest()).digest() for start, end in pairwise(edges)]
-    if witnessed:
-        for position, txid in witnessed.items():
-            row[position] = internal_bytes(txid)
+    row = _hash_all(block, edges, witnessed)
     if row_root(row) != block[36:68]:
-        raise VerificationError(f"block {block_hash} commits to other transactions than it has", block_hash=block_hash)
+        raise _other_root(block_hash)
     return row
+
+
+def _hash_all(block: bytes, edges: list[int], witnessed: dict[int, str]) -> list[bytes]:
+    row = [sha256(sha256(block[start:end]).digest()).digest() for start, end in pairwise(edges)]
+    for position, txid in witnessed.items():
+        row[position] = internal_bytes(txid)
+    return row
+
+
+def _other_root(block_hash: str) -> VerificationError:
+    return VerificationError(f"block {block_hash} commits to other transactions than it has", block_hash=block_hash)
 
 
 def _carriers(

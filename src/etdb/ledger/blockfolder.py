@@ -19,13 +19,11 @@ import msgspec
 from etdb.errors import NotFoundError
 from etdb.flo import (
     HEADER_BYTES,
+    FloDataTx,
     Network,
-    ScannedBlock,
     display_hex,
     internal_bytes,
-    make_proof,
-    scan_blocks,
-    scan_whole_block,
+    scan_proofs,
     sha256d,
 )
 from etdb.ledger.blockfolder_chain import FolderBlock, FolderChain
@@ -33,28 +31,17 @@ from etdb.ledger.blockfolder_files import BlockFolderError, FolderFiles
 from etdb.ledger.blocksource import MAX_HEADERS
 from etdb.ledger.port import BlockRef
 
-__all__ = ["BlockFolder", "BlockTexts", "ProvedText"]
+__all__ = ["BlockFolder", "BlockTexts"]
 
 _AHEAD: Final = 2_000
 
 
-class ProvedText(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction with floData: its id and bytes, its place in the block, and the Merkle branch from there."""
-
-    txid: str
-    raw: bytes
-    flo_data: bytes
-    position: int
-    branch: tuple[bytes, ...]
-
-
-class BlockTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """A block of the chain with those of its texts that were asked for. ``time_s`` is in Unix seconds."""
+class BlockTexts(msgspec.Struct, frozen=True, gc=False):
+    """A block of the chain, and those of its texts that were asked for, each with the Merkle branch of its place."""
 
     height: int
     block_hash: str
-    time_s: int
-    texts: tuple[ProvedText, ...]
+    texts: tuple[tuple[FloDataTx, tuple[bytes, ...]], ...]
 
 
 class BlockFolder:
@@ -128,35 +115,36 @@ class BlockFolder:
     def scan(self, start_height: int, *, is_wanted: Callable[[bytes], bool] | None = None) -> Iterator[BlockTexts]:
         """Blocks of the chain from a height up to the tip that the last look saw, in order.
 
-        Each must follow the one before it, and have the transactions of its header where a text depends on them.
+        Each follows the one before it, and has the transactions of its header where a text depends on them.
 
         Args:
             start_height: of the first block.
             is_wanted: which texts are given, by their floData; None gives all.
 
         Raises:
-            BlockFolderError: the folder cannot be read, or changed.
+            BlockFolderError: the folder cannot be read, or another chain is better since.
             NotFoundError: a block is no longer there.
             FormatError, VerificationError: a block is not what its header says.
         """
         if not self._chain.tip_hash:
             self.tip()
-        start_height = max(start_height, self._chain.root_height)
-        raws: list[bytes] = []
-
-        def each() -> Iterator[bytes]:
-            for first in range(start_height, self._chain.height + 1, _AHEAD):
-                for block in self._chain.read(first, _AHEAD):
-                    raws[:] = [self._read(block, None)]
-                    yield raws[0]
-
-        for height, found in enumerate(scan_blocks(each()), start_height):
-            yield BlockTexts(
-                height=height,
-                block_hash=found.block_hash,
-                time_s=found.time_s,
-                texts=_proved(found, raws[0], is_wanted) if found.carriers else (),
-            )
+        height, last = max(start_height, self._chain.root_height), b""
+        while blocks := self._chain.read(height, _AHEAD + 1):
+            # The hash of a block stands in the one behind it, or is that of the tip.
+            if last and blocks[0].previous != last:
+                raise BlockFolderError(f"the chain of {self.where} changed while it was read", hint="try again")
+            hashes = [one.previous for one in blocks[1:]]
+            if len(blocks) <= _AHEAD:
+                hashes.append(sha256d(blocks[-1].header))
+            for block, block_hash in zip(blocks, hashes, strict=False):
+                found = scan_proofs(self._read(block, None))
+                yield BlockTexts(
+                    height,
+                    display_hex(block_hash),
+                    tuple(one for one in found if is_wanted is None or is_wanted(one[0].flo_data)) if found else (),
+                )
+                height += 1
+            last = hashes[-1]
 
     def close(self) -> None:
         """Let go of files."""
@@ -216,20 +204,3 @@ class BlockFolder:
                 offset=block.offset,
             )
         return raw
-
-
-def _proved(found: ScannedBlock, raw: bytes, is_wanted: Callable[[bytes], bool] | None) -> tuple[ProvedText, ...]:
-    wanted = [one for one in found.carriers if is_wanted is None or is_wanted(one.flo_data)]
-    if not wanted:
-        return ()
-    txids = scan_whole_block(raw).txids
-    return tuple(
-        ProvedText(
-            txid=one.txid,
-            raw=raw[one.offset : one.offset + one.length],
-            flo_data=one.flo_data,
-            position=one.position,
-            branch=make_proof(txids, one.position).branch,
-        )
-        for one in wanted
-    )

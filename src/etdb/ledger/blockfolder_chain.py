@@ -7,9 +7,11 @@ looked at again. Links and claimed work are all that counts here; the rules are 
 
 from __future__ import annotations
 
+import functools
 import struct
 import tempfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,6 +38,11 @@ class FolderBlock(NamedTuple):
     def previous(self) -> bytes:
         """The hash of the block before it."""
         return self.header[4:36]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _claimed_work(bits: bytes) -> int:
+    return (1 << 256) // (bits_to_target(int.from_bytes(bits, "little")) + 1)
 
 
 class _Side(NamedTuple):
@@ -168,16 +175,28 @@ class FolderChain:
         Returns:
             How many blocks found their place: this one, and those that waited for it.
         """
+        header = block.header
+        if header[4:36] != self._tip and header[4:36] not in self._top and header[4:36] not in self._side:
+            return self._begin(block)
         linked = 0
         blocks = [block]
         while blocks:
             block = blocks.pop()
-            block_hash = sha256d(block.header)
-            if self._link(block, block_hash):
-                linked += 1
-                if (children := self._waiting.pop(block_hash, None)) is not None:
-                    self._waiting_count -= len(children)
-                    blocks += children
+            header = block.header
+            block_hash = sha256(sha256(header).digest()).digest()
+            try:
+                work = _claimed_work(header[72:76])
+            except FormatError:
+                continue  # no block's header
+            if header[4:36] == self._tip:
+                self._push(block, block_hash, self._work + work)
+            elif not self._put_beside(block, block_hash, work):
+                continue
+            linked += 1
+            if block_hash in self._waiting:
+                children = self._waiting.pop(block_hash)
+                self._waiting_count -= len(children)
+                blocks += children
         return linked
 
     def settle(self) -> None:
@@ -198,29 +217,28 @@ class FolderChain:
 
     # -- inside
 
-    def _link(self, block: FolderBlock, block_hash: bytes) -> bool:
-        try:
-            work = (1 << 256) // (bits_to_target(int.from_bytes(block.header[72:76], "little")) + 1)
-        except FormatError:
-            return False  # no block's header
-        previous = block.previous
-        if previous == self._tip and self._tip:
-            self._push(block, block_hash, self._work + work)
-            return True
+    def _begin(self, block: FolderBlock) -> int:
+        """Take a block whose parent is not here: it waits, unless it is the known one."""
+        if self._tip or sha256d(block.header) != self._root_hash:
+            self._wait(block)
+            return 0
+        self._push(block, self._root_hash, _claimed_work(block.header[72:76]))
+        children = self._waiting.pop(self._root_hash, [])
+        self._waiting_count -= len(children)
+        return 1 + sum(map(self.feed, children))
+
+    def _put_beside(self, block: FolderBlock, block_hash: bytes, work: int) -> bool:
+        """Keep a block that follows another one than the tip; whether it is new."""
         if block_hash in self._top or block_hash in self._side:
             return False
-        if (parent := self._top.get(previous)) is not None:
-            height, before = parent
-        elif (beside := self._side.get(previous)) is not None:
-            height, before = beside.height, beside.work
-        elif block_hash == self._root_hash and not self._tip:
-            self._push(block, block_hash, work)
-            return True
+        if (parent := self._top.get(block.previous)) is not None:
+            height, work = parent[0] + 1, parent[1] + work
+        elif (beside := self._side.get(block.previous)) is not None:
+            height, work = beside.height + 1, beside.work + work
         else:
-            self._wait(block, previous)
-            return False
-        self._side[block_hash] = _Side(block, height + 1, before + work)
-        if (before + work, self._tip[::-1]) > (self._work, block_hash[::-1]):
+            return False  # its parent was let go meanwhile
+        self._side[block_hash] = _Side(block, height, work)
+        if (work, self._tip[::-1]) > (self._work, block_hash[::-1]):
             self._switch(block_hash)
         if len(self._side) > self._max_side:
             self._shed()
@@ -252,8 +270,8 @@ class FolderChain:
             del self._side[new_hash]
             self._push(one.block, new_hash, one.work)
 
-    def _wait(self, block: FolderBlock, previous: bytes) -> None:
-        self._waiting.setdefault(previous, []).append(block)
+    def _wait(self, block: FolderBlock) -> None:
+        self._waiting.setdefault(block.previous, []).append(block)
         self._waiting_count += 1
         while self._waiting_count > self._max_waiting:
             longest = self._waiting.pop(next(iter(self._waiting)))

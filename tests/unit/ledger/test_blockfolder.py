@@ -27,8 +27,10 @@ from etdb.flo import (
     merkle_root,
     parse_block,
     parse_header,
+    parse_transaction,
     verify_proof,
 )
+from etdb.ledger import blockfolder
 from etdb.ledger.blockfolder import BlockFolder
 from etdb.ledger.blockfolder_chain import FolderBlock, FolderChain
 from etdb.ledger.blockfolder_files import MAX_FILE_BYTES, MAX_TORN, BlockFolderError, FolderFiles
@@ -209,22 +211,33 @@ def test_texts_come_with_what_proves_their_place(tmp_path):
     write(tmp_path, b"".join(map(frame, chain)))
     with closing(BlockFolder(tmp_path, REGTEST)) as source:
         found = list(source.scan(1))
-        assert [(one.height, one.block_hash, one.time_s) for one in found] == [
-            (height, hash_of(block), parse_header(block[:80]).time_s) for height, block in enumerate(chain[1:], 1)
+        assert [(one.height, one.block_hash) for one in found] == [
+            (height, hash_of(block)) for height, block in enumerate(chain[1:], 1)
         ]
-        for one, block in zip(found, map(parse_block, chain[1:]), strict=True):
+        for one, raw in zip(found, chain[1:], strict=True):
+            block = parse_block(raw)
             expected = [(at, each) for at, each in enumerate(block.transactions) if each.flo_data]
-            assert [(each.position, each.txid, each.raw, each.flo_data) for each in one.texts] == [
-                (at, each.txid, each.encode(), each.flo_data) for at, each in expected
+            assert [(text.position, text.txid, text.flo_data) for text, _ in one.texts] == [
+                (at, each.txid, each.flo_data) for at, each in expected
             ]
-            for each in one.texts:
-                proof = MerkleProof(txid=each.txid, index=each.position, branch=each.branch)
-                verify_proof(proof, block.header.merkle_root)
-        chosen = [
-            one.flo_data for block in source.scan(0, is_wanted=lambda text: b"t" in text[:1]) for one in block.texts
-        ]
-        assert b"one" not in chosen
-        assert chosen[-1] == b"three"
+            for text, branch in one.texts:
+                assert parse_transaction(raw[text.offset : text.offset + text.length]).txid == text.txid
+                verify_proof(MerkleProof(txid=text.txid, index=text.position, branch=branch), block.header.merkle_root)
+        chosen = list(source.scan(0, is_wanted=lambda text: text == b"three"))
+        assert [one.height for one in chosen] == list(range(42))
+        assert [text.flo_data for one in chosen for text, _ in one.texts] == [b"three"]
+
+
+def test_a_chain_that_changes_under_a_scan_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(blockfolder, "_AHEAD", 10)
+    write(tmp_path, b"".join(map(frame, CHAIN)))
+    with closing(BlockFolder(tmp_path, REGTEST)) as source:
+        scan = source.scan(30)
+        assert next(scan).height == 30
+        write(tmp_path, b"".join(map(frame, CHAIN + make_chain(9, CHAIN[35], 35, mark=3))))
+        source.tip()
+        with pytest.raises(BlockFolderError, match="changed while it was read"):
+            list(scan)
 
 
 def test_a_text_that_was_changed_on_the_disk_is_found(tmp_path):
