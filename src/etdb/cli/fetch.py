@@ -18,6 +18,7 @@ from etdb.cli.kept_ledger import has_evidence
 from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
+from etdb.cli.verify_against import verify_against
 from etdb.download import (
     FILE_CLASSES,
     DownloadPlan,
@@ -244,11 +245,17 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     "verify",
     examples="""
     etdb verify data/ts-01-3fa9c1        a downloaded folder; needs no network and no workspace
-    etdb verify 3fa9c1                   a dataset of the catalogue, from its sources""",
+    etdb verify 3fa9c1                   a dataset of the catalogue, from its sources
+    etdb verify /archive/rr2014-01-14-5 --record 8a07e957
+                                         files from elsewhere: are they what the record signs?
+    etdb verify files --record record.json       the same, with the record in a file; or with a CID""",
 )
 @click.argument("what", metavar="FOLDER|ID")
 @click.option("--gateway", multiple=True, metavar="URL", help="A gateway to read from, besides those in etdb.toml.")
-def verify(context: Context, what: str, gateway: tuple[str, ...]) -> None:
+@click.option(
+    "--record", metavar="ID|FILE|CID", help="Compare the files of a folder, however they came, with this record."
+)
+def verify(context: Context, what: str, gateway: tuple[str, ...], record: str | None) -> None:
     """Check every claim about a dataset, and say of each whether it held.
 
     The exit status is 4 when a claim failed.
@@ -263,7 +270,9 @@ def verify(context: Context, what: str, gateway: tuple[str, ...]) -> None:
             done += count
             bar("check", done, 0)
 
-        if Path(what).is_dir():
+        if record is not None:
+            verification = verify_against(context, Path(what), record, advance)
+        elif Path(what).is_dir():
             verification = _verify_folder(context, Path(what), stack, advance)
         else:
             verification = _verify_dataset(context, what, gateway, stack, advance)
@@ -281,7 +290,7 @@ def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Ca
     if not (folder / RECEIVED_NAME).is_file():
         raise InputError(
             f"{folder} is not a dataset folder: it has no {RECEIVED_NAME}",
-            hint="name a folder that etdb download made, or a dataset's id",
+            hint="name a folder that etdb download made, a dataset's id, or the record with --record",
         )
     block_hash_at = None
     with suppress(ConfigurationError, StorageError):

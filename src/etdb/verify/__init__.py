@@ -2,6 +2,18 @@
 
 from etdb.verify.dataset import verify_dataset
 from etdb.verify.folder import verify_folder
+from etdb.verify.rebuilt import verify_rebuilt
 from etdb.verify.record import OF_THE_LEDGER, LedgerEvidence, verify_record
+from etdb.verify.recordfile import MAX_RECORD_BYTES, parse_record_file, verify_record_file
 
-__all__ = ["OF_THE_LEDGER", "LedgerEvidence", "verify_dataset", "verify_folder", "verify_record"]
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "OF_THE_LEDGER",
+    "LedgerEvidence",
+    "parse_record_file",
+    "verify_dataset",
+    "verify_folder",
+    "verify_rebuilt",
+    "verify_record",
+    "verify_record_file",
+]

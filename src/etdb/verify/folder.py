@@ -72,7 +72,7 @@ def verify_folder(
     manifest: Manifest | None = None
     if manifest_path is not None:
         try:
-            manifest = _load_manifest(manifest_path)
+            manifest = load_manifest(manifest_path)
         except EtdbError as error:
             results.append(ClaimResult(claim=Claim.MANIFEST_AGREES, outcome=Outcome.FAILED, detail=error.message))
     if manifest is not None or manifest_path is None:
@@ -81,7 +81,13 @@ def verify_folder(
     return Verification.of(results)
 
 
-def _load_manifest(path: Path) -> Manifest:
+def load_manifest(path: Path) -> Manifest:
+    """Read a manifest that lies in a folder.
+
+    Raises:
+        SourceFileError: it cannot be read.
+        VerificationError: it is too long, or no manifest.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
