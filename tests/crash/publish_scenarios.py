@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 
 import msgspec
 
@@ -54,11 +55,43 @@ def chain_loses_blocks(lab) -> None:
     before.rename(lab.workspace.chain_folder)
 
 
+def fee_was_too_low(lab) -> None:
+    """The first run pays less than nodes take; then the lab raises the fee."""
+    settings = lab.workspace.config_path
+    cheap = settings.read_text().replace("[limits]", "[limits]\nfee_rate_sat_per_kb = 100")
+    settings.write_text(cheap)
+    few_lanes(lab)
+    code, _, err = lab.publish()
+    assert code == 6, err
+    assert "fee_rate_sat_per_kb" in err
+    settings.write_text(settings.read_text().replace("fee_rate_sat_per_kb = 100\n", "fee_rate_sat_per_kb = 200000\n"))
+
+
+def chain_comes_back(lab) -> None:
+    """Blocks with all records give way to blocks with a stranger's copy of the first part, and come back later."""
+    settings = lab.workspace.config_path
+    settings.write_text(settings.read_text().replace("final_depth = 1\n", "final_depth = 6\n"))
+    lab.publish(("prepare", "after", 1))
+    chain, first, later = lab.workspace.chain_folder, lab.root / "chain-first", lab.root / "chain-later"
+    shutil.copytree(chain, first)
+    lab.published()
+    chain.rename(later)
+    shutil.copytree(first, chain)
+    with closing(Journal(lab.workspace.journal_path)) as journal, closing(LocalChain(chain, writable=True)) as ledger:
+        entry = next(entry for entry in journal.transactions() if entry.part == 0)
+        ledger.submit(malleate(entry.signed.raw))
+    lab.published()
+    shutil.rmtree(chain)
+    later.rename(chain)
+
+
 SCENARIOS: dict[str, Callable] = {
     "straight": straight,
     "data-changes": data_changes,
     "stranger-changes-ids": stranger_changes_ids,
     "chain-loses-blocks": chain_loses_blocks,
+    "fee-was-too-low": fee_was_too_low,
+    "chain-comes-back": chain_comes_back,
 }
 
 

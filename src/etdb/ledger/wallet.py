@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
 from etdb.errors import InputError, InsufficientFundsError
-from etdb.flo import Network, PrivateKey, Transaction, TxInput, TxOutput, address_script, parse_transaction, sign_all
+from etdb.flo import (
+    Network,
+    PrivateKey,
+    Transaction,
+    TxInput,
+    TxOutput,
+    address_script,
+    input_key,
+    parse_transaction,
+    sign_all,
+)
 from etdb.ledger.coins import (
     ChainFullError,
     Limits,
@@ -20,7 +30,7 @@ from etdb.ledger.coins import (
 )
 from etdb.ledger.port import Coin, Outpoint, SignedTransaction
 
-__all__ = ["Wallet", "is_same_payment"]
+__all__ = ["Wallet", "is_same_payment", "is_signed_by"]
 
 
 class Wallet:
@@ -97,8 +107,12 @@ class Wallet:
         share = -(-transactions // lanes) * full_fee + self._limits.dust_sat
         return self._build(self._choose(share * lanes, lanes + 1, 0), [share] * lanes, b"")
 
-    def sign(self, data: bytes) -> SignedTransaction:
+    def sign(self, data: bytes, *, first: Collection[Outpoint] = ()) -> SignedTransaction:
         """A transaction that carries these bytes.
+
+        Args:
+            data: at most ``data_limit_bytes``.
+            first: coins to be spent before all others, if they can be.
 
         Raises:
             InputError: more bytes than a transaction may carry.
@@ -113,7 +127,8 @@ class Wallet:
         size = transaction_size(1, 1, len(data))
         room = [coin for coin in self._coins.values() if lane_room(self._as_used(coin), self._limits, size) > 0]
         if room:
-            return self._build((min(room, key=self._order),), [], data)
+            coin = min(room, key=lambda one: (one.outpoint not in first, *self._order(one)))
+            return self._build((coin,), [], data)
         if self._coins and not any(self._has_room(coin, size) for coin in self._coins.values()):
             raise self._full()
         # Small coins, none of which pays alone: together they may.
@@ -233,3 +248,10 @@ def is_same_payment(first: bytes, second: bytes) -> bool:
         inputs = tuple(msgspec.structs.replace(one, script_sig=b"") for one in transaction.inputs)
         bare.append(msgspec.structs.replace(transaction, inputs=inputs, witnesses=()))
     return bare[0] == bare[1]
+
+
+def is_signed_by(raw: bytes, address: str, network: Network) -> bool:
+    """Whether a transaction spends a coin of this address, as its inputs show; its signatures are not checked."""
+    transaction = parse_transaction(raw)
+    shown = (input_key(transaction, index) for index in range(len(transaction.inputs)))
+    return any(one is not None and one[1].address(network) == address for one in shown)

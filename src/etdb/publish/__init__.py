@@ -1,6 +1,8 @@
 """Publish: the journal, the steps, the sender. Killed anywhere, the same command goes on; nothing is doubled."""
 
-from etdb.publish.journal import DatasetEntry, Journal, TransactionEntry
+from etdb.publish.journal import Journal
+from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
+from etdb.publish.pace import Pace
 from etdb.publish.planning import plan_publish
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
@@ -12,6 +14,7 @@ from etdb.publish.submission import (
     PublishReport,
     Submission,
 )
+from etdb.publish.troubles import RivalPublisherError, StillPendingError
 
 __all__ = [
     "DATASET_TRANSITIONS",
@@ -19,12 +22,15 @@ __all__ = [
     "TRANSACTION_TRANSITIONS",
     "DatasetEntry",
     "Journal",
+    "Pace",
     "PlannedDataset",
     "Progress",
     "PublishPlan",
     "PublishReport",
     "PublishedDataset",
     "Publisher",
+    "RivalPublisherError",
+    "StillPendingError",
     "Submission",
     "TransactionEntry",
     "Transition",

@@ -16,7 +16,8 @@ import msgspec
 
 from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
-from etdb.ledger import Coin, SignedTransaction
+from etdb.ledger import SignedTransaction
+from etdb.publish.journal_reading import DatasetEntry, JournalReading, TransactionEntry
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
@@ -62,44 +63,7 @@ CREATE INDEX transactions_open ON transactions(state) WHERE state IN ('signed', 
 SCHEMA: Final = Schema(what="the journal", version=1, script=_SCRIPT, is_precious=True)
 
 
-class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset as the journal knows it."""
-
-    id: int
-    publisher: str
-    sid: str
-    source: str
-    state: str
-    draft: bytes
-    files: dict[str, str]
-    root_cid: str
-    record: bytes
-
-
-class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed transaction as the journal keeps it. ``part`` is -1 for a fan-out."""
-
-    seq: int
-    dataset: int | None
-    part: int
-    state: str
-    seen_as: str | None
-    height: int | None
-    data: bytes
-    signed: SignedTransaction
-
-    @property
-    def ledger_txid(self) -> str:
-        """The id under which the ledger holds it."""
-        return self.seen_as or self.signed.txid
-
-
-_coins = msgspec.json.Decoder(tuple[Coin, ...])
-_paths = msgspec.json.Decoder(dict[str, str])
-_TX_COLUMNS: Final = "seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates"
-
-
-class Journal:
+class Journal(JournalReading):
     """The journal of one workspace; one process at a time writes it (the caller holds the publishing lock).
 
     Raises:
@@ -122,66 +86,6 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    # -- reading
-
-    def find(self, publisher: str, sid: str) -> DatasetEntry | None:
-        """The dataset of this publisher and sid, if the journal has it."""
-        return next(self._datasets("publisher = ? AND sid = ?", publisher, sid), None)
-
-    def dataset(self, dataset_id: int) -> DatasetEntry:
-        """The dataset with this number."""
-        return next(self._datasets("id = ?", dataset_id))
-
-    def datasets(self, *states: str) -> list[DatasetEntry]:
-        """All datasets, or those in the given states, oldest first."""
-        marks = ",".join("?" * len(states))
-        return list(self._datasets(f"state IN ({marks})" if states else "1", *states))
-
-    def state_counts(self) -> dict[str, int]:
-        """How many datasets are in which state."""
-        return dict(self._db.execute("SELECT state, count(*) FROM datasets GROUP BY state ORDER BY state"))
-
-    def transactions(self, dataset_id: int | None = None, *, states: Iterable[str] = ()) -> list[TransactionEntry]:
-        """Transactions in the order of signing: of one dataset, or of all, in the given states."""
-        wanted = tuple(states)
-        where = f"state IN ({','.join('?' * len(wanted))})" if wanted else "1"
-        values: tuple[str | int, ...] = wanted
-        if dataset_id is not None:
-            where, values = f"{where} AND dataset = ?", (*values, dataset_id)
-        query = f"SELECT {_TX_COLUMNS} FROM transactions WHERE {where} ORDER BY seq"  # noqa: S608 - constants only
-        return [_transaction(row) for row in self._db.execute(query, values)]
-
-    def unsettled(self, shallow_height: int) -> list[TransactionEntry]:
-        """Transactions on whose place in the chain nobody should rely yet, in the order of signing.
-
-        Those not in a block, those of records that are not final, and fan-outs above ``shallow_height``.
-        """
-        columns = ", ".join(f"t.{name}" for name in _TX_COLUMNS.split(", "))
-        query = (
-            f"SELECT {columns} FROM transactions t LEFT JOIN datasets d ON d.id = t.dataset"  # noqa: S608 - constants
-            " WHERE t.state IN ('signed', 'submitted') OR (t.state = 'confirmed'"
-            " AND (d.state <> 'final' OR (d.id IS NULL AND t.height > ?))) ORDER BY t.seq"
-        )
-        return [_transaction(row) for row in self._db.execute(query, (shallow_height,))]
-
-    def count_void(self) -> int:
-        """How many transactions are void."""
-        return int(self._db.execute("SELECT count(*) FROM transactions WHERE state = 'void'").fetchone()[0])
-
-    def is_dead(self, txid: str) -> bool:
-        """Whether this is an id of one of our transactions that is void or goes by another id now."""
-        row = self._db.execute(
-            "SELECT state, coalesce(seen_as, txid) FROM transactions"
-            " WHERE txid = ?1 OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)",
-            (txid,),
-        ).fetchone()
-        return row is not None and (row[0] == "void" or row[1] != txid)
-
-    def parts(self, dataset_id: int) -> list[TransactionEntry]:
-        """The live transactions of a dataset's record, by part number."""
-        live = self.transactions(dataset_id, states=("signed", "submitted", "confirmed"))
-        return sorted(live, key=lambda entry: entry.part)
 
     # -- transitions of datasets
 
@@ -270,6 +174,14 @@ class Journal:
         """The transaction can never be confirmed."""
         self._move_transaction("void", entry)
 
+    def withdraw(self, entry: TransactionEntry) -> None:
+        """The transaction pays less than nodes take, and none took it."""
+        self._move_transaction("withdraw", entry)
+
+    def revive(self, entry: TransactionEntry) -> None:
+        """The transaction was void, but the ledger holds it."""
+        self._move_transaction("revive", entry)
+
     # -- inside
 
     def _insert(self, dataset_id: int | None, number: int, data: bytes, signed: SignedTransaction) -> None:
@@ -335,33 +247,6 @@ class Journal:
             self._db.execute("COMMIT")
         if self._observer is not None:
             self._observer(name, "after")
-
-    def _datasets(self, where: str, *values: str | int) -> Iterator[DatasetEntry]:
-        query = f"SELECT id, publisher, sid, source, state, draft, files, root_cid, record FROM datasets WHERE {where}"  # noqa: S608 - constants only
-        for row in self._db.execute(query + " ORDER BY id", values):
-            yield DatasetEntry(
-                id=row[0],
-                publisher=row[1],
-                sid=row[2],
-                source=row[3],
-                state=row[4],
-                draft=row[5],
-                files=_paths.decode(row[6]) if row[6] else {},
-                root_cid=row[7] or "",
-                record=row[8] or b"",
-            )
-
-
-def _transaction(
-    row: tuple[int, int | None, int, str, str, str, int, bytes, bytes, int, bytes, bytes],
-) -> TransactionEntry:
-    seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates = row
-    signed = SignedTransaction(
-        txid=txid, raw=raw, fee_sat=fee_sat, spends=_coins.decode(spends), creates=_coins.decode(creates)
-    )
-    return TransactionEntry(
-        seq=seq, dataset=dataset, part=part, state=state, seen_as=seen_as, height=height, data=data, signed=signed
-    )
 
 
 def _storage(path: Path) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
 
-__all__ = ["plan_publish", "refuse_twins"]
+__all__ = ["message_sizes", "plan_publish", "refuse_twins"]
 
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
@@ -41,11 +41,10 @@ def plan_publish(
         draft = draft_for(submission, publisher)
         entry = journal.find(publisher, draft.sid) if journal else None
         record = entry.record if entry and entry.record else stand_in_record(draft, int(time.time()))
-        pieces = plan_parts(record, publisher)
+        messages = message_sizes(record, publisher, limits)
         sent = entry is not None and entry.state in SENT_STATES
         if not sent:
-            head = _PART_HEAD if len(pieces) > 1 else 0
-            sizes += [min(limits.data_limit_bytes, len(piece) + head) for piece in pieces]
+            sizes += messages
         datasets.append(
             PlannedDataset(
                 sid=draft.sid,
@@ -53,7 +52,7 @@ def plan_publish(
                 source=submission.source,
                 files=len(draft.files),
                 size_bytes=submission.size_bytes,
-                transactions=len(pieces),
+                transactions=len(messages),
                 record_bytes=len(record),
                 status="published" if sent else "new" if entry is None else "unfinished",
             )
@@ -68,6 +67,13 @@ def plan_publish(
         fee_sat=cost.fee_sat,
         available_sat=cost.available_sat,
     )
+
+
+def message_sizes(record: bytes, publisher: str, limits: Limits) -> list[int]:
+    """Bytes of text of each transaction that a record takes, at the most."""
+    pieces = plan_parts(record, publisher)
+    head = _PART_HEAD if len(pieces) > 1 else 0
+    return [min(limits.data_limit_bytes, len(piece) + head) for piece in pieces]
 
 
 def refuse_twins(submissions: Sequence[Submission]) -> None:

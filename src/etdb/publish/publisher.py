@@ -13,9 +13,12 @@ from etdb.errors import InputError
 from etdb.flo import Network, PrivateKey
 from etdb.ledger import Ledger, Limits
 from etdb.oip import Tomogram
+from etdb.publish.dispatch import Dispatch
 from etdb.publish.journal import DatasetEntry, Journal
+from etdb.publish.offering import Note, Offering
+from etdb.publish.pace import Pace, TimeIsUpError
 from etdb.publish.planning import refuse_twins
-from etdb.publish.reconcile import orphaned_parts, reconcile, settle_states
+from etdb.publish.reconcile import orphaned_parts
 from etdb.publish.sender import Sender
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, hash_files, sign_record, store_manifest
@@ -37,10 +40,12 @@ class Publisher:
         limits: of the ledger, and what the user is ready to pay.
         final_depth: blocks on top of and with a record's last transaction that make it final.
         sha256: also keep the SHA-256 of whole files in the manifest, from the same read.
+        progress: called with what is done of each step.
+        note: called with a sentence about the work that somebody should know.
         clock: Unix seconds.
         fund: called once, when files are hashed and transactions are about to be signed, so that a ledger of one's
             own can make the coins; not when nothing is to be sent.
-        wait: called when only another block can help.
+        pace: how to wait for blocks until all is final; None to end when only another block can help.
     """
 
     def __init__(
@@ -55,21 +60,38 @@ class Publisher:
         final_depth: int = 1,
         sha256: bool = True,
         progress: Progress = lambda _step, _done, _total: None,
+        note: Note = lambda _text: None,
         clock: Callable[[], float] = time.time,
         fund: Callable[[], None] = lambda: None,
-        wait: Callable[[], None] = lambda: time.sleep(5.0),
+        pace: Pace | None = None,
     ) -> None:
         self._journal = journal
         self._blocks = blocks
         self._ledger = ledger
         self._key = key
-        self._final_depth = final_depth
         self._sha256 = sha256
         self._progress = progress
         self._clock = clock
-        self._fund: Callable[[], None] | None = fund
-        self._sender = Sender(journal, ledger, key, network, limits, progress=progress, wait=wait)
-        self.address = self._sender.address
+        self.address = key.address(network)
+        told: set[str] = set()
+
+        def note_once(text: str) -> None:
+            if text not in told:
+                told.add(text)
+                note(text)
+
+        self._offering = Offering(journal, ledger, limits, self.address, progress=progress, note=note_once, clock=clock)
+        self._dispatch = Dispatch(
+            journal,
+            ledger,
+            Sender(journal, ledger, key, network, self._offering, final_depth=final_depth),
+            self._offering,
+            final_depth=final_depth,
+            pace=pace,
+            progress=progress,
+            note=note_once,
+            fund=fund,
+        )
 
     def run(self, submissions: Sequence[Submission]) -> PublishReport:
         """Publish these datasets; what is published already is left as it is.
@@ -81,7 +103,7 @@ class Publisher:
         """
         started = self._clock()
         refuse_twins(submissions)
-        reconcile(self._journal, self._ledger, self._sender, final_depth=self._final_depth)
+        self._dispatch.begin()
         total = sum(submission.size_bytes for submission in submissions)
         done = 0
 
@@ -93,28 +115,26 @@ class Publisher:
         entries: list[DatasetEntry] = []
         for start in range(0, len(submissions), _CHUNK):
             chunk = [self._add_and_sign(submission, advance) for submission in submissions[start : start + _CHUNK]]
-            self._send([entry for entry in chunk if entry.state == "signed"])
+            self._dispatch.add(chunk)
             entries += chunk
-        self._ledger.settle()
-        settle_states(self._journal, self._ledger, final_depth=self._final_depth)
-        return self._report(entries, started)
+        return self._finish(entries, started)
 
     def resume(self) -> PublishReport:
         """Go on with what the journal holds signed or sent, without looking at the lab's files again."""
         started = self._clock()
-        reconcile(self._journal, self._ledger, self._sender, final_depth=self._final_depth)
+        self._dispatch.begin()
         open_ones = self._journal.datasets("signed", "prepared", "sent", "confirmed")
         mine = [entry for entry in open_ones if entry.publisher == self.address]
-        self._send([entry for entry in mine if entry.state == "signed"])
-        self._ledger.settle()
-        settle_states(self._journal, self._ledger, final_depth=self._final_depth)
-        return self._report(mine, started)
+        self._dispatch.add(mine)
+        return self._finish(mine, started)
 
-    def _send(self, datasets: list[DatasetEntry]) -> None:
-        if datasets and self._fund is not None:
-            self._fund()
-            self._fund = None
-        self._sender.send(datasets)
+    def _finish(self, entries: Sequence[DatasetEntry], started: float) -> PublishReport:
+        in_time = True
+        try:
+            self._dispatch.finish()
+        except TimeIsUpError:
+            in_time = False
+        return self._report(entries, started, in_time=in_time)
 
     def _add_and_sign(self, submission: Submission, advance: Callable[[int], None]) -> DatasetEntry:
         draft = draft_for(submission, self.address)
@@ -141,7 +161,7 @@ class Publisher:
         self._journal.sign(entry.id, sign_record(hashed.tomogram, root_cid, now_s, self._key))
         return self._journal.dataset(entry.id)
 
-    def _report(self, entries: Sequence[DatasetEntry], started: float) -> PublishReport:
+    def _report(self, entries: Sequence[DatasetEntry], started: float, *, in_time: bool) -> PublishReport:
         published = []
         for former in entries:
             entry = self._journal.dataset(former.id)
@@ -161,9 +181,13 @@ class Publisher:
             publisher=self.address,
             ledger=self._ledger.network_name,
             datasets=tuple(published),
-            transactions_sent=self._sender.transactions_sent,
+            transactions_sent=self._offering.sent,
             fee_sat=sum(dataset.fee_sat for dataset in published),
             orphaned=tuple(orphaned_parts(self._journal, self._ledger)),
+            unfinished=len(self._journal.unfinished(entry.id for entry in entries)),
+            waiting_transactions=len(self._journal.waiting()),
+            unsent_transactions=len(self._journal.transactions(states=("signed",))),
+            in_time=in_time,
             seconds=self._clock() - started,
         )
 

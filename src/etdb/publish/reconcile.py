@@ -2,117 +2,206 @@
 
 A stranger may change the id of a transaction on its way without making it invalid. So what is watched is the coins
 that we spend: when another id spends them and it is our transaction in all but its signature, that id is adopted
-and whatever refers to the old one is signed anew; when it is something else, ours is void.
+and whatever refers to the old one is signed anew; when it is something else, ours is void: at once when no node ever
+took ours, else only when the other is in a block, because until then either of them may win.
 """
 
 from __future__ import annotations
 
-from etdb.errors import NotFoundError
+from collections.abc import Callable
+from typing import Final, Literal
+
+from etdb import oip
 from etdb.ledger import Ledger, is_same_payment
-from etdb.publish.journal import DatasetEntry, Journal, TransactionEntry
-from etdb.publish.sender import Sender
+from etdb.publish.journal import Journal
+from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
+from etdb.publish.offering import Note, Offering
 
-__all__ = ["orphaned_parts", "reconcile", "settle_states"]
+__all__ = ["orphaned_parts", "reconcile", "settle_records"]
+
+Split = Callable[[bytes], oip.Split]
+_Look = Literal["there", "gone", "lost", "rivalled"]
+_MOST_PASSES: Final = 100
+"""What is void takes with it what hangs on it, lane by lane; more passes than that mean that something flips."""
 
 
-def reconcile(journal: Journal, ledger: Ledger, sender: Sender, *, final_depth: int) -> None:
-    """Make the journal true, send again what the ledger has lost, and void what it can never take.
+def reconcile(
+    journal: Journal,
+    ledger: Ledger,
+    offering: Offering,
+    split: Split,
+    *,
+    publisher: str,
+    final_depth: int,
+    note: Note,
+) -> list[TransactionEntry]:
+    """Make the journal true, offer again what the ledger has lost, and void what it can never take.
+
+    Args:
+        journal: is compared with the ledger.
+        ledger: is asked.
+        offering: gives the ledger what it lacks.
+        split: cuts and signs a record as it is sent.
+        publisher: whose records are looked at.
+        final_depth: of a record that is final.
+        note: hears what somebody should know.
+
+    Returns:
+        Live transactions that the ledger does not hold now, in the order of signing: their coins are not free.
 
     Raises:
-        LedgerError: the ledger cannot be read, or refuses bytes for a reason that no rule here explains.
+        LedgerError: the ledger cannot be read, or refuses bytes for a reason that does not pass.
     """
+    _return_final(journal, ledger, publisher, note)
     tip = ledger.tip()
-    shallow = (tip.height if tip else 0) - final_depth
-    unknown: list[TransactionEntry] = []
-    voided = True
-    while voided:  # what is void takes with it what hangs on it
+    height = tip.height if tip else 0
+    lost: list[TransactionEntry] = []
+    rivalled: list[TransactionEntry] = []
+    for _ in range(_MOST_PASSES):
+        lost, rivalled = [], []
         before = journal.count_void()
-        unsettled = journal.unsettled(shallow)
-        unknown = [entry for entry in unsettled if not _is_accounted_for(journal, ledger, entry)]
-        for dataset in journal.datasets("signed", "prepared", "sent", "confirmed"):
-            _reopen_if_broken(journal, sender, dataset)
-        voided = journal.count_void() > before
+        for entry in journal.unsettled(height - final_depth):
+            look = _look(journal, ledger, entry, note)
+            if look == "lost":
+                lost.append(entry)
+            elif look == "rivalled":
+                rivalled.append(entry)
+        changed = [_mend(journal, ledger, split, dataset) for dataset in journal.doubtful()]
+        if journal.count_void() == before and not any(changed):
+            break
     # Only now, when nothing waits that refers to an id that is gone.
-    for entry in unknown:
+    offered = []
+    for entry in sorted([*lost, *_lost_parents(journal, ledger, lost)], key=lambda one: one.seq):
         if entry.state == "confirmed":
             journal.unbury(entry)
-        ledger.submit(entry.signed.raw)
-        if entry.state == "signed":
-            journal.submit(entry)
-    settle_states(journal, ledger, final_depth=final_depth)
+        again = journal.find_transaction(entry.signed.txid)
+        offered.append(again or entry)
+    journal.settle("return", journal.undone())
+    held = offering.offer(offered)
+    settle_records(journal, height, final_depth=final_depth)
+    return sorted([*held, *rivalled], key=lambda one: one.seq)
 
 
-def _is_accounted_for(journal: Journal, ledger: Ledger, entry: TransactionEntry) -> bool:
-    """Note what the ledger says of a transaction; False when it says nothing and the transaction could still go."""
+def _return_final(journal: Journal, ledger: Ledger, publisher: str, note: Note) -> None:
+    """Records that were final and whose blocks are gone all the same: a reorganisation deeper than the user foresaw."""
+    returned = set()
+    for entry in journal.last_final(publisher):
+        status = ledger.status(entry.ledger_txid)
+        if status.state == "confirmed" and status.height == entry.height:
+            break
+        returned.add(entry.dataset)
+    returned |= set(journal.undone())
+    if returned:
+        note(f"a reorganisation took back {len(returned)} records that were final: raise final_depth under [limits]")
+    journal.settle("return", sorted(one for one in returned if one is not None))
+
+
+def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note) -> _Look:
+    """Note what the ledger says of a transaction."""
     status = ledger.status(entry.ledger_txid)
     if status.state != "unknown":
         if entry.state == "signed":
             journal.submit(entry)
         elif entry.state == "confirmed" and entry.height != status.height:
             journal.unbury(entry)
-        return True
-    for coin in entry.signed.spends:
-        if journal.is_dead(coin.outpoint.txid):
-            journal.void(entry)
-            return True
-        spender = ledger.spender(coin.outpoint)
-        if spender is not None and spender != entry.ledger_txid:
-            if is_same_payment(ledger.raw(spender), entry.signed.raw):
-                journal.adopt(entry, spender)
-            else:
-                journal.void(entry)
-            return True
-    return False
-
-
-def _reopen_if_broken(journal: Journal, sender: Sender, dataset: DatasetEntry) -> None:
-    """Void parts that refer to a first part under an id that it no longer has, and ask for the missing ones anew."""
-    split = sender.split(dataset.record)
-    live = {entry.part: entry for entry in journal.parts(dataset.id)}
-    moved = 0 not in live or live[0].seen_as is not None
-    if live and moved:
-        rest = split.rest(live[0].ledger_txid) if 0 in live else []
-        for number, entry in list(live.items()):
-            if number and (not rest or entry.data != rest[number - 1]):
-                journal.void(entry)
-                del live[number]
-    if len(live) < split.count and dataset.state != "signed":
-        journal.settle("reopen", [dataset.id])
-
-
-def settle_states(journal: Journal, ledger: Ledger, *, final_depth: int) -> None:
-    """Note what is in blocks by now, and which records are final."""
-    tip = ledger.tip()
-    height = tip.height if tip else 0
-    for entry in journal.transactions(states=("submitted",)):
-        status = ledger.status(entry.ledger_txid)
-        if status.state == "confirmed" and status.height is not None:
+        if status.height is not None and entry.height != status.height:
             journal.bury(entry, status.height)
-    for dataset in journal.datasets("prepared", "sent", "confirmed"):
-        parts = journal.parts(dataset.id)
-        heights = [entry.height for entry in parts if entry.height is not None]
-        state = dataset.state
-        if state == "prepared" and all(entry.state != "signed" for entry in parts):
-            journal.send(dataset.id)
+        return "there"
+    look: _Look = "lost"
+    for coin in entry.signed.spends:
+        parent = coin.outpoint.txid
+        if journal.is_dead(parent) and ledger.status(parent).state == "unknown":
+            journal.void(entry)
+            return "gone"
+        spender = ledger.spender(coin.outpoint)
+        if spender is None or spender == entry.ledger_txid:
+            continue
+        if is_same_payment(ledger.raw(spender), entry.signed.raw):
+            journal.adopt(entry, spender)
+            return "there"
+        note(f"transaction {spender} spends a coin of {coin.address} that {entry.signed.txid} spends: who has the key?")
+        if entry.state == "signed" or ledger.status(spender).state == "confirmed":
+            journal.void(entry)
+            return "gone"
+        look = "rivalled"
+    return look
+
+
+def _lost_parents(journal: Journal, ledger: Ledger, lost: list[TransactionEntry]) -> list[TransactionEntry]:
+    """Transactions of ours that were settled long ago, on which lost ones hang, and that are lost as well."""
+    seen = {entry.seq for entry in lost}
+    found: list[TransactionEntry] = []
+    waiting = list(lost)
+    while waiting:
+        for coin in waiting.pop().signed.spends:
+            parent = journal.find_transaction(coin.outpoint.txid)
+            if parent is None or parent.seq in seen or parent.state != "confirmed":
+                continue
+            seen.add(parent.seq)
+            if ledger.status(parent.ledger_txid).state == "unknown":
+                found.append(parent)
+                waiting.append(parent)
+    return found
+
+
+def _mend(journal: Journal, ledger: Ledger, split: Split, dataset: DatasetEntry) -> bool:
+    """Void parts that refer to a first part under an id that it no longer has, and ask for the missing ones anew.
+
+    What was void and is on the ledger all the same takes its place again, unless another has taken it there.
+
+    Returns:
+        Whether anything changed.
+    """
+
+    def is_there(entry: TransactionEntry) -> bool:
+        return ledger.status(entry.ledger_txid).state != "unknown"
+
+    def take_place(entry: TransactionEntry) -> bool:
+        former = live.get(entry.part)
+        if former is not None and is_there(former):
+            return False
+        if former is not None:
+            journal.void(former)
+        journal.revive(entry)
+        live[entry.part] = entry
+        return True
+
+    whole = split(dataset.record)
+    live = {entry.part: entry for entry in journal.parts(dataset.id)}
+    back = [entry for entry in journal.transactions(dataset.id, states=("void",)) if is_there(entry)]
+    changed = sum(take_place(entry) for entry in back if entry.part == 0) > 0
+    rest = whole.rest(live[0].ledger_txid) if 0 in live and whole.count > 1 else []
+    fitting = [entry for entry in back if entry.part and rest and entry.data == rest[entry.part - 1]]
+    changed |= sum(map(take_place, fitting)) > 0
+    for number, entry in list(live.items()):
+        if number and (not rest or entry.data != rest[number - 1]):
+            journal.void(entry)
+            del live[number]
+            changed = True
+    if len(live) < whole.count and dataset.state != "signed":
+        journal.settle("reopen", [dataset.id])
+        changed = True
+    return changed
+
+
+def settle_records(journal: Journal, tip_height: int, *, final_depth: int) -> None:
+    """Note of records what their transactions show: sent, confirmed, taken back, final."""
+    for record in journal.progress():
+        state = record.state
+        if state == "prepared" and not record.signed:
+            journal.send(record.dataset)
             state = "sent"
-        if state == "sent" and len(heights) == len(parts):
-            journal.settle("confirm", [dataset.id])
+        if state == "sent" and 0 < record.parts == record.confirmed:
+            journal.settle("confirm", [record.dataset])
             state = "confirmed"
-        elif state == "confirmed" and len(heights) < len(parts):
-            journal.settle("return", [dataset.id])
+        elif state == "confirmed" and record.confirmed < record.parts:
+            journal.settle("return", [record.dataset])
             state = "sent"
-        if state == "confirmed" and height - max(heights) + 1 >= final_depth:
-            journal.settle("finalise", [dataset.id])
+        if state == "confirmed" and tip_height - record.height + 1 >= final_depth:
+            journal.settle("finalise", [record.dataset])
 
 
 def orphaned_parts(journal: Journal, ledger: Ledger) -> list[str]:
     """Ids of voided transactions that are in a block all the same: parts on the ledger that belong to no record."""
-    orphans = []
-    for entry in journal.transactions(states=("void",)):
-        try:
-            status = ledger.status(entry.signed.txid)
-        except NotFoundError:
-            continue
-        if status.state != "unknown":
-            orphans.append(entry.signed.txid)
-    return orphans
+    void = journal.transactions(states=("void",))
+    return [entry.signed.txid for entry in void if ledger.status(entry.signed.txid).state != "unknown"]

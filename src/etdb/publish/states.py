@@ -50,7 +50,7 @@ DATASET_TRANSITIONS: Final = _table(
     Transition("finalise", ("confirmed",), "final", "every transaction is as deep as the user asks"),
     Transition("restart", ("planned", "added", "signed"), "planned", "the data changed before anything was sent"),
     Transition("reopen", ("prepared", "sent", "confirmed"), "signed", "a stranger's copy took a transaction's place"),
-    Transition("return", ("confirmed",), "sent", "a reorganisation took the blocks back"),
+    Transition("return", ("confirmed", "final"), "sent", "a reorganisation took the blocks back"),
 )
 
 TRANSACTION_TRANSITIONS: Final = _table(
@@ -60,4 +60,6 @@ TRANSACTION_TRANSITIONS: Final = _table(
     Transition("unbury", ("confirmed",), "submitted", "a reorganisation took the block back"),
     Transition("adopt", ("signed", "submitted", "confirmed"), "submitted", "the ledger holds it under another id"),
     Transition("void", ("signed", "submitted", "confirmed"), "void", "it can never be confirmed: its coins are gone"),
+    Transition("withdraw", ("signed",), "void", "no node takes it for its fee: signed anew over the same coin"),
+    Transition("revive", ("void",), "submitted", "the ledger holds it after all"),
 )

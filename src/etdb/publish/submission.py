@@ -81,7 +81,12 @@ class PublishedDataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did."""
+    """What a run did.
+
+    ``unfinished`` counts its records that are not final; ``waiting_transactions`` those of the whole journal that the
+    ledger took and no block has yet, ``unsent_transactions`` those that are stored and that it has not taken.
+    ``in_time`` is false when the time to wait was over before all was final.
+    """
 
     publisher: str
     ledger: str
@@ -89,4 +94,8 @@ class PublishReport(msgspec.Struct, frozen=True, kw_only=True):
     transactions_sent: int
     fee_sat: int
     orphaned: tuple[str, ...]
+    unfinished: int
+    waiting_transactions: int
+    unsent_transactions: int
+    in_time: bool
     seconds: float

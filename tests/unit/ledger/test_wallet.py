@@ -201,10 +201,11 @@ def test_where_joining_would_be_too_long_a_block_is_waited_for(max_chain):
 
 
 def test_what_was_given_up_is_spent_first():
-    small = coin(1, COIN // 10)
+    small = coin(9, COIN // 10)
     purse = Wallet(KEY, REGTEST, LIMITS, [small, coin(2), coin(3)], first=[small.outpoint])
     assert purse.sign(b"x").spends == (small,)
     assert purse.sign(b"x").spends != (small,)
+    assert wallet(coin(1), coin(2), small).sign(b"x", first={small.outpoint}).spends == (small,)
 
 
 def test_lanes_that_only_wait_for_a_block_are_not_split_again():

@@ -1,0 +1,228 @@
+"""What the journal knows, read back: datasets, transactions, and which of them still matter."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from etdb.ledger import Coin, Outpoint, SignedTransaction
+
+__all__ = ["DatasetEntry", "JournalReading", "RecordProgress", "TransactionEntry"]
+
+
+class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset as the journal knows it."""
+
+    id: int
+    publisher: str
+    sid: str
+    source: str
+    state: str
+    draft: bytes
+    files: dict[str, str]
+    root_cid: str
+    record: bytes
+
+
+class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed transaction as the journal keeps it. ``part`` is -1 for a fan-out."""
+
+    seq: int
+    dataset: int | None
+    part: int
+    state: str
+    seen_as: str | None
+    height: int | None
+    data: bytes
+    signed: SignedTransaction
+
+    @property
+    def ledger_txid(self) -> str:
+        """The id under which the ledger holds it."""
+        return self.seen_as or self.signed.txid
+
+
+class RecordProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the live transactions of a record are. ``height`` is that of the highest in a block."""
+
+    dataset: int
+    state: str
+    parts: int
+    signed: int
+    confirmed: int
+    height: int
+
+
+_coins = msgspec.json.Decoder(tuple[Coin, ...])
+_paths = msgspec.json.Decoder(dict[str, str])
+_MOST_FINAL: Final = 10_000
+"""Transactions of final records that are looked at again after a reorganisation deeper than final."""
+_TX_COLUMNS: Final = "seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates"
+
+
+class JournalReading:
+    """The reading half of the journal, over its database."""
+
+    _db: sqlite3.Connection
+
+    def find(self, publisher: str, sid: str) -> DatasetEntry | None:
+        """The dataset of this publisher and sid, if the journal has it."""
+        return next(self._datasets("publisher = ? AND sid = ?", publisher, sid), None)
+
+    def dataset(self, dataset_id: int) -> DatasetEntry:
+        """The dataset with this number."""
+        return next(self._datasets("id = ?", dataset_id))
+
+    def datasets(self, *states: str) -> list[DatasetEntry]:
+        """All datasets, or those in the given states, oldest first."""
+        marks = ",".join("?" * len(states))
+        return list(self._datasets(f"state IN ({marks})" if states else "1", *states))
+
+    def state_counts(self) -> dict[str, int]:
+        """How many datasets are in which state."""
+        return dict(self._db.execute("SELECT state, count(*) FROM datasets GROUP BY state ORDER BY state"))
+
+    def transactions(self, dataset_id: int | None = None, *, states: Iterable[str] = ()) -> list[TransactionEntry]:
+        """Transactions in the order of signing: of one dataset, or of all, in the given states."""
+        wanted = tuple(states)
+        where = f"state IN ({','.join('?' * len(wanted))})" if wanted else "1"
+        values: tuple[str | int, ...] = wanted
+        if dataset_id is not None:
+            where, values = f"{where} AND dataset = ?", (*values, dataset_id)
+        query = f"SELECT {_TX_COLUMNS} FROM transactions WHERE {where} ORDER BY seq"  # noqa: S608 - constants only
+        return [_transaction(row) for row in self._db.execute(query, values)]
+
+    def unsettled(self, shallow_height: int) -> list[TransactionEntry]:
+        """Transactions on whose place in the chain nobody should rely yet, in the order of signing.
+
+        Those not in a block, those of records that are not final, and fan-outs above ``shallow_height``.
+        """
+        columns = ", ".join(f"t.{name}" for name in _TX_COLUMNS.split(", "))
+        query = (
+            f"SELECT {columns} FROM transactions t LEFT JOIN datasets d ON d.id = t.dataset"  # noqa: S608 - constants
+            " WHERE t.state IN ('signed', 'submitted') OR (t.state = 'confirmed'"
+            " AND (d.state <> 'final' OR (d.id IS NULL AND t.height > ?))) ORDER BY t.seq"
+        )
+        return [_transaction(row) for row in self._db.execute(query, (shallow_height,))]
+
+    def count_void(self) -> int:
+        """How many transactions are void."""
+        return int(self._db.execute("SELECT count(*) FROM transactions WHERE state = 'void'").fetchone()[0])
+
+    def is_dead(self, txid: str) -> bool:
+        """Whether this is an id of one of our transactions that is void or goes by another id now."""
+        row = self._db.execute(
+            "SELECT state, coalesce(seen_as, txid) FROM transactions"
+            " WHERE txid = ?1 OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)",
+            (txid,),
+        ).fetchone()
+        return row is not None and (row[0] == "void" or row[1] != txid)
+
+    def parts(self, dataset_id: int) -> list[TransactionEntry]:
+        """The live transactions of a dataset's record, by part number."""
+        live = self.transactions(dataset_id, states=("signed", "submitted", "confirmed"))
+        return sorted(live, key=lambda entry: entry.part)
+
+    def progress(self) -> list[RecordProgress]:
+        """Of each record that is on its way, how far its live transactions are."""
+        rows = self._db.execute(
+            "SELECT d.id, d.state, count(t.seq), coalesce(sum(t.state = 'signed'), 0),"
+            " coalesce(sum(t.state = 'confirmed'), 0), coalesce(max(t.height), 0)"
+            " FROM datasets d LEFT JOIN transactions t ON t.dataset = d.id AND t.state <> 'void'"
+            " WHERE d.state IN ('prepared', 'sent', 'confirmed') GROUP BY d.id ORDER BY d.id"
+        )
+        return [
+            RecordProgress(dataset=row[0], state=row[1], parts=row[2], signed=row[3], confirmed=row[4], height=row[5])
+            for row in rows
+        ]
+
+    def undone(self) -> list[int]:
+        """Final records of which a transaction waits for a block again."""
+        rows = self._db.execute(
+            "SELECT DISTINCT d.id FROM transactions t JOIN datasets d ON d.id = t.dataset"
+            " WHERE t.state IN ('signed', 'submitted') AND d.state = 'final' ORDER BY d.id"
+        )
+        return [row[0] for row in rows]
+
+    def doubtful(self) -> list[DatasetEntry]:
+        """Records on their way of which a transaction is void or goes by another id: not all parts may fit."""
+        odd = "SELECT dataset FROM transactions WHERE state = 'void' OR (part = 0 AND seen_as IS NOT NULL)"
+        return list(self._datasets(f"state IN ('signed', 'prepared', 'sent', 'confirmed') AND id IN ({odd})"))
+
+    def unfinished(self, ids: Iterable[int]) -> set[int]:
+        """Those of these datasets that are not final."""
+        return {row[0] for row in self._db.execute("SELECT id FROM datasets WHERE state <> 'final'")}.intersection(ids)
+
+    def under_way(self, publisher: str) -> list[DatasetEntry]:
+        """Records of which the ledger may know something already, and that lack a transaction."""
+        some = "SELECT dataset FROM transactions"
+        return list(self._datasets(f"state = 'signed' AND publisher = ? AND id IN ({some})", publisher))
+
+    def waiting(self) -> dict[str, int]:
+        """Transactions that the ledger has taken and no block holds: the ledger's id, and the part or -1."""
+        return dict(
+            self._db.execute("SELECT coalesce(seen_as, txid), part FROM transactions WHERE state = 'submitted'")
+        )
+
+    def find_transaction(self, txid: str) -> TransactionEntry | None:
+        """Our transaction of this id, or that once went by it."""
+        query = (
+            f"SELECT {_TX_COLUMNS} FROM transactions WHERE txid = ?1"  # noqa: S608 - constants only
+            " OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)"
+        )
+        row = self._db.execute(query, (txid,)).fetchone()
+        return _transaction(row) if row else None
+
+    def last_final(self, publisher: str) -> Iterator[TransactionEntry]:
+        """Transactions of final records, the newest block first."""
+        places = self._db.execute(
+            "SELECT t.seq FROM transactions t JOIN datasets d ON d.id = t.dataset WHERE d.state = 'final'"
+            " AND d.publisher = ? AND t.state = 'confirmed' ORDER BY t.height DESC, t.seq DESC LIMIT ?",
+            (publisher, _MOST_FINAL),
+        ).fetchall()
+        for place in places:
+            row = self._db.execute(f"SELECT {_TX_COLUMNS} FROM transactions WHERE seq = ?", place).fetchone()  # noqa: S608 - constants only
+            yield _transaction(row)
+
+    def void_spends(self, dataset_id: int | None = None, part: int | None = None) -> set[Outpoint]:
+        """Coins of void transactions, of one part of a dataset or of all, under all names that they have had."""
+        where = "" if dataset_id is None else " AND dataset = ? AND part = ?"
+        values = () if dataset_id is None else (dataset_id, part)
+        rows = self._db.execute(f"SELECT spends FROM transactions WHERE state = 'void'{where}", values)  # noqa: S608 - constants only
+        found: set[Outpoint] = set()
+        for row in rows.fetchall():
+            for coin in _coins.decode(row[0]):
+                maker = self.find_transaction(coin.outpoint.txid)
+                names = {coin.outpoint.txid} | ({maker.signed.txid, maker.ledger_txid} if maker else set())
+                found |= {Outpoint(name, coin.outpoint.vout) for name in names}
+        return found
+
+    def _datasets(self, where: str, *values: str | int) -> Iterator[DatasetEntry]:
+        query = f"SELECT id, publisher, sid, source, state, draft, files, root_cid, record FROM datasets WHERE {where}"  # noqa: S608 - constants only
+        for row in self._db.execute(query + " ORDER BY id", values):
+            yield DatasetEntry(
+                id=row[0],
+                publisher=row[1],
+                sid=row[2],
+                source=row[3],
+                state=row[4],
+                draft=row[5],
+                files=_paths.decode(row[6]) if row[6] else {},
+                root_cid=row[7] or "",
+                record=row[8] or b"",
+            )
+
+
+def _transaction(
+    row: tuple[int, int | None, int, str, str, str, int, bytes, bytes, int, bytes, bytes],
+) -> TransactionEntry:
+    seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates = row
+    signed = SignedTransaction(
+        txid=txid, raw=raw, fee_sat=fee_sat, spends=_coins.decode(spends), creates=_coins.decode(creates)
+    )
+    return TransactionEntry(
+        seq=seq, dataset=dataset, part=part, state=state, seen_as=seen_as, height=height, data=data, signed=signed
+    )

@@ -1,0 +1,81 @@
+"""Following the blocks that hold our transactions, without asking for each of them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from etdb.ledger import BlockRef, Ledger
+from etdb.publish.journal import Journal
+
+__all__ = ["BlockWatch"]
+
+_MOST_BLOCKS: Final = 200
+"""More new blocks than these at once are not read one by one."""
+
+
+class BlockWatch:
+    """Looks for new blocks and notes which of our transactions they hold.
+
+    Attributes:
+        height: of the newest block that was seen.
+        blocks_seen: how many came since the first look.
+    """
+
+    def __init__(self, journal: Journal, ledger: Ledger, address: str) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._address = address
+        self._last: BlockRef | None = None
+        self.height = 0
+        self.blocks_seen = 0
+
+    def look(self) -> Literal["same", "grown", "changed"]:
+        """What became of the chain: nothing, blocks on top that were read, or more than that.
+
+        After "changed" (a reorganisation, a message of our address that the journal does not know, many blocks, the
+        first look) everything must be looked at.
+        """
+        tip = self._ledger.tip()
+        if tip == self._last or tip is None:
+            return "same"
+        last, self._last = self._last, tip
+        self.height = tip.height
+        if last is None:
+            return "changed"
+        self.blocks_seen += max(1, tip.height - last.height)
+        if not 0 < tip.height - last.height <= _MOST_BLOCKS or self._ledger.block_ref(last.height) != last:
+            return "changed"
+        return self._read(last, tip)
+
+    def lost_any(self) -> bool:
+        """Whether the ledger does not know one of a few transactions that it had taken: it may have forgotten all."""
+        waiting = list(self._journal.waiting())
+        some = {waiting[0], waiting[len(waiting) // 2], waiting[-1]} if waiting else set()
+        return any(self._ledger.status(txid).state == "unknown" for txid in some)
+
+    def _read(self, last: BlockRef, tip: BlockRef) -> Literal["grown", "changed"]:
+        waiting = self._journal.waiting()
+        previous = last.block_hash
+        for block in self._ledger.blocks(last.height + 1):
+            if block.previous_hash != previous:
+                self._last = None
+                return "changed"
+            previous = block.ref.block_hash
+            for message in block.messages:
+                if message.txid in waiting:
+                    self._bury(message.txid, block.ref.height)
+                    del waiting[message.txid]
+                elif self._address in message.sender and self._journal.find_transaction(message.txid) is None:
+                    return "changed"
+            if block.ref.height >= tip.height:
+                break
+        for txid in [txid for txid, part in waiting.items() if part < 0]:  # splits of coins are no messages
+            status = self._ledger.status(txid)
+            if status.height is not None:
+                self._bury(txid, status.height)
+        return "grown"
+
+    def _bury(self, txid: str, height: int) -> None:
+        entry = self._journal.find_transaction(txid)
+        if entry is not None and entry.state == "submitted" and entry.ledger_txid == txid:
+            self._journal.bury(entry, height)
