@@ -37,9 +37,9 @@ def index(context: Context, follow_on: bool) -> None:
     out = context.out
     with (
         workspace.lock("index"),
-        open_ledger(workspace) as ledger,
+        out.progress({"sync": "reading the chain", "index": "indexing"}) as progress,
+        open_ledger(workspace, progress=progress) as ledger,
         open_catalogue(workspace, writable=True) as catalogue,
-        out.progress({"index": "indexing"}) as progress,
     ):
         flo_network = network(workspace.flo_network_name)
         if not follow_on:

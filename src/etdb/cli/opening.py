@@ -6,21 +6,32 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context
 from etdb.cli.kept_ledger import kept_ledger_path, open_kept
 from etdb.cli.passphrase import ask_passphrase
+from etdb.durable import make_folder, storage_errors
 from etdb.errors import ConfigurationError, InputError
-from etdb.flo import PrivateKey
+from etdb.flo import PrivateKey, network
 from etdb.ledger import Ledger, Limits, LocalChain
 from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
     from etdb.catalogue import Catalogue
+    from etdb.ledger.node import FloNode
+    from etdb.ledger.node_following import Progress
 
-__all__ = ["find_workspace", "key_unlocker", "ledger_limits", "open_catalogue", "open_files", "open_ledger"]
+__all__ = [
+    "find_workspace",
+    "key_unlocker",
+    "ledger_limits",
+    "open_catalogue",
+    "open_files",
+    "open_ledger",
+    "open_node",
+]
 
 
 def find_workspace(context: Context) -> Workspace:
@@ -34,17 +45,22 @@ def ledger_folder(workspace: Workspace) -> Path:
     return (workspace.root / named).resolve() if named else workspace.chain_folder
 
 
-@overload
-def open_ledger(workspace: Workspace, *, writable: Literal[True]) -> AbstractContextManager[LocalChain]: ...
-@overload
-def open_ledger(workspace: Workspace, *, writable: Literal[False] = ...) -> AbstractContextManager[Ledger]: ...
-def open_ledger(workspace: Workspace, *, writable: bool = False) -> AbstractContextManager[Ledger]:
+def open_ledger(
+    workspace: Workspace, *, writable: bool = False, progress: Progress = lambda _step, _done, _total: None
+) -> AbstractContextManager[Ledger]:
     """The workspace's ledger: a file that it was given, a node, or a chain of its own.
 
+    Args:
+        workspace: whose.
+        writable: whether transactions will be given to it.
+        progress: told ("sync", height read, height of the tip) while a node's blocks are read.
+
     Raises:
-        ConfigurationError: this version has no adapter for the network, or the ledger belongs to somebody else.
+        ConfigurationError: the ledger belongs to somebody else, or the settings of the node are not right.
     """
     kept = kept_ledger_path(workspace)
+    if kept is None and workspace.network != "local":
+        return closing(open_node(workspace, progress=progress))
     if kept is None:
         return _open_chain(workspace, writable=writable)
     if writable:
@@ -55,13 +71,37 @@ def open_ledger(workspace: Workspace, *, writable: bool = False) -> AbstractCont
     return closing(open_kept(workspace, kept))
 
 
+def open_node(workspace: Workspace, *, progress: Progress = lambda _step, _done, _total: None) -> FloNode:
+    """The FLO node of the settings. The coins of all keys of the workspace are kept from the first block on.
+
+    Raises:
+        ConfigurationError: its settings are not right.
+    """
+    from etdb.ledger.node import FloNode
+    from etdb.ledger.rpc import RpcClient
+    from etdb.ledger.rpc_login import RpcLogin
+
+    settings, flo_network = workspace.settings.node, network(workspace.flo_network_name)
+    login = RpcLogin(
+        cookie_file=workspace.place(settings.cookie_file) if settings.cookie_file else None,
+        user=settings.user,
+        password_file=workspace.place(settings.password_file) if settings.password_file else None,
+    )
+    client = RpcClient(settings.url or f"http://127.0.0.1:{flo_network.rpc_port}", login)
+    with storage_errors(workspace.cache_folder):
+        make_folder(workspace.cache_folder)
+    return FloNode(
+        client,
+        flo_network,
+        workspace.node_path,
+        watch=[key.address for key in workspace.keyring.list()],
+        start_height=settings.start_height,
+        progress=progress,
+    )
+
+
 @contextmanager
 def _open_chain(workspace: Workspace, *, writable: bool) -> Iterator[LocalChain]:
-    if workspace.network != "local":
-        raise ConfigurationError(
-            f"the network {workspace.network} needs a FLO node, which this version cannot use yet",
-            hint='use network = "local" in etdb.toml',
-        )
     if writable and workspace.settings.ledger:
         raise ConfigurationError(
             f"the ledger in {ledger_folder(workspace)} belongs to another workspace and is only read from here",

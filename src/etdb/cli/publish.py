@@ -21,6 +21,7 @@ from etdb.cli.tables import Table
 from etdb.describe import describe
 from etdb.errors import CancelledError, InputError
 from etdb.flo import PrivateKey, network
+from etdb.ledger import Ledger, LocalChain
 from etdb.publish import Journal, Progress, Publisher, PublishPlan, PublishReport, Submission, plan_publish
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace
@@ -120,12 +121,17 @@ def publish(
                         sha256=not no_sha256,
                         progress=progress,
                         # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
-                        fund=functools.partial(ledger.earn, address, plan.fee_sat),
+                        fund=functools.partial(_fund, ledger, address, plan.fee_sat),
                     ).run(submissions)
             finally:
                 journal.close()
     out.document(report)
     _show_report(out, report)
+
+
+def _fund(ledger: Ledger, address: str, amount_sat: int) -> None:
+    if isinstance(ledger, LocalChain):
+        ledger.earn(address, amount_sat)
 
 
 def _unlock_while_reading(

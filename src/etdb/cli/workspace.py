@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import msgspec
 from etdb.catalogue import Catalogue
 from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import kept_ledger_path
-from etdb.cli.opening import find_workspace, ledger_folder, open_ledger
+from etdb.cli.opening import find_workspace, ledger_folder, open_ledger, open_node
 from etdb.cli.output import printable, size_text
 from etdb.cli.tables import Table
 from etdb.errors import EtdbError, InputError
 from etdb.ledger import LocalChain
 from etdb.publish import Journal
-from etdb.workspace import NETWORK_NAMES, Workspace
+from etdb.workspace import NETWORK_NAMES, NodeSettings, Workspace
 
 __all__ = ["init", "status"]
 
@@ -27,6 +28,8 @@ __all__ = ["init", "status"]
     "init",
     examples="""
     etdb init lab                          a workspace with a ledger of its own; no coins, no servers
+    etdb init lab --network main --node http://127.0.0.1:7313 --node-cookie ~/.flo/.cookie
+                                           one on a FLO full node
     etdb init reader --ledger ../lab/chain --gateway http://127.0.0.1:8080
                                            one that reads another's ledger and fetches from a gateway""",
 )
@@ -34,19 +37,66 @@ __all__ = ["init", "status"]
 @click.option("--network", default="local", show_default=True, type=click.Choice(NETWORK_NAMES), help="The ledger.")
 @click.option("--ledger", type=click.Path(), help="Read the local chain in this folder, or this ledger file.")
 @click.option("--gateway", multiple=True, metavar="URL", help="A gateway to download from; may be repeated.")
-def init(context: Context, folder: str, network: str, ledger: str | None, gateway: tuple[str, ...]) -> None:
+@click.option("--node", metavar="URL", help="The JSON-RPC of a FLO full node.")
+@click.option("--node-cookie", metavar="FILE", help="The node's cookie file.")
+@click.option("--node-user", metavar="NAME", help="The user of its JSON-RPC, when there is no cookie.")
+@click.option("--node-password-file", metavar="FILE", help="A file with that user's password, readable by you alone.")
+def init(
+    context: Context,
+    folder: str,
+    network: str,
+    ledger: str | None,
+    gateway: tuple[str, ...],
+    node: str | None,
+    node_cookie: str | None,
+    node_user: str | None,
+    node_password_file: str | None,
+) -> None:
     """Make a workspace: one folder with settings, keys, journal, catalogue and, unless told otherwise, a ledger."""
     for url in gateway:
         if not url.startswith(("http://", "https://")) or not url.isprintable() or '"' in url or "\\" in url:
             raise InputError(f"{url!r} is not an http or https address", hint="give it as http://HOST:PORT")
     if ledger is not None and not Path(ledger).is_file() and not Path(ledger, "index.sqlite").is_file():
         raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace, or a file")
+    settings = _node_settings(folder, network, node, node_cookie, node_user, node_password_file)
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
     make_chain = LocalChain.init if network == "local" and ledger is None else None
-    workspace = Workspace.init(folder, network, ledger=seen_from_here, gateways=gateway, make_chain=make_chain)
+    workspace = Workspace.init(
+        folder, network, ledger=seen_from_here, gateways=gateway, node=settings, make_chain=make_chain
+    )
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")
+
+
+def _ledger_state(workspace: Workspace) -> dict[str, Any]:
+    """What the ledger's tip is; a node is asked how it stands, and nothing of its chain is read for that."""
+    kept = kept_ledger_path(workspace)
+    if workspace.network != "local" and kept is None:
+        with closing(open_node(workspace)) as node:
+            return {"node": node.report(), "tip": node.known_tip()}
+    with open_ledger(workspace) as chain:
+        return {"folder": str(kept or ledger_folder(workspace)), "tip": chain.tip()}
+
+
+def _node_settings(
+    folder: str, network: str, url: str | None, cookie: str | None, user: str | None, password_file: str | None
+) -> NodeSettings:
+    """The settings of a node from the options; paths are kept as they are seen from the workspace."""
+    given = [value for value in (url, cookie, user, password_file) if value is not None]
+    if given and network == "local":
+        raise InputError("the local network has no node", hint="name a network too: --network main, testnet or regtest")
+    if url is not None:
+        from etdb.ledger.rpc import RpcClient
+
+        RpcClient(url)  # refuses what is no address, and one with a password in it
+
+    def seen(path: str | None) -> str:
+        if path is None or path.startswith("~"):
+            return path or ""
+        return os.path.relpath(Path(path).absolute(), Path(folder).absolute())
+
+    return NodeSettings(url=url or "", cookie_file=seen(cookie), user=user or "", password_file=seen(password_file))
 
 
 @command("status", examples="etdb status")
@@ -55,11 +105,7 @@ def status(context: Context) -> None:
     workspace = find_workspace(context)
     document: dict[str, Any] = {"workspace": str(workspace.root), "network": workspace.network}
     try:
-        with open_ledger(workspace) as chain:
-            document["ledger"] = {
-                "folder": str(kept_ledger_path(workspace) or ledger_folder(workspace)),
-                "tip": chain.tip(),
-            }
+        document["ledger"] = _ledger_state(workspace)
     except EtdbError as error:
         document["ledger"] = error.to_dict()
     document["keys"] = workspace.keyring.list()
@@ -78,11 +124,17 @@ def status(context: Context) -> None:
     context.out.document(document)
     say = context.out.say
     say(f"Workspace  {printable(workspace.root)}")
-    tip = document["ledger"].get("tip")
-    say(
-        f"Ledger     {workspace.network}, "
-        + (f"block {tip.height}" if tip else printable(document["ledger"].get("message", "empty")))
-    )
+    state = document["ledger"]
+    tip = state.get("tip")
+    say(f"Ledger     {workspace.network}, {f'block {tip.height}' if tip else printable(state.get('message', 'empty'))}")
+    node = state.get("node")
+    if node is not None:
+        say(
+            f"Node       {printable(node.software)} at {printable(node.url)}, {node.blocks} blocks, "
+            + (f"read up to {node.scanned}" if node.scanned >= 0 else "nothing read yet")
+        )
+        for problem in node.problems:
+            say(f"           {printable(problem)}")
     say(
         "Keys       "
         + (", ".join(f"{printable(key.name)} ({key.address})" for key in document["keys"]) or "none: etdb key new")

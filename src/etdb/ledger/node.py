@@ -106,6 +106,10 @@ class FloNode:
         """What the node is, where it stands, and what is wrong with it."""
         return self._follower.report()
 
+    def known_tip(self) -> BlockRef | None:
+        """The newest block whose header was checked, without a look at the node."""
+        return self._store.tip()
+
     # -- blocks and messages
 
     def tip(self) -> BlockRef | None:
@@ -117,6 +121,10 @@ class FloNode:
         """The block at a height of the chain that holds now; None above the tip and below the first header."""
         self._follower.look()
         return self._store.block_ref(height)
+
+    def headers(self, start_height: int, count: int) -> list[bytes]:
+        """Headers that were checked, from a height on, 80 bytes each; fewer where the chain ends."""
+        return self._store.headers(start_height, count)
 
     def blocks(self, start_height: int) -> Iterator[LedgerBlock]:
         """Blocks from a height up to the tip as it is when this begins; none below where records can begin.

@@ -86,9 +86,7 @@ class NodeFollower:
         """Ask the node what is new, unless that was done just now: the tip, and what waits for a block."""
         if not anew and self._looked_at is not None and self._monotonic() - self._looked_at < self._fresh_s:
             return
-        if self._software is None:
-            check_network(self._rpc, self._network)
-            self._software = software(self._rpc)
+        self._meet()
         # In this order: what comes into a block between the two is in both, never in none.
         waiting, info = self._rpc.batch([("getrawmempool", []), ("getblockchaininfo", [])])
         self.info = parse_chain_info(info, self._rpc.url)
@@ -103,6 +101,12 @@ class NodeFollower:
             )
         self.mempool.refresh(waiting, self._fetch_pending)
         self._looked_at = self._monotonic()
+
+    def _meet(self) -> tuple[str, bool]:
+        if self._software is None:
+            check_network(self._rpc, self._network)
+            self._software = software(self._rpc)
+        return self._software
 
     def _fetch_pending(self, txids: Sequence[str]) -> list[bytes | None]:
         raws: list[bytes | None] = []
@@ -209,17 +213,16 @@ class NodeFollower:
     # -- what is wrong
 
     def report(self) -> NodeReport:
-        """The node as it stands now."""
-        self.look(anew=True)
-        assert self.info is not None
-        assert self._software is not None
+        """The node as it says that it stands, beside what was read of it so far. Nothing is read for this."""
+        name, _ = self._meet()
+        self.info = parse_chain_info(self._rpc.call("getblockchaininfo"), self._rpc.url)
         tip = self._store.tip()
         header = self._store.header(tip.height) if tip else None
         height = tip.height if tip else -1
         age_s = int(self._clock()) - parse_header(header).time_s if header and self._network is not REGTEST else 0
         return NodeReport(
             url=self._rpc.url,
-            software=self._software[0],
+            software=name,
             network=self._network.name,
             blocks=self.info.blocks,
             headers=self.info.headers,

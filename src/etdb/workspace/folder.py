@@ -12,7 +12,14 @@ from etdb.errors import ConfigurationError
 from etdb.workspace.inventory import Holding, measure
 from etdb.workspace.keyring import Keyring
 from etdb.workspace.locks import hold_lock
-from etdb.workspace.settings import CONFIG_NAME, NETWORK_NAMES, Settings, parse_settings, settings_template
+from etdb.workspace.settings import (
+    CONFIG_NAME,
+    NETWORK_NAMES,
+    NodeSettings,
+    Settings,
+    parse_settings,
+    settings_template,
+)
 
 __all__ = ["WORKSPACE_VARIABLE", "Workspace"]
 
@@ -54,6 +61,7 @@ class Workspace:
         *,
         ledger: str = "",
         gateways: Sequence[str] = (),
+        node: NodeSettings | None = None,
         make_chain: Callable[[Path], None] | None = None,
     ) -> Workspace:
         """Make a workspace in a new or existing folder; the settings file comes last and never replaces one.
@@ -63,6 +71,7 @@ class Workspace:
             network: one of `NETWORK_NAMES`.
             ledger: the setting of this name, when it is not to be the default.
             gateways: likewise.
+            node: likewise.
             make_chain: called with the chain's folder before there are settings, so that a failure can be tried again.
 
         Raises:
@@ -88,7 +97,7 @@ class Workspace:
             keys.chmod(0o700)
         if make_chain is not None:
             make_chain(root / "chain")
-        text = settings_template(network, ledger=ledger, gateways=gateways)
+        text = settings_template(network, ledger=ledger, gateways=gateways, node=node)
         try:
             # The names of the folders above are flushed with its own: they are in the same folder.
             write_durably(config, [text.encode()], replace=False)
@@ -161,6 +170,15 @@ class Workspace:
         return self.cache_folder / "catalogue.sqlite"
 
     @property
+    def node_path(self) -> Path:
+        """What was read of a node's chain: free, it is read again."""
+        return self.cache_folder / "node.sqlite"
+
+    def place(self, named: str) -> Path:
+        """A path of the settings: seen from this folder, or from the user's own when it begins with `~`."""
+        return self.root / Path(named).expanduser()
+
+    @property
     def network(self) -> str:
         """The ledger's name in the settings (`local`, `regtest`, `testnet`, `main`)."""
         return self.settings.network
@@ -195,5 +213,10 @@ class Workspace:
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
             ),
             measure("digests", self.digests_path, "costly", "every published file would be read again"),
-            measure("cache", self.cache_folder, "free", "the catalogue; made again from the ledger"),
+            measure(
+                "cache",
+                self.cache_folder,
+                "free",
+                "the catalogue and what was read of a node's chain; made again from the ledger",
+            ),
         )

@@ -23,6 +23,7 @@ __all__ = [
     "DescribeSettings",
     "KuboSettings",
     "LimitSettings",
+    "NodeSettings",
     "PublisherSettings",
     "Settings",
     "parse_settings",
@@ -77,6 +78,17 @@ class KuboSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     binary: str = ""
 
 
+class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The FLO node of a workspace that is not on a local chain. The password itself never stands here."""
+
+    url: str = ""
+    cookie_file: str = ""
+    user: str = ""
+    password_file: str = ""
+    blocks_folder: str = ""
+    start_height: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a workspace."""
 
@@ -87,20 +99,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     describe: DescribeSettings = DescribeSettings()
     kubo: KuboSettings = KuboSettings()
+    node: NodeSettings = NodeSettings()
 
 
-def settings_template(network: str, *, ledger: str = "", gateways: Sequence[str] = ()) -> str:
+def settings_template(
+    network: str, *, ledger: str = "", gateways: Sequence[str] = (), node: NodeSettings | None = None
+) -> str:
     """The text of a new `etdb.toml`: every setting with its default, or what is given here, and what it does.
 
     Raises:
         ConfigurationError: a value has characters that cannot stand in the file.
     """
-    for value in (ledger, *gateways):
+    node = node or NodeSettings()
+    texts = {name: getattr(node, name) for name in ("url", "cookie_file", "user", "password_file", "blocks_folder")}
+    for value in (ledger, *gateways, *texts.values()):
         if not value.isprintable() or "'" in value:
             raise ConfigurationError(f"{value!r} cannot be written into {CONFIG_NAME}", hint="move or rename it")
     ledger_line = f"ledger = '{ledger}'" if ledger else '# ledger = "../other-workspace/chain"'
     listed = ", ".join(f"'{url}'" for url in gateways)
     gateways_line = f"gateways = [{listed}]" if gateways else '# gateways = ["http://127.0.0.1:8080"]'
+    lines = {name: f"{name} = '{value}'" if value else f'# {name} = ""' for name, value in texts.items()}
     return f"""\
 # The settings of this etdb workspace. Lines that start with '#' show the defaults.
 # No path in here is absolute: the folder can be moved.
@@ -153,6 +171,20 @@ network = "{network}"
 # secret_file = ""
 # The program, when `ipfs` is not on the PATH; `etdb download` can start it to look for data in the network.
 # binary = ""
+
+[node]
+# The FLO full node that a network other than "local" is read from and written to; its wallet is never used.
+# Its JSON-RPC; when empty, on this machine, at the network's own port (main 7313, testnet 17313, regtest 17413).
+{lines["url"]}
+# How we log in: the node's `.cookie`, or a user with a file that holds the password (fcoin's api-key, any user). Paths
+# are seen from this folder; `~` is yours. A password file must be readable by you alone.
+{lines["cookie_file"]}
+{lines["user"]}
+{lines["password_file"]}
+# The node's `blocks` folder, when it is on this machine: the first reading is then many times faster.
+{lines["blocks_folder"]}
+# The first block to read; 0 for where records can begin (2600000 on main).
+# start_height = 0
 """
 
 
@@ -195,6 +227,10 @@ def parse_settings(text: bytes, path: Path) -> Settings:
             raise ConfigurationError(
                 f"{path}: gateways: {url!r} is not an http or https address", path=str(path), key="gateways"
             )
+    if settings.node.url and not settings.node.url.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"{path}: node.url: {settings.node.url!r} is not an http or https address", path=str(path), key="node.url"
+        )
     return settings
 
 
