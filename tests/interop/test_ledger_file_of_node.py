@@ -1,0 +1,43 @@
+"""The chain of a real node in a ledger file: written by one, read without it, and the same as from the blocks."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from etdb.flo import REGTEST, PrivateKey
+from etdb.ledger import LedgerFile, Limits, LocalChain, Wallet, export_ledger
+from etdb.ledger.node import FloNode
+from etdb.ledger.rpc import RpcClient
+from etdb.ledger.rpc_login import RpcLogin
+
+pytestmark = pytest.mark.interop
+
+KEY = PrivateKey(bytes(range(1, 33)))
+ADDRESS = KEY.address(REGTEST)
+
+
+def test_a_nodes_chain_and_our_own_give_the_same_bytes(fcoin_node, tmp_path):
+    with closing(LocalChain(tmp_path / "chain", writable=True)) as chain:
+        chain.mine(104, ADDRESS)
+        for count in (3, 1):
+            wallet = Wallet(KEY, REGTEST, Limits(), chain.coins(ADDRESS))
+            for number in range(count):
+                chain.submit(wallet.sign(b'json:{"of":%d,"number":%d}' % (count, number)).raw)
+            chain.settle()
+        for height in range(1, chain.tip().height + 1):
+            fcoin_node.submit_block(chain.raw_block(height))
+        own = export_ledger(chain, tmp_path / "own.etdb-ledger", network_name="regtest")
+        expected = list(chain.blocks(0))
+    login = RpcLogin(user="etdb", password_file=fcoin_node.password_file())
+    client = RpcClient(fcoin_node.url, login)
+    with closing(FloNode(client, REGTEST, tmp_path / "node.sqlite", fresh_s=0)) as node:
+        theirs = export_ledger(node, tmp_path / "node.etdb-ledger", network_name="regtest")
+        assert theirs == own
+        assert theirs.messages == 4  # those of the protocol; what the first block says is none
+        whole = export_ledger(node, tmp_path / "all.etdb-ledger", network_name="regtest", messages="all")
+    fcoin_node.stop()
+    with closing(LedgerFile(tmp_path / "all.etdb-ledger", check_work=True)) as kept:
+        assert list(kept.blocks(0)) == expected
+        assert kept.tip().block_hash == whole.tip_hash
