@@ -43,6 +43,7 @@ MAX_FOUND = 20
 MAX_ANSWER_BYTES = 1 << 20
 MAX_LOG_BYTES = 64 << 10
 STORAGE_MAX = "4GB"
+RETRIEVAL = "100s"
 _GUARD = Path(__file__).with_name("temporary_kubo_guard.py")
 _PRIVATE_NETWORKS = (
     "/ip4/10.0.0.0/ipcidr/8",
@@ -130,7 +131,7 @@ class TemporaryKubo:
 
     def store(self) -> GatewayStore:
         """What it finds, as a block store."""
-        return GatewayStore(self.gateway_url, timeout_s=SILENCE_S)
+        return _KuboStore(self.gateway_url, timeout_s=SILENCE_S)
 
     def connect(self, addresses: Sequence[str]) -> int:
         """Connect to peers that are known; gives how many could be reached."""
@@ -240,6 +241,14 @@ class TemporaryKubo:
                 raise SourceError(f"Kubo answers {command} otherwise than expected", source=self._api.url)
 
 
+class _KuboStore(GatewayStore):
+    """Its gateway, by a name that tells people more than a port would."""
+
+    @property
+    def name(self) -> str:
+        return "a temporary Kubo"
+
+
 _PROVIDER_EVENT = 4
 """The type of the event that names providers (``routing.QueryEvent`` of go-libp2p)."""
 
@@ -257,7 +266,9 @@ def _configure(settings: dict[str, Any], choice: KuboChoice, secret: str) -> Non
     table("Addresses").update(API=loopback, Gateway=loopback, Swarm=[], Announce=[], AppendAnnounce=[])
     table("API")["Authorizations"] = {"etdb": {"AuthSecret": f"bearer:{secret}", "AllowedPaths": ["/api/v0"]}}
     table("Discovery")["MDNS"] = {"Enabled": False}
-    table("Gateway").update(NoFetch=False, NoDNSLink=True, DeserializedResponses=True, ExposeRoutingAPI=False)
+    table("Gateway").update(
+        NoFetch=False, NoDNSLink=True, DeserializedResponses=True, ExposeRoutingAPI=False, RetrievalTimeout=RETRIEVAL
+    )
     table("Swarm").update(
         DisableNatPortMap=True,
         RelayService={"Enabled": False},

@@ -43,6 +43,8 @@ _COMMANDS: Final = {
     "show": ("etdb.cli.find", "show"),
     "download": ("etdb.cli.fetch", "download"),
     "verify": ("etdb.cli.fetch", "verify"),
+    "fetch": ("etdb.cli.content", "fetch"),
+    "providers": ("etdb.cli.content", "providers"),
     "ledger": ("etdb.cli.ledger", "ledger"),
     "import-legacy": ("etdb.cli.ledger", "import_legacy"),
     "serve": ("etdb.cli.serve", "serve"),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
 import msgspec
 
-from etdb.blocks import BlockStore, GatewayStore
 from etdb.catalogue import Catalogue, DatasetView, Observation, parse_query
 from etdb.cli.app import Context, command
 from etdb.cli.find import show_claims
 from etdb.cli.kept_ledger import has_evidence
-from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
+from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable, size_text
+from etdb.cli.sources import SourceWords, open_sources, source_options
 from etdb.cli.tables import Table
 from etdb.cli.verify_against import verify_against
 from etdb.download import (
@@ -31,12 +31,20 @@ from etdb.download import (
 from etdb.download import (
     download as run_download,
 )
-from etdb.errors import ConfigurationError, EtdbError, InputError, SourceError, StorageError, VerificationError
+from etdb.errors import (
+    ConfigurationError,
+    EtdbError,
+    FormatError,
+    InputError,
+    SourceError,
+    StorageError,
+    VerificationError,
+)
+from etdb.ipfs import parse_cid
 from etdb.ledger import Ledger
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Verification
 from etdb.verify import OF_THE_LEDGER, verify_dataset, verify_folder
-from etdb.workspace import Workspace
 
 __all__ = ["download", "verify"]
 
@@ -70,8 +78,8 @@ _MANY = 1000
     show_default=True,
 )
 @click.option("--jobs", "-j", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that fetch.")
-@click.option("--gateway", multiple=True, metavar="URL", help="A gateway to fetch from, besides those in etdb.toml.")
 @click.option("--dry-run", is_flag=True, help="Say what would be fetched, and stop.")
+@source_options
 def download(
     context: Context,
     ids: tuple[str, ...],
@@ -80,8 +88,8 @@ def download(
     types: tuple[str, ...],
     output: str,
     jobs: int,
-    gateway: tuple[str, ...],
     dry_run: bool,
+    words: SourceWords,
 ) -> None:
     """Fetch datasets, every block checked before it is written.
 
@@ -101,7 +109,7 @@ def download(
     with open_ledger(workspace) as ledger:
         evidence = {one.dataset_id: _evidence(ledger, one) for one in views}
     with (
-        _stores(workspace, gateway) as stores,
+        open_sources(workspace, words, tell=out.remark) as sources,
         out.progress({"fetch": "fetching"}, bytes_steps=frozenset({"fetch"})) as bar,
     ):
         done = 0
@@ -111,7 +119,15 @@ def download(
             done += count
             bar("fetch", done, plan.size_bytes)
 
-        report = run_download(plan, stores, output, jobs=jobs, progress=advance, evidence=evidence)
+        report = run_download(
+            plan,
+            sources.stores,
+            output,
+            jobs=jobs,
+            finder=sources.finder,
+            progress=advance,
+            evidence=evidence,
+        )
     failure = _failure(report)
     out.document({**_document(report), **(failure.to_dict() if failure else {})})
     _show_report(out, report)
@@ -165,25 +181,6 @@ def _evidence(ledger: Ledger, view: DatasetView) -> Evidence:
     claims = {str(one.claim): str(one.outcome) for one in view.claims.results}
     network_name = transactions[0].network if transactions else ""
     return Evidence(network=network_name, transactions=tuple(transactions), claims=claims)
-
-
-@contextmanager
-def _stores(workspace: Workspace, gateways: Sequence[str]) -> Iterator[list[BlockStore]]:
-    """Gateways first as the user gave them, then those of the settings, then the files of this machine."""
-    with ExitStack() as stack:
-        stores: list[BlockStore] = []
-        for url in dict.fromkeys((*gateways, *workspace.settings.gateways)):
-            store = GatewayStore(url)
-            stack.callback(store.close)
-            stores.append(store)
-        if workspace.digests_path.exists():
-            stores.append(stack.enter_context(open_files(workspace)))
-        if not stores:
-            raise InputError(
-                "there is nowhere to fetch from",
-                hint="name a gateway with --gateway URL, or set `gateways` in etdb.toml",
-            )
-        yield stores
 
 
 def _document(report: DownloadReport) -> dict[str, object]:
@@ -251,11 +248,11 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     etdb verify files --record record.json       the same, with the record in a file; or with a CID""",
 )
 @click.argument("what", metavar="FOLDER|ID")
-@click.option("--gateway", multiple=True, metavar="URL", help="A gateway to read from, besides those in etdb.toml.")
 @click.option(
     "--record", metavar="ID|FILE|CID", help="Compare the files of a folder, however they came, with this record."
 )
-def verify(context: Context, what: str, gateway: tuple[str, ...], record: str | None) -> None:
+@source_options
+def verify(context: Context, what: str, record: str | None, words: SourceWords) -> None:
     """Check every claim about a dataset, and say of each whether it held.
 
     The exit status is 4 when a claim failed.
@@ -275,7 +272,7 @@ def verify(context: Context, what: str, gateway: tuple[str, ...], record: str | 
         elif Path(what).is_dir():
             verification = _verify_folder(context, Path(what), stack, advance)
         else:
-            verification = _verify_dataset(context, what, gateway, stack, advance)
+            verification = _verify_dataset(context, what, words, stack, advance)
     failure = None
     if verification.failed:
         failure = VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
@@ -300,19 +297,22 @@ def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Ca
 
 
 def _verify_dataset(
-    context: Context, named: str, gateway: Sequence[str], stack: ExitStack, advance: Callable[[int], None]
+    context: Context, named: str, words: SourceWords, stack: ExitStack, advance: Callable[[int], None]
 ) -> Verification:
     """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted."""
     workspace = find_workspace(context)
     catalogue = stack.enter_context(open_catalogue(workspace, writable=True))
     view = catalogue.get(named)
     ledger = stack.enter_context(open_ledger(workspace))
-    stores = stack.enter_context(_stores(workspace, gateway))
+    sources = stack.enter_context(open_sources(workspace, words, tell=context.out.remark))
+    pool = SourcePool(sources.stores, finder=sources.finder)
+    with suppress(FormatError):  # a location that is none is said where it is used
+        pool = pool.for_dataset(parse_cid(view.tomogram.location))
     verification = verify_dataset(
         view.dataset_id,
         view.tomogram,
         [ledger.evidence(txid) for txid in view.part_txids] if has_evidence(ledger) else [],
-        SourcePool(stores),
+        pool,
         block_hash_at=_hashes_of(ledger),
         progress=advance,
     )

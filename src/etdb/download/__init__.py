@@ -1,5 +1,7 @@
 """Bulk download: plan, fetch from any source, check every byte, go on after any interruption."""
 
+from etdb.download.content import plan_content
+from etdb.download.finder import KnownProvider, NetworkFinder
 from etdb.download.names import dataset_folder_name, safe_component, safe_paths
 from etdb.download.plan import FILE_CLASSES, DownloadPlan, PlannedDataset, PlannedFile, file_class, plan_download
 from etdb.download.pool import RangeStore, SourceFinder, SourcePool
@@ -16,6 +18,8 @@ __all__ = [
     "DownloadReport",
     "Evidence",
     "FailedFile",
+    "KnownProvider",
+    "NetworkFinder",
     "PlannedDataset",
     "PlannedFile",
     "RangeStore",
@@ -25,6 +29,7 @@ __all__ = [
     "dataset_folder_name",
     "download",
     "file_class",
+    "plan_content",
     "plan_download",
     "safe_component",
     "safe_paths",

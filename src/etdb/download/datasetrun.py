@@ -109,7 +109,7 @@ class DatasetRun:
         differences: tuple[str, ...] = ()
         try:
             reader = DirectoryReader(self.planned.tomogram.location, self.pool)
-            manifest = self._fetch_manifest(reader)
+            manifest = None if self.planned.is_bare else self._fetch_manifest(reader)
             # An old record may point to its only file instead of a directory.
             is_file = len(self.planned.tomogram.files) == 1 and not reader.is_directory()
         except StorageError:
@@ -122,7 +122,8 @@ class DatasetRun:
                 self.sha256 = {f.path: f.sha256 for f in manifest.files if f.sha256}
             self._fetch_files(reader, is_file=is_file)
         done = [job for job in self.jobs if job.error is None]
-        store_received(self.folder, self._received(done))
+        if not self.planned.is_bare:
+            store_received(self.folder, self._received(done))
         return DatasetReport(
             dataset_id=self.planned.dataset_id,
             folder=self.folder,

@@ -39,13 +39,17 @@ class PlannedFile(Struct, frozen=True, kw_only=True):
 
 
 class PlannedDataset(Struct, frozen=True, kw_only=True):
-    """A dataset to bring into `folder`; `left_out` are the paths that were not asked for."""
+    """A dataset to bring into `folder`; `left_out` are the paths that were not asked for.
+
+    One that `is_bare` has no record, only a CID: nothing is compared with it, or written beside its files.
+    """
 
     dataset_id: str
     tomogram: Tomogram
     folder: str
     files: tuple[PlannedFile, ...]
     left_out: tuple[str, ...] = ()
+    is_bare: bool = False
 
 
 class DownloadPlan(Struct, frozen=True, kw_only=True):

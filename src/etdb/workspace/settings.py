@@ -21,6 +21,7 @@ __all__ = [
     "CONFIG_NAME",
     "NETWORK_NAMES",
     "DescribeSettings",
+    "FetchSettings",
     "KuboSettings",
     "LimitSettings",
     "NodeSettings",
@@ -78,6 +79,15 @@ class KuboSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     binary: str = ""
 
 
+class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is asked when the gateways do not have something, or only a CID is known."""
+
+    routers: tuple[str, ...] = ()
+    allow_private: bool = False
+    kubo: bool = False
+    kubo_peers: tuple[str, ...] = ()
+
+
 class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The FLO node of a workspace that is not on a local chain. The password itself never stands here."""
 
@@ -98,6 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     publisher: PublisherSettings = PublisherSettings()
     limits: LimitSettings = LimitSettings()
     describe: DescribeSettings = DescribeSettings()
+    fetch: FetchSettings = FetchSettings()
     kubo: KuboSettings = KuboSettings()
     node: NodeSettings = NodeSettings()
 
@@ -132,6 +143,18 @@ network = "{network}"
 
 # Trustless IPFS gateways to download from, tried together; every byte is checked, so any will do.
 {gateways_line}
+
+[fetch]
+# Who else may be asked when the gateways do not have something, or when only a CID is known.
+# Routing servers (Delegated Routing V1, such as "https://delegated-ipfs.dev"), asked at once; they learn what is
+# looked for.
+# routers = []
+# Call addresses of this machine and of private networks when a routing server names them.
+# allow_private = false
+# Start a Kubo for a while where no gateway has it, to look in the IPFS network; it is ended with the command.
+# kubo = false
+# Peers that this Kubo begins with, instead of the public network's ("/ip4/.../tcp/4001/p2p/...").
+# kubo_peers = []
 
 [publisher]
 # The name of the key that signs (see `etdb key list`); needed only when there are several.
@@ -222,11 +245,12 @@ def parse_settings(text: bytes, path: Path) -> Settings:
             path=str(path),
             key="network",
         )
-    for url in settings.gateways:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigurationError(
-                f"{path}: gateways: {url!r} is not an http or https address", path=str(path), key="gateways"
-            )
+    for key, urls in (("gateways", settings.gateways), ("fetch.routers", settings.fetch.routers)):
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ConfigurationError(
+                    f"{path}: {key}: {url!r} is not an http or https address", path=str(path), key=key
+                )
     if settings.node.url and not settings.node.url.startswith(("http://", "https://")):
         raise ConfigurationError(
             f"{path}: node.url: {settings.node.url!r} is not an http or https address", path=str(path), key="node.url"
