@@ -6,6 +6,7 @@ dies at a transition and is started again. When the weather is fine again, every
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from etdb.flo import COIN, REGTEST
 from etdb.ledger import Limits, Wallet
 from etdb.testing.ledger import malleated
 
-SEEDS = 40
+SEEDS = 16
 _REASONS = ("mempool full", "too-long-mempool-chain", "missing-inputs", "mempool min fee not met")
 
 
@@ -35,7 +36,9 @@ class Storm:
     def __init__(self, seed: int, folder: Path, *, kind: str) -> None:
         self.chance = random.Random(seed)
         limits = Limits(max_chain=self.chance.choice([2, 3, 5, 25]))
-        self.ledger = ledger(*self.chance.choice([(COIN,), (COIN // 20, COIN // 20), (COIN, COIN // 30, 30_000)]), limits=limits)
+        self.ledger = ledger(
+            *self.chance.choice([(COIN,), (COIN // 20, COIN // 20), (COIN, COIN // 30, 30_000)]), limits=limits
+        )
         believed = Limits(max_chain=self.chance.choice([2, 25]))
         notes = [self.chance.choice([10, 10, 1500, 4000]) for _ in range(self.chance.randint(1, 4))]
         self.desk = Desk(folder, self.ledger, notes, limits=believed)
@@ -101,17 +104,15 @@ class Storm:
 
     def copied(self, _name: str) -> None:
         """A stranger's copy of a pending transaction of ours is mined in its place."""
-        if self.ledger.pending:
-            self.ledger.force(malleated(self.ledger._raw[self.chance.choice(self.ledger.pending)]))
+        live = {entry.ledger_txid for entry in self.desk.entries("submitted", "confirmed")}
+        if ours := [txid for txid in self.ledger.pending if txid in live]:
+            self.ledger.force(malleated(self.ledger._raw[self.chance.choice(ours)]))
 
     def again(self, _name: str) -> None:
         """A stranger hands on a transaction that the node may have forgotten."""
-        live = [entry for entry in self.desk.entries("submitted", "confirmed")]
-        if live:
-            try:
+        if live := self.desk.entries("submitted", "confirmed"):
+            with contextlib.suppress(RefusedError):
                 self.ledger.submit(self.chance.choice(live).signed.raw)
-            except RefusedError:
-                pass
 
     def rival(self, _name: str) -> None:
         """Another wallet with our key spends a coin that is free, or that we want."""

@@ -167,7 +167,7 @@ class Dispatch:
             self._is_in_doubt = True
         else:
             pace.rest()
-            self._is_in_doubt = self._watch.lost_any()
+            self._is_in_doubt = self._watch.missed_any()
 
     def _show(self) -> None:
         waiting = len(self._journal.waiting())

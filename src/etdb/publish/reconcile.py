@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
+import msgspec
+
 from etdb import oip
 from etdb.ledger import Ledger, is_same_payment
 from etdb.publish.journal import Journal
@@ -118,6 +120,9 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
             continue
         if is_same_payment(ledger.raw(spender), entry.signed.raw):
             journal.adopt(entry, spender)
+            height = ledger.status(spender).height
+            if height is not None:
+                journal.bury(msgspec.structs.replace(entry, state="submitted", seen_as=spender), height)
             return "there"
         note(f"transaction {spender} spends a coin of {coin.address} that {entry.signed.txid} spends: who has the key?")
         if entry.state == "signed" or ledger.status(spender).state == "confirmed":

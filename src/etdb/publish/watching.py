@@ -47,11 +47,15 @@ class BlockWatch:
             return "changed"
         return self._read(last, tip)
 
-    def lost_any(self) -> bool:
-        """Whether the ledger does not know one of a few transactions that it had taken: it may have forgotten all."""
+    def missed_any(self) -> bool:
+        """Whether one of a few transactions that wait is not known any more, or is in a block that was read already.
+
+        If one is, the ledger may have forgotten all of them.
+        """
         waiting = list(self._journal.waiting())
         some = {waiting[0], waiting[len(waiting) // 2], waiting[-1]} if waiting else set()
-        return any(self._ledger.status(txid).state == "unknown" for txid in some)
+        states = [self._ledger.status(txid) for txid in some]
+        return any(one.state == "unknown" or (one.height is not None and one.height <= self.height) for one in states)
 
     def _read(self, last: BlockRef, tip: BlockRef) -> Literal["grown", "changed"]:
         waiting = self._journal.waiting()

@@ -88,7 +88,7 @@ class SimulatedPool:
     def _evict(self, txid: str | None) -> None:
         if txid is None or txid not in self._mempool:
             return
-        for child in list(self._children.get(txid, ())):
+        for child in sorted(self._children.get(txid, ())):
             self._evict(child)
         for vout in range(len(self._mempool[txid].outputs)):
             self._drop_output(Outpoint(txid, vout))

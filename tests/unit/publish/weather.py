@@ -30,10 +30,12 @@ class Desk:
         notes_bytes: how long each record's notes are; about 800 bytes make a part.
     """
 
-    def __init__(self, folder: Path, ledger: SimulatedLedger, notes_bytes: list[int], *, limits: Limits = Limits()) -> None:
+    def __init__(
+        self, folder: Path, ledger: SimulatedLedger, notes_bytes: list[int], *, limits: Limits | None = None
+    ) -> None:
         self.path = folder / "journal.sqlite"
         self.ledger = ledger
-        self.limits = limits
+        self.limits = limits or Limits()
         self.notes: list[str] = []
         self.seen: list[tuple[str, int, int]] = []
         self.observer = None
