@@ -13,7 +13,7 @@ import msgspec
 
 from etdb.durable import storage_error
 from etdb.errors import FormatError, LedgerError, NotFoundError, StorageError
-from etdb.flo import REGTEST, network, parse_header, parse_transaction, sha256d
+from etdb.flo import REGTEST, Transaction, network, parse_header, parse_transaction, sha256d
 from etdb.ledger.archive_format import CarriedTransaction, Section, parse_section
 from etdb.ledger.archive_scan import CheckedFile, Progress, expand_section, scan_file, verify_carried
 from etdb.ledger.port import (
@@ -65,6 +65,7 @@ class LedgerFile:
         self.path = path
         self._places: dict[bytes, int] = {}
         self._recent: OrderedDict[int, _Opened] = OrderedDict()
+        self._proved: tuple[tuple[int, int], list[tuple[Transaction, tuple[bytes, ...]]]] | None = None
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -191,7 +192,9 @@ class LedgerFile:
         opened = self._open(section)
         block = opened.section.carried[number]
         header = opened.headers[block.offset]
-        transaction, branch = list(verify_carried(block, header))[order]
+        if self._proved is None or self._proved[0] != (section, number):
+            self._proved = (section, number), list(verify_carried(block, header))
+        transaction, branch = self._proved[1][order]
         if transaction.txid != txid:
             raise self._changed(self.checked.sections[section].offset)
         return InclusionEvidence(

@@ -9,11 +9,12 @@ from etdb.flo import (
     HEADER_BYTES,
     Block,
     Network,
-    make_proof,
+    internal_bytes,
     parse_block,
     parse_transaction,
     scan_block,
 )
+from etdb.flo.merkle import row_branches
 from etdb.ledger.blockfiles import RESTORE_HINT, BlockFiles
 from etdb.ledger.chain_index import ChainIndex
 from etdb.ledger.port import (
@@ -40,6 +41,7 @@ class ChainReading:
         self._files = files
         self._index = index
         self._last_parsed: tuple[int, Block] | None = None
+        self._last_branches: tuple[int, list[tuple[bytes, ...]]] | None = None
 
     def bytes_behind_tip(self) -> int:
         """How much lies in the block files behind the newest block that the index knows."""
@@ -130,12 +132,15 @@ class ChainReading:
     def evidence(self, txid: str) -> InclusionEvidence:
         """The proof of a transaction's place."""
         block, position, height = self._block_of(txid)
-        proof = make_proof([one.txid for one in block.transactions], position)
+        if self._last_branches is None or self._last_branches[0] != height:
+            # All of a block at once: who asks for one proof of it mostly asks for the others too.
+            row = [internal_bytes(one.txid) for one in block.transactions]
+            self._last_branches = height, row_branches(row, range(len(row)))[1]
         return InclusionEvidence(
             raw_transaction=block.transactions[position].encode(),
             header=block.header.encode(),
             position=position,
-            branch=proof.branch,
+            branch=self._last_branches[1][position],
             height=height,
             network=self._network.name,
             has_work=False,
