@@ -240,7 +240,7 @@ def _provider(record: Any, router: str, *, allow_private: bool) -> Provider | No
             continue
         host = urlsplit(url).hostname or ""
         (urls if allow_private or is_public_host(host) else refused).append(url)
-    if not peer_id and not urls:
+    if not (peer_id or urls or refused):
         return None
     return Provider(
         peer_id=peer_id,

@@ -203,6 +203,8 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     failed = report.datasets[0].failed
     if not failed:
         return None
+    if isinstance(failed[0].error, ConfigurationError):
+        return failed[0].error
     message = f"{len(failed)} files are not complete, the first is {failed[0].path}: {failed[0].error.message}"
     if all(isinstance(bad.error, VerificationError) for bad in failed):
         return VerificationError(message, hint="try other sources; what is right is kept")
