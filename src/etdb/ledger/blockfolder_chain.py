@@ -201,21 +201,24 @@ class FolderChain:
 
     def settle(self) -> None:
         """Look at what was put aside once more, until nothing of it finds its parent."""
-        while (aside := self._aside) is not None:
-            self._aside = None
+        linked = 1
+        while linked and (aside := self._take_aside()) is not None:
             linked = sum(self.feed(block) for block in _each(aside))
             aside.close()
-            if not linked and self._aside is not None:
-                self._aside.close()
-                self._aside = None
+        if (rest := self._take_aside()) is not None:
+            rest.close()
 
     def close(self) -> None:
         """Let go of the temporary files."""
         self._records.close()
-        if self._aside is not None:
-            self._aside.close()
+        if (aside := self._take_aside()) is not None:
+            aside.close()
 
     # -- inside
+
+    def _take_aside(self) -> _Records | None:
+        aside, self._aside = self._aside, None
+        return aside
 
     def _begin(self, block: FolderBlock) -> int:
         """Take a block whose parent is not here: it waits, unless it is the known one."""

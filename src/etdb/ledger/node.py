@@ -15,6 +15,7 @@ from typing import Final
 from etdb.errors import FormatError, NotFoundError
 from etdb.flo import REGTEST, Network, Transaction, address_script, parse_header, parse_transaction
 from etdb.ledger.blocksource import BlockSource
+from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
 from etdb.ledger.node_blocks import RpcBlocks
 from etdb.ledger.node_checks import NodeReport, check_sending
@@ -74,6 +75,7 @@ class FloNode:
         self._network = network
         self._source = source or RpcBlocks(rpc)
         self._store = NodeStore(path, network.genesis_hash)
+        self._work = WorkCheck(lambda: NodeStore(path, network.genesis_hash), network)
         self._follower = NodeFollower(
             rpc,
             self._source,
@@ -84,6 +86,7 @@ class FloNode:
             clock=clock,
             monotonic=monotonic,
             progress=progress,
+            work=self._work,
         )
         self._watch = frozenset(watch)
 
@@ -98,6 +101,7 @@ class FloNode:
 
     def close(self) -> None:
         """Let go of the file and of connections."""
+        self._work.stop()
         self._source.close()
         self._rpc.close()
         self._store.close()
@@ -222,6 +226,7 @@ class FloNode:
         with self._store.commit():
             kept = self._store.transaction(txid)
             header = self._store.header(kept.height) if kept else None
+            checked = self._store.work_checked()
         if kept is None or header is None:
             raise self._not_found(txid)
         return InclusionEvidence(
@@ -232,6 +237,7 @@ class FloNode:
             height=kept.height,
             network=self._network.name,
             has_work=self._network is not REGTEST,
+            checked_work_blocks=max(0, checked - kept.height + 1),
         )
 
     def _not_found(self, txid: str) -> NotFoundError:

@@ -10,6 +10,7 @@ from typing import Final
 from etdb.errors import NotFoundError
 from etdb.flo import REGTEST, Network, parse_header
 from etdb.ledger.blocksource import BlockSource
+from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
 from etdb.ledger.node_address import fetch_address_heights
 from etdb.ledger.node_checks import (
@@ -50,6 +51,7 @@ class NodeFollower:
         clock: Unix seconds.
         monotonic: seconds that never go back.
         progress: told ("sync", height read, height of the tip).
+        work: started when there are headers whose work is to be checked.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class NodeFollower:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         progress: Progress = lambda _step, _done, _total: None,
+        work: WorkCheck | None = None,
     ) -> None:
         self._rpc = rpc
+        self._work = work
         self._source = source
         self._store = store
         self._network = network
@@ -93,6 +97,9 @@ class NodeFollower:
         tip = self._store.tip()
         if tip is None or tip.block_hash != self.info.tip_hash:
             self._headers.follow(int(self._clock()))
+            tip = self._store.tip()
+        if self._work is not None and tip is not None and self._store.work_checked() < tip.height:
+            self._work.start()
         if not isinstance(waiting, list) or not all(isinstance(txid, str) for txid in waiting):
             raise NodeAnswerError(
                 f"the node at {self._rpc.url} answers getrawmempool with something else than it should",

@@ -1,7 +1,8 @@
 """Following a node's headers: find where its chain leaves ours, check what comes after, keep it.
 
 Which chain counts is decided here, by work and by the rules (``etdb.flo.HeaderChain``), not by the node. Proof of work
-is checked above the network's last checkpoint: below it the checkpoints hold every header, by the links alone.
+is checked above the network's last checkpoint: below it the checkpoints hold every header, by the links alone. A few
+headers are checked at once; where many come, ``etdb.ledger.headersync`` comes after.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 from etdb.errors import FormatError, VerificationError
 from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, parse_header, sha256d
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
+from etdb.ledger.headersync import MAX_ROLLBACK, known_height
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
 from etdb.ledger.node_store import NodeStore
 
@@ -18,8 +20,8 @@ __all__ = ["START_HEIGHTS", "HeaderFollower"]
 
 START_HEIGHTS: Final = {"main": 2_600_000, "testnet": 0, "regtest": 0}
 """Where records of tomograms can begin: on main net the first ones are of April 2018, above block 2,700,000."""
-MAX_ROLLBACK: Final = 1_000
-"""Deeper than any node goes back: FLO Core stops at 100 blocks on main net."""
+_FEW: Final = 500
+"""So many headers' work is checked on the way: it takes less than a second."""
 
 
 class HeaderFollower:
@@ -49,10 +51,12 @@ class HeaderFollower:
             NodeBehindError: the source has not even the first header that is wanted.
             LedgerError: it cannot be reached, or answers nonsense.
         """
+        ours = self._load().height
         height = self._fork(self._load()) + 1
+        is_branch = height <= ours
         while raws := self._source.headers(height, self._wanted(height)):
             self._check_links(raws, height)
-            self._take(raws, height, now_s)
+            self._take(raws, height, now_s, is_branch=is_branch)
             height += len(raws)
 
     def _wanted(self, height: int) -> int:
@@ -60,12 +64,22 @@ class HeaderFollower:
         below = self._last_checkpoint - height + 1
         return min(MAX_HEADERS, below) if below > 0 else MAX_HEADERS
 
-    def _load(self) -> HeaderChain:
+    def _checks_work(self, count: int, *, is_branch: bool) -> bool:
+        """Whether the work of so many more headers is checked at once.
+
+        Of few above what was checked, and always of those that would take something back: headers cost nothing to
+        make without it.
+        """
+        tip = self._store.tip()
+        if tip is None or tip.height < self._last_checkpoint:
+            return False
+        return is_branch or (count <= _FEW and tip.height <= self._store.work_checked())
+
+    def _load(self, *, has_pow: bool = False) -> HeaderChain:
         """The chain as the store has it: another process may have gone on."""
         state, tip = self._store.header_state(), self._store.tip()
         if state is None or tip is None:
             return self._begin()
-        has_pow = tip.height >= self._last_checkpoint
         if self._chain is None or self._chain.tip_hash != tip.block_hash or self._has_pow is not has_pow:
             try:
                 self._chain = HeaderChain.from_state(self._network, state, check_pow=has_pow, max_rollback=MAX_ROLLBACK)
@@ -95,6 +109,7 @@ class HeaderFollower:
             self._store.forget()
             self._store.add_header(self._low, raw)
             self._store.keep_header_state(chain.state())
+            self._store.set_work_checked(self._low)
         self._chain, self._has_pow = chain, False
         return self._load()
 
@@ -125,15 +140,22 @@ class HeaderFollower:
             if raws[place][4:36] != sha256d(raws[place - 1]):
                 raise self._lie(height + place, "it does not follow the header before it")
 
-    def _take(self, raws: list[bytes], height: int, now_s: int) -> None:
-        chain = self._load()
+    def _take(self, raws: list[bytes], height: int, now_s: int, *, is_branch: bool) -> None:
+        refused_before = self._store.refused_headers()
+        lie = next((place for place, raw in enumerate(raws) if sha256d(raw) in refused_before), None)
+        if lie == 0:
+            raise self._lie(height, "it has not the work that it claims")
+        raws = raws[:lie]
+        has_pow = self._checks_work(len(raws), is_branch=is_branch)
+        chain = self._load(has_pow=has_pow)
         before = chain.tip_hash
         at = {sha256d(raw)[::-1].hex(): (height + place, raw) for place, raw in enumerate(raws)}
         self._chain = None  # until the store has it too
         events = chain.feed_many(b"".join(raws), now_s=now_s)
         with self._store.commit():
             tip = self._store.tip()
-            if tip is None or tip.block_hash != before:
+            goes_back = not has_pow and any(isinstance(event, Rollback) for event in events)
+            if tip is None or tip.block_hash != before or (goes_back and tip.height >= self._last_checkpoint):
                 return  # another process was first: the next look sees what it found
             for event in events:
                 if isinstance(event, Rollback):
@@ -141,10 +163,17 @@ class HeaderFollower:
                 elif isinstance(event, Extend):
                     self._store.add_header(event.height, self._raw(chain, event, at))
             self._store.keep_header_state(chain.state())
+            checked = self._store.work_checked()
+            lowest = next((event.height for event in events if isinstance(event, Extend)), chain.height + 1)
+            if has_pow and checked >= lowest - 1:
+                checked = chain.height
+            self._store.set_work_checked(max(checked, known_height(self._network, chain.height)))
         self._chain = chain
         refused = next((event for event in events if isinstance(event, Refused)), None)
         if refused is not None:
             raise self._refusal(refused.reason, at[refused.block_hash][0])
+        if lie is not None:
+            raise self._lie(height + lie, "it has not the work that it claims")
 
     def _raw(self, chain: HeaderChain, event: Extend, at: dict[str, tuple[int, bytes]]) -> bytes:
         if event.block_hash in at:

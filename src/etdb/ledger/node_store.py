@@ -46,6 +46,8 @@ SCHEMA: Final = Schema(
     hint="the next command reads the chain again",
 )
 _POSITION_BITS: Final = 20
+_HASH_BYTES: Final = 32
+_MAX_REFUSED: Final = 1_000
 _NOTHING_SCANNED: Final = -1
 
 
@@ -168,6 +170,25 @@ class NodeStore:
         """Keep it; within ``commit``."""
         self._keep("header state", state)
 
+    def work_checked(self) -> int:
+        """The height up to which the work of headers was checked, or a known block makes that needless."""
+        value = self._setting("work checked")
+        return int.from_bytes(value, "little") if value is not None else 0
+
+    def set_work_checked(self, height: int) -> None:
+        """Note it; within ``commit``."""
+        self._keep("work checked", height.to_bytes(8, "little"))
+
+    def refused_headers(self) -> set[bytes]:
+        """The hashes of headers that had not the work that they claimed, in wire order."""
+        value = self._setting("refused headers") or b""
+        return {value[at : at + _HASH_BYTES] for at in range(0, len(value), _HASH_BYTES)}
+
+    def refuse_header(self, block_hash: bytes) -> None:
+        """Remember one more; within ``commit``. The last thousand are kept."""
+        value = (self._setting("refused headers") or b"") + block_hash
+        self._keep("refused headers", value[-_MAX_REFUSED * _HASH_BYTES :])
+
     def cut(self, height: int) -> None:
         """Forget all above a height: another chain is better; within ``commit``."""
         gone = self._db.execute("SELECT txid, raw FROM transactions WHERE place >= ?", (_place(height + 1, 0),))
@@ -181,6 +202,8 @@ class NodeStore:
         self._db.execute("DELETE FROM headers WHERE height > ?", (height,))
         if self.scanned() > height:
             self.set_scanned(height)
+        if self.work_checked() > height:
+            self.set_work_checked(height)
 
     # -- blocks that were read
 

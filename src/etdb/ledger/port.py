@@ -99,7 +99,9 @@ class SignedTransaction(msgspec.Struct, frozen=True, kw_only=True):
 class InclusionEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What proves a transaction's place: its bytes, the block's header, and the Merkle branch between them.
 
-    ``has_work`` is False where blocks cost nothing, so that no header proves anything.
+    ``has_work`` is False where blocks cost nothing, so that no header proves anything. ``checked_work_blocks`` is how
+    many blocks stand from this one up, itself counted, whose work was checked here along with that of all below them
+    down to a known block; 0 as long as it was not checked.
     """
 
     raw_transaction: bytes
@@ -109,6 +111,7 @@ class InclusionEvidence(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     network: str
     has_work: bool
+    checked_work_blocks: int = 0
 
 
 class Ledger(Protocol):

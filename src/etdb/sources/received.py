@@ -40,6 +40,11 @@ class TransactionEvidence(Struct, frozen=True, kw_only=True):
     network: str = ""
     has_work: bool = False
 
+    @property
+    def checked_work_blocks(self) -> int:
+        """None: what a folder says of work is not believed, only a ledger of one's own follows the headers."""
+        return 0
+
 
 class ReceivedFile(Struct, frozen=True, kw_only=True):
     """A file of the record (`path`) and where it lies in the folder (`target`); both relative, with '/'."""

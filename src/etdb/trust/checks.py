@@ -142,8 +142,16 @@ def check_inclusion(
     return _result(Claim.BLOCK_INCLUSION)
 
 
-def check_work(header: bytes, network: Network, *, has_work: bool) -> ClaimResult:
-    """Whether work stands behind a block; a chain whose blocks cost nothing can prove none."""
+def check_work(header: bytes, network: Network, *, has_work: bool, checked_blocks: int = 0) -> ClaimResult:
+    """Whether work stands behind a block; a chain whose blocks cost nothing can prove none.
+
+    Args:
+        header: of the block.
+        network: whose rules apply.
+        has_work: whether blocks of this chain cost anything.
+        checked_blocks: how many blocks stand from this one up whose work the reader's own ledger checked, along with
+            that of those below them down to a known block.
+    """
     claim = Claim.HEADER_CHAIN_WORK
     if not has_work:
         return _result(claim, "blocks of a local chain cost nothing, so they protect nothing", Outcome.NOT_POSSIBLE)
@@ -151,7 +159,10 @@ def check_work(header: bytes, network: Network, *, has_work: bool) -> ClaimResul
         verify_pow(parse_header(header), network)
     except EtdbError as error:
         return _result(claim, error.message)
-    return _result(claim, "the headers below this block are not followed yet", Outcome.NOT_CHECKED)
+    if checked_blocks < 1:
+        return _result(claim, "the work of the headers up to this block is not checked yet", Outcome.NOT_CHECKED)
+    detail = f"checked from a known block up to {checked_blocks - 1} blocks above this one"
+    return _result(claim, detail, Outcome.HELD)
 
 
 def check_manifest(

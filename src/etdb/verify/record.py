@@ -51,6 +51,8 @@ class LedgerEvidence(Protocol):
     def network(self) -> str: ...  # noqa: D102
     @property
     def has_work(self) -> bool: ...  # noqa: D102
+    @property
+    def checked_work_blocks(self) -> int: ...  # noqa: D102
 
 
 def verify_record(
@@ -155,5 +157,5 @@ def _inclusion(
         if found.outcome is Outcome.HELD and block_hash_at is None:
             detail = f"in the block {own_hash}, which was not compared with the chain"
             found = ClaimResult(claim=found.claim, outcome=found.outcome, detail=detail)
-        results += [found, check_work(one.header, flo, has_work=one.has_work)]
+        results += [found, check_work(one.header, flo, has_work=one.has_work, checked_blocks=one.checked_work_blocks)]
     return results

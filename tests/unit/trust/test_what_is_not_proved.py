@@ -190,9 +190,11 @@ def test_work_behind_a_header():
     genesis = flo.REGTEST.genesis_block[: flo.HEADER_BYTES]
     found = trust.check_work(genesis, flo.REGTEST, has_work=True)
     assert (found.claim, found.outcome) == (Claim.HEADER_CHAIN_WORK, Outcome.NOT_CHECKED)
-    assert "not followed" in found.detail
+    assert "not checked yet" in found.detail
+    found = trust.check_work(genesis, flo.REGTEST, has_work=True, checked_blocks=7)
+    assert (found.outcome, found.detail) == (Outcome.HELD, "checked from a known block up to 6 blocks above this one")
     for header in (genesis[:-5] + bytes(5), genesis[:-1]):
-        found = trust.check_work(header, flo.REGTEST, has_work=True)
+        found = trust.check_work(header, flo.REGTEST, has_work=True, checked_blocks=7)
         assert (found.claim, found.outcome) == (Claim.HEADER_CHAIN_WORK, Outcome.FAILED)
         assert found.detail
 
