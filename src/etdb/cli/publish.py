@@ -6,11 +6,12 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
+import msgspec
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context, command
@@ -20,18 +21,32 @@ from etdb.cli.passphrase import passphrase_options
 from etdb.cli.tables import Table
 from etdb.describe import describe
 from etdb.errors import CancelledError, InputError
-from etdb.flo import PrivateKey, network
+from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
+from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.ledger import Ledger, LocalChain
-from etdb.publish import Journal, Progress, Publisher, PublishPlan, PublishReport, Submission, plan_publish
+from etdb.publish import (
+    Journal,
+    Pace,
+    Progress,
+    Publisher,
+    PublishPlan,
+    PublishReport,
+    StillPendingError,
+    Submission,
+    plan_publish,
+    verify_means,
+)
 from etdb.sources import FolderSource
-from etdb.workspace import Workspace
+from etdb.workspace import Workspace, lock_key
 
 __all__ = ["publish"]
 
 _SAT_PER_FLO = 100_000_000
 _NAMED = 3
 _SHOWN = 20
-_LABELS = {"add": "hashing", "send": "sending"}
+_LABELS = {"add": "hashing", "send": "sending", "confirm": "confirming"}
+_REGTEST_POLL_S = 0.5
+_POLL_S = 2.0
 
 
 class _Price(click.ParamType[Decimal]):
@@ -56,7 +71,9 @@ class _Price(click.ParamType[Decimal]):
     etdb publish /data/2026-11-20             every dataset folder below it: plan, ask, publish
     etdb publish ts_01 ts_02 --dry-run        only the plan; writes nothing
     etdb publish ts_01 --price 0.02           also say what the fees are in money (a FLO costs 0.02)
-    etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash""",
+    etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash
+    etdb publish /data --yes --no-wait        send what can be sent now; do not wait for blocks
+    etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -65,6 +82,15 @@ class _Price(click.ParamType[Decimal]):
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
 @click.option("--price", type=_Price(), metavar="MONEY", help="What one FLO costs, to show fees in money too.")
 @click.option("--no-sha256", is_flag=True, help="Leave out the SHA-256 of whole files (CIDs are always made).")
+@click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait until every record is final (final_depth blocks)."
+)
+@click.option(
+    "--wait-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="The longest to wait; without it, as long as it takes.",
+)
 @passphrase_options
 def publish(
     context: Context,
@@ -75,6 +101,8 @@ def publish(
     title: str | None,
     price: Decimal | None,
     no_sha256: bool,
+    wait: bool,
+    wait_timeout: float | None,
     passphrase_file: str | None,
     passphrase_fd: int | None,
 ) -> None:
@@ -83,18 +111,39 @@ def publish(
     Nothing is copied and nothing is written into your folders. A dataset is a folder with files, and an optional
     dataset.toml for what the files cannot tell. What is published already is left as it is; a run that was cut off
     goes on.
+
+    Blocks come at their own pace. The command waits until every record is final; meanwhile it sends again what the
+    network forgets. It can be interrupted at any time, and the same command goes on.
     """
     out = context.out
+    if wait_timeout is not None and not wait:
+        raise InputError("--wait-timeout has no meaning with --no-wait")
     workspace = find_workspace(context)
     # Held from here, not from the first write: a second one hears it at once, not after its plan and its passphrase.
-    with nullcontext() if dry_run else workspace.lock("publish"):
+    with ExitStack() as locks:
+        if not dry_run:
+            locks.enter_context(workspace.lock("publish"))
         submissions = _submissions(workspace, paths, title, out)
         flo_network = network(workspace.flo_network_name)
         limits = ledger_limits(workspace)
+        is_local = workspace.network == "local"
+        if is_local:
+            limits = msgspec.structs.replace(limits, max_fee_sat=MAX_MONEY_SAT)  # its coins cost nothing
         address = workspace.keyring.show(key_name(workspace, key_option)).address
+        if not dry_run and not is_local:
+            locks.enter_context(lock_key(address))
+        final_depth = workspace.settings.limits.final_depth
         with open_ledger(workspace) as ledger:
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-            plan = plan_publish(submissions, publisher=address, journal=journal, ledger=ledger, limits=limits)
+            plan = plan_publish(
+                submissions,
+                publisher=address,
+                journal=journal,
+                ledger=ledger,
+                limits=limits,
+                final_depth=final_depth,
+                block_spacing_s=0 if is_local else BLOCK_SPACING_S,
+            )
             if journal is not None:
                 journal.close()
         if dry_run:
@@ -102,6 +151,8 @@ def publish(
         _show_plan(out, plan, price)
         if dry_run:
             return
+        if not is_local:
+            verify_means(plan, limits)
         if plan.to_publish and not yes:
             _ask(plan)
         unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
@@ -117,9 +168,12 @@ def publish(
                         key=key,
                         network=flo_network,
                         limits=limits,
-                        final_depth=workspace.settings.limits.final_depth,
+                        final_depth=final_depth,
                         sha256=not no_sha256,
                         progress=progress,
+                        note=lambda text: out.remark(printable(text)),
+                        # The blocks of a chain of one's own come with the command: there is nothing to wait for.
+                        pace=_pace(workspace, wait_timeout) if wait and not is_local else None,
                         # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
                         fund=functools.partial(_fund, ledger, address, plan.fee_sat),
                     ).run(submissions)
@@ -127,6 +181,15 @@ def publish(
                 journal.close()
     out.document(report)
     _show_report(out, report)
+    if not report.in_time:
+        raise StillPendingError(
+            f"{report.unfinished} of {len(report.datasets)} records are not final after {report.seconds:.0f} s",
+            hint="nothing is lost: run the same command again to go on, or look with: etdb status",
+        )
+
+
+def _pace(workspace: Workspace, timeout_s: float | None) -> Pace:
+    return Pace(timeout_s=timeout_s, poll_s=_REGTEST_POLL_S if workspace.network == "regtest" else _POLL_S)
 
 
 def _fund(ledger: Ledger, address: str, amount_sat: int) -> None:
@@ -206,6 +269,21 @@ def _show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
         f"[bold]{plan.to_publish}[/bold] to publish, {size_text(plan.size_bytes)}; "
         f"{plan.transactions} transactions on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
     )
+    pending = sum(dataset.status == "pending" for dataset in plan.datasets)
+    if pending:
+        out.say(f"{pending} more are sent and wait for blocks")
+    if plan.block_spacing_s and plan.blocks:
+        out.say(
+            f"all confirmed after about {plan.blocks} blocks, {_duration(plan.seconds_until_confirmed)}; all final "
+            f"after {plan.blocks + plan.final_depth - 1}, {_duration(plan.seconds_until_final)} (a block every "
+            f"{plan.block_spacing_s:.0f} s on average, often later, and when nobody else fills them)"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _ask(plan: PublishPlan) -> None:
@@ -227,4 +305,13 @@ def _show_report(out: Output, report: PublishReport) -> None:
         out.say(
             f"[yellow]{len(report.orphaned)} orphaned parts[/yellow] on the ledger belong to no record: they do no harm"
         )
-    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s. Next: etdb index")
+    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s.")
+    if report.unfinished and report.ledger != "local":
+        unsent = f"{report.unsent_transactions} wait to be sent, " if report.unsent_transactions else ""
+        out.say(
+            f"{report.unfinished} of {len(report.datasets)} records are not final yet: {unsent}"
+            f"{report.waiting_transactions} transactions wait for a block. "
+            "Run the same command again to go on, or look with: etdb status"
+        )
+    else:
+        out.say("Next: etdb index")

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
-from etdb.errors import InputError
+from etdb.errors import InputError, InsufficientFundsError
 from etdb.ledger import Ledger, Limits, plan_send
 from etdb.oip import plan_parts
 from etdb.publish.journal import Journal
+from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
 
-__all__ = ["message_sizes", "plan_publish", "refuse_twins"]
+__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_means"]
 
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
 
 
 def plan_publish(
-    submissions: Sequence[Submission], *, publisher: str, journal: Journal | None, ledger: Ledger, limits: Limits
+    submissions: Sequence[Submission],
+    *,
+    publisher: str,
+    journal: Journal | None,
+    ledger: Ledger,
+    limits: Limits,
+    final_depth: int = 1,
+    block_spacing_s: float = 0,
 ) -> PublishPlan:
     """What publishing these datasets will do and cost; needs no key.
 
@@ -31,6 +39,8 @@ def plan_publish(
         journal: of the workspace, if it has one yet.
         ledger: where it goes.
         limits: of the ledger, and what the user will pay.
+        final_depth: blocks on top of and with a record's last transaction that make it final.
+        block_spacing_s: how far apart blocks come on average; 0 where they are made on demand.
 
     Raises:
         InputError: two datasets have the same sid, or a record cannot be written as it is.
@@ -54,7 +64,7 @@ def plan_publish(
                 size_bytes=submission.size_bytes,
                 transactions=len(messages),
                 record_bytes=len(record),
-                status="published" if sent else "new" if entry is None else "unfinished",
+                status=_status(entry),
             )
         )
     cost = plan_send(sizes, ledger.coins(publisher), limits)
@@ -66,7 +76,39 @@ def plan_publish(
         transaction_bytes=cost.bytes,
         fee_sat=cost.fee_sat,
         available_sat=cost.available_sat,
+        blocks=cost.blocks,
+        final_depth=final_depth,
+        block_spacing_s=block_spacing_s,
     )
+
+
+def verify_means(plan: PublishPlan, limits: Limits) -> None:
+    """Before hours of hashing: can it be paid, and may it cost so much?
+
+    Raises:
+        InsufficientFundsError: one of them is not so.
+    """
+    if plan.fee_sat > limits.max_fee_sat:
+        raise InsufficientFundsError(
+            f"this run would pay {plan.fee_sat} satoshi in fees, more than the {limits.max_fee_sat} that are allowed",
+            hint="publish fewer datasets at once, or raise max_fee_sat under [limits] in etdb.toml if that is meant",
+        )
+    if plan.fee_sat > plan.available_sat:
+        raise InsufficientFundsError(
+            f"{plan.publisher} holds {plan.available_sat} satoshi; the fees will be about {plan.fee_sat}",
+            hint="send coins to that address, and run the same command again when they are confirmed",
+            address=plan.publisher,
+            have_sat=plan.available_sat,
+            need_sat=plan.fee_sat,
+        )
+
+
+def _status(entry: DatasetEntry | None) -> Literal["new", "unfinished", "pending", "published"]:
+    if entry is None:
+        return "new"
+    if entry.state not in SENT_STATES:
+        return "unfinished"
+    return "published" if entry.state == "final" else "pending"
 
 
 def message_sizes(record: bytes, publisher: str, limits: Limits) -> list[int]:

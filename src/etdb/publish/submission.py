@@ -34,7 +34,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the plan. ``status``: new, unfinished (a former run was cut off), or published."""
+    """One line of the plan.
+
+    ``status``: new, unfinished (a former run was cut off), pending (sent, not final yet), or published.
+    """
 
     sid: str
     title: str
@@ -43,11 +46,15 @@ class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     transactions: int
     record_bytes: int
-    status: Literal["new", "unfinished", "published"]
+    status: Literal["new", "unfinished", "pending", "published"]
 
 
 class PublishPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run will do and cost. Fees are estimates in satoshi (1e-8 FLO)."""
+    """What a run will do and cost. Fees are estimates in satoshi (1e-8 FLO).
+
+    ``blocks`` must come until everything is confirmed, when nobody else fills them; ``block_spacing_s`` is how far
+    apart they come on average, 0 where they are made on demand.
+    """
 
     publisher: str
     ledger: str
@@ -56,16 +63,29 @@ class PublishPlan(msgspec.Struct, frozen=True, kw_only=True):
     transaction_bytes: int
     fee_sat: int
     available_sat: int
+    blocks: int = 0
+    final_depth: int = 1
+    block_spacing_s: float = 0
 
     @property
     def to_publish(self) -> int:
-        """How many datasets are not published yet."""
-        return sum(dataset.status != "published" for dataset in self.datasets)
+        """How many datasets have not been sent yet."""
+        return sum(dataset.status in {"new", "unfinished"} for dataset in self.datasets)
+
+    @property
+    def seconds_until_confirmed(self) -> float:
+        """On average. Blocks do not keep to the clock: twice as long is nothing unusual."""
+        return self.blocks * self.block_spacing_s
+
+    @property
+    def seconds_until_final(self) -> float:
+        """On average, likewise."""
+        return (self.blocks + self.final_depth - 1) * self.block_spacing_s if self.blocks else 0
 
     @property
     def size_bytes(self) -> int:
         """The bytes of all files of these datasets."""
-        return sum(dataset.size_bytes for dataset in self.datasets if dataset.status != "published")
+        return sum(dataset.size_bytes for dataset in self.datasets if dataset.status in {"new", "unfinished"})
 
 
 class PublishedDataset(msgspec.Struct, frozen=True, kw_only=True):

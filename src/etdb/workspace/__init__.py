@@ -3,6 +3,7 @@
 from etdb.workspace.folder import WORKSPACE_VARIABLE, Workspace
 from etdb.workspace.inventory import Holding, Worth
 from etdb.workspace.keyring import KeyInfo, Keyring
+from etdb.workspace.locks import lock_key
 from etdb.workspace.settings import (
     CONFIG_NAME,
     NETWORK_NAMES,
@@ -28,5 +29,6 @@ __all__ = [
     "Settings",
     "Workspace",
     "Worth",
+    "lock_key",
     "parse_settings",
 ]

@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import msgspec
 
 from etdb.errors import LockedError
 
-__all__ = ["hold_lock"]
+__all__ = ["hold_lock", "lock_key"]
 
 MAX_HOLDER_BYTES = 4096
 WORD = re.compile(r"[a-z][a-z-]{1,15}")
@@ -57,6 +59,37 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock_key(address: str) -> Iterator[None]:
+    """Be the only publisher of this user on this machine that signs with a key, whatever its workspace.
+
+    The lock lies in a folder that goes with the session (XDG Base Directory, ``XDG_RUNTIME_DIR``) or with the machine's
+    run. Where there is no such folder that only this user can write, there is no lock: another machine has none either.
+
+    Raises:
+        LockedError: another process publishes with the key; `pid` and `command` say which.
+    """
+    folder = _runtime_folder()
+    if folder is None:
+        yield
+        return
+    with hold_lock(folder / f"key-{address}.lock"):
+        yield
+
+
+def _runtime_folder() -> Path | None:
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(given) / "etdb" if given else Path(tempfile.gettempdir()) / f"etdb-{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError:
+        return None
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if is_ours else None
 
 
 def _locked(path: Path, descriptor: int) -> LockedError:
