@@ -5,12 +5,11 @@
         assert node.rpc("getblockcount") == 1
         node.mine(101, address)         # blocks built here, the first of them with all that waits
 
-    with FcoinNode(tmp_path / "a") as a, FcoinNode(tmp_path / "b", peer_port=a.p2p_port) as b:
-        a.mine(1)
-        b.wait_for_tip(a.tip_hash)
-        b.leave()                       # alone for a while: what each mines now is a chain of its own
-        ...
+    with FcoinNode(tmp_path / "a") as a, FcoinNode(tmp_path / "b") as b:
+        a.mine(6)                       # as long as they do not know each other, each has a chain of its own
+        b.mine(5)
         b.join(a)
+        b.wait_for_tip(a.tip_hash)      # a reorganisation of 5 blocks
 
 It listens on 127.0.0.1 only, keeps everything below the folder that it is given, and is ended by its process id.
 Its own miner is broken in this release, so blocks are built on our side; its wallet is off.
@@ -222,15 +221,13 @@ class FcoinNode:
     # -- several nodes
 
     def join(self, other: FcoinNode) -> None:
-        """Connect to another node; the better chain of the two wins on both."""
-        self.rpc("addnode", f"127.0.0.1:{other.p2p_port}", "add")
-        wait_until(lambda: self.rpc("getconnectioncount") > 0, "the nodes do not connect", self)
+        """Connect to another node: blocks and transactions go both ways, and the better chain wins on both."""
+        self.rpc("addnode", f"127.0.0.1:{other.p2p_port}", "onetry")
 
-    def leave(self) -> None:
-        """Let go of all peers."""
-        for peer in self.rpc("getpeerinfo"):
-            self.rpc("addnode", peer["addr"], "remove")
-        wait_until(lambda: self.rpc("getconnectioncount") == 0, "the nodes do not part", self)
+    def take_blocks(self, other: FcoinNode) -> None:
+        """Get another node's chain without meeting it: both hold the same, and know nothing of each other."""
+        for height in range(self.height + 1, other.height + 1):
+            self.submit_block(other.raw_block(height))
 
     def wait_for_tip(self, block_hash: str) -> None:
         """Wait until a block is its tip."""
