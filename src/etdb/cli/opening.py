@@ -20,8 +20,10 @@ from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
     from etdb.catalogue import Catalogue
+    from etdb.ledger.blocksource import BlockSource
     from etdb.ledger.node import FloNode
     from etdb.ledger.node_following import Progress
+    from etdb.ledger.rpc import RpcClient
 
 __all__ = [
     "find_workspace",
@@ -94,9 +96,27 @@ def open_node(workspace: Workspace, *, progress: Progress = lambda _step, _done,
         client,
         flo_network,
         workspace.node_path,
+        source=_blocks_beside(workspace, client),
         watch=[key.address for key in workspace.keyring.list()],
         start_height=settings.start_height,
         progress=progress,
+    )
+
+
+def _blocks_beside(workspace: Workspace, client: RpcClient) -> BlockSource:
+    """The node's blocks, with its folder beside it when the settings name one."""
+    from etdb.ledger.blockfolder import BlockFolder
+    from etdb.ledger.blockfolder_beside import FolderBesideNode
+    from etdb.ledger.node_blocks import RpcBlocks
+    from etdb.ledger.node_headers import START_HEIGHTS
+
+    node, settings = RpcBlocks(client), workspace.settings.node
+    if not settings.blocks_folder:
+        return node
+    folder, flo_network = workspace.place(settings.blocks_folder), network(workspace.flo_network_name)
+    start = settings.start_height or START_HEIGHTS[flo_network.name]
+    return FolderBesideNode(
+        node, lambda: BlockFolder(folder, flo_network, start_height=start, scratch=workspace.cache_folder)
     )
 
 
