@@ -54,7 +54,7 @@ def open_kept(workspace: Workspace, path: Path) -> LedgerFile | LegacyLedger:
     """
     if path.suffix == _TEXTS_SUFFIX:
         return LegacyLedger(path, workspace.network)
-    ledger = LedgerFile(path)
+    ledger = LedgerFile(path, memory=workspace.cache_folder / "ledger-file.checked")
     try:
         refuse_other_network(workspace, ledger)
     except ConfigurationError:

@@ -113,7 +113,7 @@ def import_file(context: Context, file: str, tip: str | None, work: bool) -> Non
         is_new = True
         if target.exists():
             with closing(LedgerFile(target)) as before:
-                is_new = before.checked.digest != kept.checked.digest
+                is_new = before.checked.sha256 != kept.checked.sha256
                 _refuse_older(before, kept)
         if is_new:
             write_durably(target, kept.copy(kept.checked.size_bytes))
@@ -156,6 +156,7 @@ def _show_checked(out: Output, kept: LedgerFile) -> None:
             "checkpoints": checked.checkpoints,
             "work_checked": checked.work_checked,
             "size_bytes": checked.size_bytes,
+            "sha256": checked.sha256.hex(),
             "held": held,
             "not_checked": open_claims,
         }
@@ -164,6 +165,7 @@ def _show_checked(out: Output, kept: LedgerFile) -> None:
         f"{printable(kept.path)}: {checked.messages} messages of blocks {checked.preamble.start} to {checked.height} "
         f"of {checked.preamble.network}, {size_text(checked.size_bytes)}"
     )
+    out.say(f"SHA-256  {checked.sha256.hex()}")
     for line in held:
         out.say(f"[green]held[/green]         {line}")
     for line in open_claims:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from etdb.durable import storage_error
-from etdb.errors import FormatError, LedgerError, NotFoundError, StorageError
-from etdb.flo import REGTEST, Transaction, network, parse_header, parse_transaction, sha256d
-from etdb.ledger.archive_format import CarriedTransaction, Section, parse_section
+from etdb.errors import FormatError, LedgerError, NotFoundError, StorageError, VerificationError
+from etdb.flo import REGTEST, Transaction, network, parse_header, sha256d
+from etdb.ledger.archive_format import CarriedBlock, Section, parse_section
+from etdb.ledger.archive_memory import load_checked, store_checked
 from etdb.ledger.archive_scan import CheckedFile, Progress, expand_section, scan_file, verify_carried
 from etdb.ledger.port import (
     BlockRef,
@@ -52,7 +53,8 @@ class LedgerFile:
 
     Args:
         path: the file.
-        check_work: also check the proof of work of all headers.
+        memory: where it is kept that this file was verified, so that the next one who opens it need not wait.
+        check_work: also check the proof of work of the headers above the last checkpoint; whatever is kept.
         progress: told ("check", bytes read, bytes in all).
 
     Raises:
@@ -61,7 +63,14 @@ class LedgerFile:
         StorageError: it cannot be read.
     """
 
-    def __init__(self, path: Path, *, check_work: bool = False, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        memory: Path | None = None,
+        check_work: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
         self.path = path
         self._places: dict[bytes, int] = {}
         self._recent: OrderedDict[int, _Opened] = OrderedDict()
@@ -69,9 +78,7 @@ class LedgerFile:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                self.checked: CheckedFile = scan_file(
-                    self._descriptor, path, check_work=check_work, progress=progress, on_message=self._note
-                )
+                self.checked = self._verified(memory, progress, check_work=check_work)
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -81,6 +88,18 @@ class LedgerFile:
             raise storage_error(error, path) from error
         self._network = network(self.checked.preamble.network)
         self._starts = [one.height for one in self.checked.sections]
+
+    def _verified(self, memory: Path | None, progress: Progress | None, *, check_work: bool) -> CheckedFile:
+        known = load_checked(memory, self._descriptor) if memory is not None and not check_work else None
+        if known is not None:
+            checked, self._places = known
+            return checked
+        checked = scan_file(
+            self._descriptor, self.path, check_work=check_work, progress=progress, on_message=self._note
+        )
+        if memory is not None:
+            store_checked(memory, self._descriptor, checked, self._places)
+        return checked
 
     def _note(self, txid: bytes, section: int, block: int, number: int) -> None:
         self._places.setdefault(txid, (section << 2 * _NUMBER_BITS) | (block << _NUMBER_BITS) | number)
@@ -149,7 +168,7 @@ class LedgerFile:
                 if place.height + offset < start_height:
                     continue
                 block = carried.get(offset)
-                messages = [] if block is None else list(self._messages(block.transactions))
+                messages = [] if block is None else self._messages(block, raw, place.offset)
                 header = parse_header(raw)
                 yield LedgerBlock(
                     ref=BlockRef(place.height + offset, block_hash[::-1].hex()),
@@ -158,15 +177,20 @@ class LedgerFile:
                     messages=tuple(messages),
                 )
 
-    def _messages(self, transactions: Iterable[CarriedTransaction]) -> Iterator[LedgerMessage]:
-        for one in transactions:
-            transaction = parse_transaction(one.raw)
-            yield LedgerMessage(
+    def _messages(self, block: CarriedBlock, header: bytes, offset: int) -> list[LedgerMessage]:
+        try:
+            transactions = [transaction for transaction, _ in verify_carried(block, header)]
+        except VerificationError as error:
+            raise self._changed(offset) from error
+        return [
+            LedgerMessage(
                 txid=transaction.txid,
                 position=one.position,
                 data=transaction.flo_data,
                 sender=shown_senders(transaction, self._network),
             )
+            for one, transaction in zip(block.transactions, transactions, strict=True)
+        ]
 
     # -- transactions
 
@@ -193,7 +217,10 @@ class LedgerFile:
         block = opened.section.carried[number]
         header = opened.headers[block.offset]
         if self._proved is None or self._proved[0] != (section, number):
-            self._proved = (section, number), list(verify_carried(block, header))
+            try:
+                self._proved = (section, number), list(verify_carried(block, header))
+            except VerificationError as error:
+                raise self._changed(self.checked.sections[section].offset) from error
         transaction, branch = self._proved[1][order]
         if transaction.txid != txid:
             raise self._changed(self.checked.sections[section].offset)

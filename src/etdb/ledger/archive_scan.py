@@ -70,13 +70,13 @@ class SectionPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scan found. ``digest`` closes the file; ``checkpoints`` counts those that its chain goes through."""
+    """What a scan found. ``sha256`` is of the whole file; ``checkpoints`` counts those that its chain goes through."""
 
     preamble: Preamble
     sections: tuple[SectionPlace, ...]
     height: int
     tip_hash: str
-    digest: bytes
+    sha256: bytes
     size_bytes: int
     messages: int
     checkpoints: int
@@ -159,7 +159,7 @@ def scan_file(
         sections=tuple(sections),
         height=chain.height,
         tip_hash=chain.tip_hash,
-        digest=running.digest(),
+        sha256=running.digest(),
         size_bytes=size,
         messages=messages,
         checkpoints=checkpoints,

@@ -354,6 +354,55 @@ def test_a_file_that_changes_under_its_reader_is_noticed(small, tmp_path):
             list(ledger.blocks(0))
 
 
+def test_a_file_that_was_verified_is_not_verified_again(filled, tmp_path):
+    path, memory = tmp_path / "f", tmp_path / "cache" / "f.checked"
+    export(filled, path)
+    told = []
+    options = {"memory": memory, "progress": lambda *words: told.append(words)}
+    with closing(LedgerFile(path, **options)) as ledger:
+        expected, checked = list(ledger.blocks(0)), ledger.checked
+    assert told
+    told.clear()
+    with closing(LedgerFile(path, **options)) as ledger:
+        assert not told
+        assert ledger.checked == checked
+        assert list(ledger.blocks(0)) == expected
+        for block in expected:
+            for message in block.messages:
+                assert ledger.evidence(message.txid) == filled.evidence(message.txid)
+    with closing(LedgerFile(path, check_work=True, **options)) as ledger:
+        assert ledger.checked.work_checked
+    for nonsense in (b"", b"\x90", b"\xff" * 99):
+        memory.write_bytes(nonsense)
+        told.clear()
+        LedgerFile(path, **options).close()
+        assert told
+
+
+def test_what_changed_after_it_was_verified_is_not_believed(filled, wallet, tmp_path):
+    """Another file in its place is verified; the same with other bytes is noticed wherever they are read."""
+    path, memory = tmp_path / "f", tmp_path / "f.checked"
+    export(filled, path)
+    LedgerFile(path, memory=memory).close()
+    before = path.read_bytes()
+    filled.submit(wallet.sign(b"text:later").raw)
+    filled.settle()
+    export(filled, path)
+    with closing(LedgerFile(path, memory=memory)) as ledger:
+        assert ledger.tip() == filled.tip()
+    path.write_bytes(before)
+    LedgerFile(path, memory=memory).close()
+    status = path.stat()
+    for text in (b"text:1 of 7", parse_header(filled.headers(50, 1)[0]).merkle_root.encode()):
+        place = before.find(text) if text.startswith(b"text") else before.find(bytes.fromhex(text.decode())[::-1])
+        changed = bytearray(before)
+        changed[place + 5] ^= 1
+        path.write_bytes(changed)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with closing(LedgerFile(path, memory=memory)) as ledger, pytest.raises(StorageError, match="changed while"):
+            list(ledger.blocks(0))
+
+
 def test_a_folder_is_no_ledger_file(tmp_path):
     with pytest.raises(StorageError):
         LedgerFile(tmp_path)
