@@ -59,7 +59,7 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
     assert state["node"]["problems"] == []
     address = lab.run("key", "new", "--passphrase-file", lab.secret)["address"]
 
-    publish = ("publish", tmp_path / "data", "--yes", "--passphrase-file", lab.secret)
+    publish = ("publish", tmp_path / "data", "--yes", "--no-wait", "--passphrase-file", lab.secret)
     poor = lab.run(*publish, status=3)
     assert poor["error"] == "insufficient-funds"
     assert poor["address"] == address
