@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.measure import GIB, Settings, describe_machine
 from benchmarks.table import write_table
 
-CASES = ("cids", "serve", "download", "scan", "headers", "records", "archive")
+CASES = ("cids", "serve", "download", "scan", "headers", "records", "archive", "sync")
 HERE = Path(__file__).resolve().parent
 _ROOM = 2 * GIB
 _KIB = 1024
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=4.0, help="the data of the case cids (4)")
     parser.add_argument("--turns", type=int, default=3, help="how often each side is measured (3)")
     parser.add_argument("--records", type=Path, help="a table of tilt series for the case archive (made up)")
-    parser.add_argument("--limit", type=int, help="no more records than these in the case archive")
+    parser.add_argument("--limit", type=int, help="no more records (case archive) or blocks (sync)")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where to write test data; by default in memory when there is room")
     options = parser.parse_args()
@@ -96,7 +96,7 @@ def _default_folder(case: str, gib: float) -> str | None:
     """Memory that looks like a disk, when it has room and the case is not about a disk's files; else the system's."""
     memory = "/dev/shm"
     if (
-        case not in ("cids", "records", "archive")
+        case not in ("cids", "records", "archive", "sync")
         and Path(memory).is_dir()
         and shutil.disk_usage(memory).free > gib * GIB + _ROOM
     ):

@@ -25,7 +25,7 @@ class Settings:
         turns: how often each side is measured.
         folder: where a case may write; removed afterwards.
         records: a table of tilt series for the case `archive`; None makes records up.
-        limit: no more records than these.
+        limit: no more records than these, or blocks of the case `sync`.
     """
 
     gib: float
