@@ -41,8 +41,14 @@ class Stop:
         self._socket: socket.socket | TimedSocket | None = None
         self._lock = threading.Lock()
 
+    @staticmethod
+    def current() -> Stop | None:
+        """The one whose context this thread is in."""
+        found: Stop | None = getattr(_here, "stop", None)
+        return found
+
     def __enter__(self) -> Self:
-        self._outer = getattr(_here, "stop", None)
+        self._outer = self.current()
         _here.stop = self
         return self
 
@@ -133,7 +139,7 @@ class HttpSource:
                 ``status``, and ``retry_after_s`` where the server says when it may be asked again.
         """
         deadline = time.monotonic() + self._timeout_s + expected_bytes / self._slowest
-        stop: Stop = getattr(_here, "stop", None) or Stop()
+        stop = Stop.current() or Stop()
         connection, response = self._send(method, self._prefix + path, headers or {}, deadline, stop)
         is_clean = False
         try:

@@ -93,8 +93,7 @@ def fetch(context: Context, cid: str, output: str, jobs: int, words: SourceWords
         out.progress({"fetch": "fetching"}, bytes_steps=frozenset({"fetch"})) as bar,
     ):
         pool = SourcePool(sources.stores, finder=sources.finder).for_dataset(root)
-        if not sources.stores:
-            pool.seek()
+        pool.seek()
         plan = plan_content(root, pool)
         done = 0
 
@@ -160,7 +159,7 @@ def _ask_stores(stores: Sequence[BlockStore], root: Cid) -> list[KnownProvider]:
 def _ask_routers(finder: NetworkFinder, root: Cid) -> list[KnownProvider]:
     """Whom the routing servers name; their gateways are asked, each once."""
     said = [provider for answer in finder.ask_routers(root) for provider in answer.providers]
-    stores = {store.name: store for store in finder.find(root, 0) or ()}
+    stores = {store.name: store for store in finder.find(root, 1) or ()}
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         answers = dict(zip(stores, threads.map(lambda store: _answer(store, root), stores.values()), strict=True))
     found: dict[tuple[str, str], KnownProvider] = {}

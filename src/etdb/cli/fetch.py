@@ -310,6 +310,7 @@ def _verify_dataset(
     pool = SourcePool(sources.stores, finder=sources.finder)
     with suppress(FormatError):  # a location that is none is said where it is used
         pool = pool.for_dataset(parse_cid(view.tomogram.location))
+        pool.seek()
     verification = verify_dataset(
         view.dataset_id,
         view.tomogram,

@@ -11,6 +11,7 @@ import click
 from msgspec import Struct
 
 from etdb.blocks import BlockStore, GatewayStore
+from etdb.blocks.remotecar import RemoteCar
 from etdb.blocks.temporary_kubo import KuboChoice
 from etdb.cli.opening import open_files
 from etdb.download import NetworkFinder
@@ -67,7 +68,10 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--router", multiple=True, metavar="URL", help="A routing server to ask, besides those in etdb.toml."
         ),
         click.option(
-            "--gateway", multiple=True, metavar="URL", help="A gateway to fetch from, besides those in etdb.toml."
+            "--gateway",
+            multiple=True,
+            metavar="URL",
+            help="A gateway, or a CAR file on a web server (FILE.car, {cid}.car), besides those in etdb.toml.",
         ),
     ):
         run = option(run)
@@ -94,18 +98,29 @@ def open_sources(workspace: Workspace | None, words: SourceWords, *, tell: Calla
     )
     with ExitStack() as stack:
         stores: list[BlockStore] = []
-        for url in _unique((*words.gateways, *settings.gateways)):
-            store = GatewayStore(url)
+        urls = _unique((*words.gateways, *settings.gateways))
+        car_urls = [url for url in urls if "{cid}" in url]
+        for url in urls:
+            if url in car_urls:
+                continue
+            store = RemoteCar(url, scratch=_scratch(workspace)) if url.endswith(".car") else GatewayStore(url)
             stack.callback(store.close)
             stores.append(store)
         if workspace is not None and workspace.digests_path.exists():
             stores.append(stack.enter_context(open_files(workspace)))
-        if not stores and not routers and not has_kubo:
+        if not stores and not car_urls and not routers and not has_kubo:
             raise InputError(
                 "there is nowhere to fetch from",
                 hint="name a gateway with --gateway URL, a routing server with --router URL, or set them in etdb.toml",
             )
-        finder = NetworkFinder(routers, kubo=choice if has_kubo else None, allow_private=allow_private, tell=tell)
+        finder = NetworkFinder(
+            routers,
+            kubo=choice if has_kubo else None,
+            allow_private=allow_private,
+            tell=tell,
+            car_urls=car_urls,
+            scratch=_scratch(workspace),
+        )
         stack.callback(finder.close)
         yield Sources(stores=stores, finder=finder, routers=routers, has_kubo=has_kubo)
 

@@ -1,7 +1,8 @@
 """Who else has a dataset, when only its CID is known: routing servers first, then a node of IPFS for a while.
 
-The first step asks routing servers and takes the gateways that they name. The second, which only somebody who allowed
-it takes, starts the user's Kubo, tells it of the peers that the servers named, and lets it look in the network.
+First come the CARs of plain web servers whose names follow from the CID. The next step asks routing servers and takes
+the gateways that they name. The last, which only somebody who allowed it takes, starts the user's Kubo, tells it of the
+peers that the servers named, and lets it look in the network.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +19,7 @@ from msgspec import Struct
 from etdb.blocks.addresses import is_public_host
 from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.port import BlockStore
+from etdb.blocks.remotecar import RemoteCar
 from etdb.blocks.routing import RoutingAnswer, ask_routers
 from etdb.blocks.temporary_kubo import KuboChoice, TemporaryKubo
 from etdb.errors import EtdbError, InputError
@@ -51,6 +54,8 @@ class NetworkFinder:
         kubo: what a temporary Kubo is allowed; None allows none.
         allow_private: call addresses of this machine and of private networks on the word of routing servers.
         tell: told in a few words of what takes time.
+        car_urls: of CAR files, with ``{cid}`` where the root of a dataset stands.
+        scratch: where a CAR is kept for a while when its server has no ranges.
     """
 
     def __init__(
@@ -60,11 +65,14 @@ class NetworkFinder:
         kubo: KuboChoice | None = None,
         allow_private: bool = False,
         tell: Callable[[str], None] | None = None,
+        car_urls: Sequence[str] = (),
+        scratch: Path | None = None,
     ) -> None:
         self._routers, self._choice, self._allow_private = tuple(routers), kubo, allow_private
         self._tell = tell or (lambda _: None)
         self._answers: dict[Cid, list[RoutingAnswer]] = {}
-        self._stores: dict[str, GatewayStore] = {}
+        self._car_urls, self._scratch = tuple(car_urls), scratch
+        self._stores: dict[str, GatewayStore | RemoteCar] = {}
         self._kubo: TemporaryKubo | None = None
         self._kubo_store: GatewayStore | None = None
         self._kubo_error: EtdbError | None = None
@@ -86,8 +94,10 @@ class NetworkFinder:
         """
         with self._lock:
             if step == 0:
+                return self._cars(root)
+            if step == 1:
                 return self._gateways(root)
-            if step == 1 and self._choice is not None:
+            if step == 2 and self._choice is not None:
                 return [self._kubo_for(root)]
             return None
 
@@ -126,6 +136,14 @@ class NetworkFinder:
         if root not in self._answers:
             self._answers[root] = ask_routers(self._routers, root, allow_private=self._allow_private)
         return self._answers[root]
+
+    def _cars(self, root: Cid) -> list[BlockStore]:
+        found: list[BlockStore] = []
+        for url in (one.replace("{cid}", str(root)) for one in self._car_urls):
+            if url not in self._stores:
+                self._stores[url] = RemoteCar(url, scratch=self._scratch)
+            found.append(self._stores[url])
+        return found
 
     def _gateways(self, root: Cid) -> list[BlockStore]:
         urls = dict.fromkeys(url for one in self._ask(root) for provider in one.providers for url in provider.urls)

@@ -25,6 +25,7 @@ __all__ = ["BannedSource", "RangeStore", "SourceFinder", "SourcePool"]
 T = TypeVar("T")
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 MAX_WAITS = 20
+LAST_RESORT_STEP = 2
 
 
 @runtime_checkable
@@ -42,7 +43,10 @@ class SourceFinder(Protocol):
     """Finds out who else has a dataset; every step goes further and costs more than the one before."""
 
     def find(self, root: Cid, step: int) -> Sequence[BlockStore] | None:
-        """More stores, perhaps none; None when there is no such step. Steps from 1 on are a last resort."""
+        """More stores, perhaps none; None when there is no such step.
+
+        Step 0 asks nobody, step 1 asks others who has it, and from step 2 on it is a last resort.
+        """
         ...
 
 
@@ -128,8 +132,9 @@ class SourcePool:
         return block
 
     def seek(self) -> None:
-        """Look for more sources of this dataset now, instead of when the known ones cannot help."""
-        self._find(1)
+        """Look for more sources of this dataset now: those that cost nothing, and all where none are known."""
+        while self._find(LAST_RESORT_STEP if not self._set.sources else 1):
+            pass
 
     def gather(self, max_bytes: int) -> None:
         """Bring the blocks of this small dataset in one request and keep them until :meth:`forget`.
@@ -259,7 +264,7 @@ class SourcePool:
                 finally:
                     self._set.release(source)
             wait_s = self._set.told_to_wait_s()
-            if self._find(1):
+            if self._find(LAST_RESORT_STEP):
                 continue
             if wait_s is not None and waits < MAX_WAITS:
                 waits += 1
@@ -284,7 +289,7 @@ class SourcePool:
             stores = finder.find(root, self._step)
             if stores is None:
                 return False
-            self._set.add(stores, is_last=self._step > 0)
+            self._set.add(stores, is_last=self._step >= LAST_RESORT_STEP)
             self._step += 1
             return True
 

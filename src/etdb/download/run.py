@@ -80,7 +80,7 @@ def download(
 
     def run(planned: PlannedDataset) -> DatasetReport:
         known = (evidence or {}).get(planned.dataset_id, Evidence())
-        own = _sources_of(planned, pool, is_eager=not stores)
+        own = _sources_of(planned, pool)
         one = DatasetRun(
             planned, folder / planned.folder, own, crew, gathering=gathering, progress=tell, evidence=known
         )
@@ -93,14 +93,13 @@ def download(
     return DownloadReport(datasets=tuple(reports), banned=pool.banned, sources=pool.used)
 
 
-def _sources_of(planned: PlannedDataset, pool: SourcePool, *, is_eager: bool) -> SourcePool:
+def _sources_of(planned: PlannedDataset, pool: SourcePool) -> SourcePool:
     try:
         root = parse_cid(planned.tomogram.location)
     except FormatError:
         return pool  # it is said where the location is used
     own = pool.for_dataset(root)
-    if is_eager:
-        own.seek()
+    own.seek()
     return own
 
 
