@@ -155,13 +155,9 @@ class NodeFollower:
             if self.info is not None:
                 check_pruned(self.info, height, self._rpc.url)
             refs = self._refs(range(height, min(height + most, tip.height + 1)))
-            try:
-                finds = list(self._read(refs, self._store.watched()))
-            except NotFoundError as error:
-                self.look(anew=True)  # perhaps another chain is better by now
-                if self._store.tip() != tip:
-                    continue
-                raise self._lacks(error) from error
+            finds = self._read_or_look(refs, self._store.watched())
+            if finds is None:
+                continue
             with self._store.commit():
                 if self.next_height() == height and self._store.block_ref(refs[-1].height) == refs[-1]:
                     self._keep(finds)
@@ -178,19 +174,24 @@ class NodeFollower:
             return
         for _ in range(_MAX_RESTARTS):
             top = self._store.scanned()
-            if top >= self._start:
-                places = self._blocks_of(new, top)
-                for begin in range(0, len(places), BATCH_BLOCKS):
-                    refs = places[begin : begin + BATCH_BLOCKS]
-                    finds = list(self._read(refs, new))
-                    with self._store.commit():
-                        if all(self._store.block_ref(ref.height) == ref for ref in refs):
-                            self._keep(finds)
+            if top >= self._start and not self._read_again(self._blocks_of(new, top), new):
+                continue
             with self._store.commit():
                 if self._store.scanned() == top:
                     self._store.watch(new)
                     return
         raise self._restless()
+
+    def _read_again(self, places: list[BlockRef], addresses: Iterable[str]) -> bool:
+        """Keep what blocks that were read before have for some addresses; False when the chain changed meanwhile."""
+        for begin in range(0, len(places), BATCH_BLOCKS):
+            refs = places[begin : begin + BATCH_BLOCKS]
+            finds = self._read_or_look(refs, addresses)
+            with self._store.commit():
+                if finds is None or any(self._store.block_ref(ref.height) != ref for ref in refs):
+                    return False
+                self._keep(finds)
+        return True
 
     def _blocks_of(self, addresses: Iterable[str], top: int) -> list[BlockRef]:
         self.look()
@@ -205,6 +206,21 @@ class NodeFollower:
     def _refs(self, heights: Iterable[int]) -> list[BlockRef]:
         found = (self._store.block_ref(height) for height in heights)
         return [ref for ref in found if ref is not None]
+
+    def _read_or_look(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> list[BlockFinds] | None:
+        """What to keep of some blocks; None when the node lacks one of them, because another chain is better by now.
+
+        Raises:
+            NodeBehindError: it lacks one of the chain that holds.
+        """
+        tip = self._store.tip()
+        try:
+            return list(self._read(refs, addresses))
+        except NotFoundError as error:
+            self.look(anew=True)
+            if self._store.tip() != tip:
+                return None
+            raise NodeBehindError(error.message, hint=error.hint, url=self._rpc.url) from error
 
     def _read(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> Iterator[BlockFinds]:
         coins = [coin.outpoint for coin in self._store.unspent()]
@@ -241,9 +257,6 @@ class NodeFollower:
                 self.info, height=height, next_height=self.next_height(), age_s=age_s, url=self._rpc.url
             ),
         )
-
-    def _lacks(self, error: NotFoundError) -> NodeBehindError:
-        return NodeBehindError(error.message, hint=error.hint, url=self._rpc.url)
 
     def _restless(self) -> NodeBehindError:
         return NodeBehindError(

@@ -93,6 +93,11 @@ class FakeNode:
         self._server.server_close()
         self._thread.join()
 
+    def refuse(self, code: int, message: str, when: object = True) -> None:  # noqa: FBT002  # reads as a sentence
+        """For ``before``: answer with an error, if so."""
+        if when:
+            raise _CallError(code, message)
+
     def call(self, method: str, params: list[Any]) -> Any:
         """What a method gives; raises ``_CallError`` with the node's code."""
         with self._lock:
