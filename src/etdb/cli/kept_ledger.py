@@ -18,6 +18,7 @@ __all__ = [
     "has_evidence",
     "imported_path",
     "kept_ledger_path",
+    "memory_path",
     "open_kept",
     "refuse_other_ledgers",
     "refuse_other_network",
@@ -30,6 +31,11 @@ _TEXTS_SUFFIX: Final = ".sqlite"
 def imported_path(workspace: Workspace) -> Path:
     """Where an imported ledger file is kept."""
     return workspace.chain_folder / "imported.etdb-ledger"
+
+
+def memory_path(workspace: Workspace) -> Path:
+    """Where it is kept that the workspace's ledger file was verified."""
+    return workspace.cache_folder / "ledger-file.checked"
 
 
 def exported_path(workspace: Workspace) -> Path:
@@ -54,7 +60,7 @@ def open_kept(workspace: Workspace, path: Path) -> LedgerFile | LegacyLedger:
     """
     if path.suffix == _TEXTS_SUFFIX:
         return LegacyLedger(path, workspace.network)
-    ledger = LedgerFile(path, memory=workspace.cache_folder / "ledger-file.checked")
+    ledger = LedgerFile(path, memory=memory_path(workspace))
     try:
         refuse_other_network(workspace, ledger)
     except ConfigurationError:

@@ -13,6 +13,7 @@ from etdb.cli.kept_ledger import (
     exported_path,
     fold_options,
     imported_path,
+    memory_path,
     refuse_other_ledgers,
     refuse_other_network,
     refuse_texts_beside_proofs,
@@ -112,11 +113,13 @@ def import_file(context: Context, file: str, tip: str | None, work: bool) -> Non
         refuse_other_network(workspace, kept)
         is_new = True
         if target.exists():
-            with closing(LedgerFile(target)) as before:
+            with closing(LedgerFile(target, memory=memory_path(workspace))) as before:
                 is_new = before.checked.sha256 != kept.checked.sha256
                 _refuse_older(before, kept)
         if is_new:
             write_durably(target, kept.copy(kept.checked.size_bytes))
+        if is_new or work:
+            kept.remember(target, memory_path(workspace))
         _show_checked(context.out, kept)
     context.out.remark("Next: etdb index" if is_new else "This file was here already.")
 

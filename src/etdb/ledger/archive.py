@@ -129,6 +129,21 @@ class LedgerFile:
             yield piece
             offset += len(piece)
 
+    def remember(self, copy: Path, memory: Path) -> None:
+        """Keep that a copy of this file was verified, with what was found of its work.
+
+        Raises:
+            StorageError: the copy cannot be read.
+        """
+        try:
+            descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                store_checked(memory, descriptor, self.checked, self._places)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise storage_error(error, copy) from error
+
     def count_messages(self, sections: int) -> int:
         """How many messages the first sections have."""
         return sum(
@@ -224,14 +239,17 @@ class LedgerFile:
         transaction, branch = self._proved[1][order]
         if transaction.txid != txid:
             raise self._changed(self.checked.sections[section].offset)
+        height = self.checked.sections[section].height + block.offset
+        has_work = self._network is not REGTEST
         return InclusionEvidence(
             raw_transaction=block.transactions[order].raw,
             header=header,
             position=block.transactions[order].position,
             branch=branch,
-            height=self.checked.sections[section].height + block.offset,
+            height=height,
             network=self._network.name,
-            has_work=self._network is not REGTEST,
+            has_work=has_work,
+            checked_work_blocks=max(0, self.checked.work_height - height + 1) if has_work else 0,
         )
 
     # -- what a file cannot do

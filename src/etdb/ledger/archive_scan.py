@@ -41,6 +41,7 @@ from etdb.ledger.archive_format import (
     parse_section,
 )
 from etdb.ledger.archive_proofs import split_proof
+from etdb.ledger.headersync import known_height
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -70,7 +71,10 @@ class SectionPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scan found. ``sha256`` is of the whole file; ``checkpoints`` counts those that its chain goes through."""
+    """What a scan found. ``sha256`` is of the whole file; ``checkpoints`` counts those that its chain goes through.
+
+    ``work_height`` is the height up to which the work of headers was checked, or a known block makes that needless.
+    """
 
     preamble: Preamble
     sections: tuple[SectionPlace, ...]
@@ -81,6 +85,7 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     checkpoints: int
     work_checked: int
+    work_height: int
     judged_from: int
 
 
@@ -164,6 +169,7 @@ def scan_file(
         messages=messages,
         checkpoints=checkpoints,
         work_checked=headers.work_checked,
+        work_height=chain.height if check_work else known_height(flo, chain.height),
         judged_from=chain.judged_from,
     )
 
@@ -171,7 +177,7 @@ def scan_file(
 def _unknown_from(descriptor: int, size: int, flo: Network) -> int:
     """The height above which no checkpoint commits to the headers, by what the file's end says of its height."""
     height, _ = parse_end(os.pread(descriptor, END_BYTES, max(0, size - DIGEST_BYTES - END_BYTES)))
-    return max((known for known, _ in flo.checkpoints if known <= height), default=0)
+    return known_height(flo, height)
 
 
 def _verify_digest(descriptor: int, offset: int, running: _Hash, path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etdb.errors import FormatError, InputError, LedgerError, NotFoundError, StorageError, VerificationError
-from etdb.flo import REGTEST, TESTNET, MerkleProof, make_proof, parse_header, sha256d, verify_proof
+from etdb.flo import MAIN, REGTEST, TESTNET, MerkleProof, make_proof, parse_block, parse_header, sha256d, verify_proof
 from etdb.ledger import LocalChain, Outpoint, archive_format, archive_scan
 from etdb.ledger.archive import LedgerFile
 from etdb.ledger.archive_format import (
@@ -309,6 +309,7 @@ def test_a_chain_may_begin_at_a_checkpoint(shared_vectors, tmp_path):
     path = write(tmp_path, file_of(preamble, Section((header_stub(raw),), ())))
     with closing(LedgerFile(path, check_work=True)) as ledger:
         assert ledger.checked.checkpoints == 1
+        assert (ledger.checked.work_checked, ledger.checked.work_height) == (0, 50_000)  # it is known
         assert ledger.tip().block_hash == dict(TESTNET.checkpoints)[50_000]
         assert ledger.block_ref(49_999) is None
         assert ledger.headers(0, 5) == []
@@ -342,6 +343,21 @@ def test_work_is_checked_when_asked_for(small, tmp_path):
         LedgerFile(path, check_work=True)
 
 
+def test_of_a_chain_with_work_the_evidence_says_how_far_it_was_checked(tmp_path):
+    """Main net's first block alone, which has a message and is known."""
+    block = parse_block(MAIN.genesis_block)
+    carried = archive_format.CarriedTransaction(0, block.transactions[0].encode())
+    section = Section(
+        (header_stub(MAIN.genesis_block[:80]),), (archive_format.CarriedBlock(0, (carried,), BlockProof(0, ())),)
+    )
+    path = write(tmp_path, file_of(Preamble(network="main", start=0, after="00" * 32, messages="all"), section))
+    with closing(LedgerFile(path)) as ledger:
+        (message,) = next(ledger.blocks(0)).messages
+        assert message.data == b"text:Florincoin genesis block"
+        evidence = ledger.evidence(message.txid)
+    assert (evidence.has_work, evidence.checked_work_blocks) == (True, 1)
+
+
 def test_a_file_that_changes_under_its_reader_is_noticed(small, tmp_path):
     path = write(tmp_path, small)
     with closing(LedgerFile(path)) as ledger:
@@ -372,6 +388,15 @@ def test_a_file_that_was_verified_is_not_verified_again(filled, tmp_path):
                 assert ledger.evidence(message.txid) == filled.evidence(message.txid)
     with closing(LedgerFile(path, check_work=True, **options)) as ledger:
         assert ledger.checked.work_checked
+    with closing(LedgerFile(path)) as ledger:
+        assert ledger.checked.work_height == 0
+        (tmp_path / "copy").write_bytes(path.read_bytes())
+    with closing(LedgerFile(path, check_work=True)) as ledger:
+        ledger.remember(tmp_path / "copy", memory)
+    told.clear()
+    with closing(LedgerFile(tmp_path / "copy", **options)) as ledger:
+        assert not told
+        assert ledger.checked.work_height == filled.tip().height
     for nonsense in (b"", b"\x90", b"\xff" * 99):
         memory.write_bytes(nonsense)
         told.clear()
