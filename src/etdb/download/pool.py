@@ -23,7 +23,7 @@ from etdb.ipfs import MAX_BLOCK_BYTES, Cid, LeafFound, verify_leaf
 __all__ = ["BannedSource", "RangeStore", "SourceFinder", "SourcePool"]
 
 T = TypeVar("T")
-RETRY_DELAYS_S = (0.2, 1.0, 3.0)
+RETRY_DELAYS_S = (0.2, 1.0, 3.0, 8.0)
 MAX_WAITS = 20
 LAST_RESORT_STEP = 2
 
