@@ -37,6 +37,9 @@ Scope = DagScope
 MAX_DEPTH = 48
 MAX_ENTRIES = 1 << 20
 """The most entries of one directory that are listed."""
+MAX_REPEATED_NODES = 1 << 16
+"""How often nodes may come again on the way through a whole DAG: sixty levels of a node that links twice to the next
+would otherwise take longer than anyone lives."""
 _CACHED_LINKS = 1 << 17
 
 
@@ -82,6 +85,28 @@ class _Piece(Struct, frozen=True, kw_only=True):
     length: int | None
     is_leaf: bool
     data: bytes = b""
+
+
+class _Repeats:
+    """Counts how often nodes come again; leaves are not looked at, there are a thousand times as many."""
+
+    def __init__(self, root: Cid) -> None:
+        self._root, self._seen, self._left = root, set[bytes](), MAX_REPEATED_NODES
+
+    def count(self, cid: Cid) -> None:
+        """One more node.
+
+        Raises:
+            FormatError: too many were there before.
+        """
+        if cid.codec == RAW:
+            return
+        if cid.digest not in self._seen:
+            self._seen.add(cid.digest)
+        elif self._left:
+            self._left -= 1
+        else:
+            raise FormatError(f"the DAG {self._root} repeats its nodes more than {MAX_REPEATED_NODES} times")
 
 
 class DagReader:
@@ -195,10 +220,7 @@ class DagReader:
         if scope == "block" or cid.codec == RAW:
             yield cid, self.store.get(cid)
         elif not self.is_directory(cid):
-            end = self.file_size(cid) if stop is None else stop
-            for piece in self._pieces(cid, start, end):
-                if piece.cid is not None:
-                    yield piece.cid, self._leaf(piece) if piece.is_leaf else self.store.get(piece.cid)
+            yield from self._file_blocks(cid, start, stop, _Repeats(cid))
         elif scope == "entity":
             shard = self._node(cid).shard
             for name in [cid] if shard is None else (one.cid for one in self._shards(shard)):
@@ -206,16 +228,32 @@ class DagReader:
         else:
             yield from self._whole(cid)
 
+    def _file_blocks(self, cid: Cid, start: int, stop: int | None, repeats: _Repeats) -> Iterator[tuple[Cid, bytes]]:
+        if cid.codec == RAW:
+            yield cid, self.store.get(cid)
+            return
+        end = self.file_size(cid) if stop is None else stop
+        for piece in self._pieces(cid, start, end):
+            if piece.cid is None:
+                continue
+            if piece.is_leaf:
+                yield piece.cid, self._leaf(piece)
+            else:
+                repeats.count(piece.cid)
+                yield piece.cid, self.store.get(piece.cid)
+
     def _whole(self, root: Cid) -> Iterator[tuple[Cid, bytes]]:
         # What is to be visited: the CID, its depth, and the buckets that led to it inside a sharded directory.
         stack: list[tuple[Cid, int, bytes]] = [(root, 0, b"")]
+        repeats = _Repeats(root)
         while stack:
             cid, depth, prefix = stack.pop()
             if depth > MAX_DEPTH:
                 raise FormatError(f"the DAG {root} is deeper than {MAX_DEPTH} levels", cid=str(cid))
+            repeats.count(cid)
             node = self._shard_node(cid) if prefix else self._node(cid) if cid.codec != RAW else None
             if node is None or not node.is_directory:
-                yield from self._blocks(cid, "entity", 0, None)
+                yield from self._file_blocks(cid, 0, None, repeats)
                 continue
             yield cid, self.store.get(cid)
             if node.shard is None:

@@ -21,8 +21,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 from etdb.errors import EtdbError
-from etdb.web.answers import Answer, GatewayAnswers, Wanted
+from etdb.web.answers import Answer, GatewayAnswers
 from etdb.web.httphead import MAX_HEAD_BYTES, parse_plain_request
+from etdb.web.wanted import Wanted
 
 __all__ = ["ByteLane"]
 

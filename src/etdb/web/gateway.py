@@ -1,4 +1,4 @@
-"""The trustless gateway as an ASGI application: ``GET`` and ``HEAD /ipfs/{cid}[/path]``.
+"""The trustless gateway as an ASGI application: ``GET`` and ``HEAD /ipfs/{cid}[/path]``, and who has a CID.
 
 What it answers is in ``etdb.web.answers``; this is the general way to send it. Most bytes go out another way, see
 ``etdb.web.bytelane``.
@@ -22,11 +22,15 @@ from starlette.types import Receive, Scope, Send
 from etdb.blocks import BlockStore
 from etdb.blocks.files import OpenPlace
 from etdb.errors import EtdbError, NotFoundError
-from etdb.web.answers import Answer, GatewayAnswers, Wanted, error_answer
+from etdb.web.answers import CROSS_ORIGIN, Answer, GatewayAnswers, error_answer, preflight_answer
+from etdb.web.providers import ProviderAnswers
+from etdb.web.wanted import Wanted
 
-__all__ = ["gateway_app", "gateway_routes"]
+__all__ = ["gateway_app", "gateway_routes", "provider_routes"]
 
 _PIECE_BYTES = 256 * 1024
+SILENCE_S = 30.0
+"""A client that takes nothing for this long is left: what it holds, others wait for."""
 _END = object()
 _log = logging.getLogger(__name__)
 
@@ -38,9 +42,9 @@ def gateway_app(store: BlockStore, *, check: bool = True) -> Starlette:
         store: what is served.
         check: see :class:`~etdb.web.answers.GatewayAnswers`.
     """
-    answers = GatewayAnswers(store, check=check)
-    app = Starlette(routes=gateway_routes(answers))
-    app.state.gateway = answers
+    answers, providers = GatewayAnswers(store, check=check), ProviderAnswers(store)
+    app = Starlette(routes=[*gateway_routes(answers), *provider_routes(providers)])
+    app.state.gateway, app.state.providers = answers, providers
     return app
 
 
@@ -51,11 +55,13 @@ def gateway_routes(answers: GatewayAnswers) -> list[Route]:
     """
 
     async def respond(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _response(preflight_answer(), is_head=False)
         wanted = Wanted(
             is_head=request.method == "HEAD",
             cid=request.path_params["cid"],
             path=request.path_params.get("path", ""),
-            url_path=request.url.path,
+            url_path=request.scope["path"],
             query=dict(request.query_params),
             headers=dict(request.headers),
         )
@@ -65,7 +71,35 @@ def gateway_routes(answers: GatewayAnswers) -> list[Route]:
             answer = error_answer(error)
         return _response(answer, is_head=wanted.is_head)
 
-    return [Route("/ipfs/{cid}", respond), Route("/ipfs/{cid}/{path:path}", respond)]
+    methods = ["GET", "HEAD", "OPTIONS"]
+    return [
+        Route("/ipfs/{cid}", respond, methods=methods),
+        Route("/ipfs/{cid}/{path:path}", respond, methods=methods),
+    ]
+
+
+def provider_routes(providers: ProviderAnswers) -> list[Route]:
+    """Delegated Routing: who has a CID. Of peers and names this gateway knows nothing, and says so with 501."""
+
+    async def respond(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _response(preflight_answer(), is_head=False)
+        accept = request.headers.get("accept", "")
+        try:
+            answer = await asyncio.to_thread(
+                providers.answer, request.path_params["cid"], dict(request.query_params), accept
+            )
+        except EtdbError as error:
+            answer = error_answer(error)
+        return _response(answer, is_head=request.method == "HEAD")
+
+    async def not_made(_request: Request) -> Response:
+        return Response(status_code=501, headers=CROSS_ORIGIN)
+
+    return [
+        Route("/routing/v1/providers/{cid}", respond, methods=["GET", "HEAD", "OPTIONS"]),
+        Route("/routing/v1/{kind}/{name}", not_made, methods=["GET", "HEAD", "PUT"]),
+    ]
 
 
 def _response(answer: Answer, *, is_head: bool) -> Response:
@@ -112,12 +146,16 @@ class _Stream(Response):
         piece, coming = self._first, self._next()
         try:
             while piece is not _END and not gone.done():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async with asyncio.timeout(SILENCE_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await coming
                 if piece is not _END:
                     coming = self._next()
             if piece is _END:
                 await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            _log.info("left a client that takes nothing")
+            raise
         except EtdbError as error:
             # The status is out: only breaking the connection off tells the client that the body is not whole.
             _log.warning("broke off a response: %s", error.message)

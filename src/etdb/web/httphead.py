@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-from etdb.web.answers import Wanted
+from etdb.web.wanted import Wanted
 
 __all__ = ["MAX_HEAD_BYTES", "parse_plain_request"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from etdb.web.answers import Wanted, _wanted_range
 from etdb.web.httphead import parse_plain_request
+from etdb.web.wanted import Wanted, wanted_range
 
 PLAIN = b"GET /ipfs/bafkqaaa/a/b.mrc?format=raw HTTP/1.1\r\nHost: a\r\nRange: bytes=1-5\r\n\r\n"
 
@@ -21,7 +21,7 @@ def check(data: bytes) -> None:
         assert ".." not in wanted.path.split("/") or wanted.path
     asked = Wanted(is_head=False, cid="", path="", url_path="", query={}, headers={"range": data.decode("latin-1")})
     for size in (0, 1, 1000):
-        window = _wanted_range(asked, size, '"etag"')
+        window = wanted_range(asked, size, '"etag"')
         if window is not None:
             assert window[0] >= 0
             assert window[1] <= size

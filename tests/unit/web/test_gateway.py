@@ -117,7 +117,7 @@ def test_ranges_that_cannot_be_met_and_that_are_none(site):
 
 def test_nothing_new_is_304(site):
     url, root, _, _ = site
-    for path in ("", "/big.mrc", "?format=raw", "?format=car", "/sub/note.txt?format=raw"):
+    for path in ("/", "/big.mrc", "?format=raw", "?format=car", "/sub/note.txt?format=raw"):
         with asked(url, f"/ipfs/{root}{path}") as (response, _):
             tag = response.headers["ETag"]
         with asked(url, f"/ipfs/{root}{path}", If_None_Match=f'"x", {tag}') as (response, body):
@@ -126,11 +126,11 @@ def test_nothing_new_is_304(site):
 
 def test_directories(site):
     url, root, added, _ = site
-    with asked(url, f"/ipfs/{root}/") as (_, body):
+    with asked(url, f"/ipfs/{root}/", Accept="application/json") as (_, body):
         listing = json.loads(body)
     assert [entry["name"] for entry in listing["entries"]] == ["big.mrc", "none", "sub"]
     assert listing["entries"][0]["cid"] == str(added["big.mrc"].cid)
-    with asked(url, f"/ipfs/{listing['entries'][2]['cid']}") as (_response, body):
+    with asked(url, f"/ipfs/{listing['entries'][2]['cid']}", Accept="application/json") as (_response, body):
         assert [entry["name"] for entry in json.loads(body)["entries"]] == ["note.txt", "page.html"]
 
 
@@ -172,7 +172,8 @@ def test_what_is_wrong_or_not_here(site):
     absent = cid_of(b"absent")
     for path, status in [
         ("/ipfs/not-a-cid", 400),
-        (f"/ipfs/{root}?format=tar", 400),
+        (f"/ipfs/{root}?format=tar", 406),
+        (f"/ipfs/{root}?format=x", 400),
         (f"/ipfs/{root}?format=car&dag-scope=some", 400),
         (f"/ipfs/{root}?format=car&entity-bytes=1-2", 400),
         (f"/ipfs/{absent}", 404),

@@ -32,7 +32,7 @@ def site():
 
 def test_a_sharded_directory_is_listed_and_its_files_are_found(site):
     url, root, _, _ = site
-    with asked(url, f"/ipfs/{root}/images") as (response, body):
+    with asked(url, f"/ipfs/{root}/images", Accept="application/json") as (response, body):
         assert response.status == 200
         assert [entry["name"] for entry in json.loads(body)["entries"]] == sorted(NAMES)
     for name in (NAMES[0], NAMES[399]):

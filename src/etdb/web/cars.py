@@ -1,0 +1,140 @@
+"""CARs of a part of a DAG, made while they are sent, within limits.
+
+Source: https://specs.ipfs.tech/http-gateways/trustless-gateway/ with IPIP-402 (scope and bytes) and IPIP-412 (order
+and duplicates). Order is always depth first.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from etdb.blocks import DagReader
+from etdb.blocks.reader import Scope as DagScope
+from etdb.errors import FormatError, InputError
+from etdb.ipfs import Cid, encode_car_header, encode_car_section
+from etdb.web.wanted import CAR_TYPE, BusyError, Wanted, car_parameter
+
+__all__ = ["MAX_CARS", "MAX_DIFFERENT_BLOCKS", "CarPart", "CarWriter"]
+
+MAX_CARS: Final = 16
+"""CARs that are made at the same time; who comes then is told to come again."""
+MAX_DIFFERENT_BLOCKS: Final = 1 << 20
+"""The most blocks of a CAR without duplicates: each one's hash is kept while it is made."""
+_PIECE_BYTES: Final = 64 * 1024
+"""Small blocks leave together."""
+
+
+class CarPart(Struct, frozen=True, kw_only=True):
+    """What a CAR should hold.
+
+    Attributes:
+        scope: see :class:`~etdb.blocks.reader.DagReader`.
+        start: first byte of a file.
+        stop: behind the last byte; None for the end.
+        has_duplicates: a block comes as often as the DAG repeats it.
+    """
+
+    scope: DagScope
+    start: int
+    stop: int | None
+    has_duplicates: bool
+
+    @property
+    def tag(self) -> str:
+        """What tells CARs of one root apart."""
+        return f"{self.scope}.{self.start}.{self.stop}.{'y' if self.has_duplicates else 'n'}"
+
+    @property
+    def content_type(self) -> str:
+        """With its parameters."""
+        return f"{CAR_TYPE}; version=1; order=dfs; dups={'y' if self.has_duplicates else 'n'}"
+
+
+class CarWriter:
+    """Makes CARs from a store. Can be used from several threads."""
+
+    def __init__(self, reader: DagReader) -> None:
+        self._reader = reader
+        self._free = threading.BoundedSemaphore(MAX_CARS)
+
+    def part(self, wanted: Wanted, cid: Cid) -> CarPart:
+        """What a request wants of the DAG below ``cid``.
+
+        Raises:
+            InputError: a parameter that is not understood.
+        """
+        version = car_parameter(wanted, "version")
+        if version not in {None, "1"}:
+            raise InputError(f"CAR version {str(version)[:20]!r} is not made; version 1 is")
+        duplicates = car_parameter(wanted, "dups") or "y"
+        if duplicates not in {"y", "n"}:
+            raise InputError(f"car-dups={duplicates[:20]!r} is not y or n")
+        name = wanted.query.get("dag-scope", "all")
+        scopes: dict[str, DagScope] = {"block": "block", "entity": "entity", "all": "all"}
+        if name not in scopes:
+            raise InputError(f"dag-scope={name[:40]!r} is not block, entity or all")
+        span = wanted.query.get("entity-bytes")
+        scope, start, stop = scopes[name], 0, None
+        if span is not None:
+            scope, start, stop = "entity", *self._bytes(span, cid)
+        return CarPart(scope=scope, start=start, stop=stop, has_duplicates=duplicates == "y")
+
+    def _bytes(self, span: str, cid: Cid) -> tuple[int, int | None]:
+        found = re.fullmatch(r"(-?\d{1,18}):(\*|-?\d{1,18})", span)
+        if found is None:
+            raise InputError(f"entity-bytes={span[:40]!r} is not from:to")
+        if self._reader.is_directory(cid):
+            return 0, None
+        size = self._reader.file_size(cid)
+        first = int(found[1])
+        last = size - 1 if found[2] == "*" else int(found[2])
+        start = max(0, size + first) if first < 0 else first
+        stop = min(size, (size + last if last < 0 else last) + 1)
+        return start, max(start, stop)
+
+    def pieces(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[bytes]:
+        """The bytes of the CAR: its header first, then blocks.
+
+        Raises:
+            BusyError: too many are made now.
+            FormatError: more different blocks than are kept in mind, or a DAG that repeats itself without end.
+        """
+        if not self._free.acquire(blocking=False):
+            raise BusyError(f"{MAX_CARS} CARs are being made", hint="try again in some seconds")
+        try:
+            yield encode_car_header([target])
+            joined: list[bytes] = []
+            size = 0
+            for cid, block in self._blocks(root, path, target, part):
+                joined += (encode_car_section(cid, len(block)), block)
+                size += len(block)
+                if size >= _PIECE_BYTES:
+                    yield b"".join(joined)
+                    joined, size = [], 0
+            if joined:
+                yield b"".join(joined)
+        finally:
+            self._free.release()
+
+    def _blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes]]:
+        """Those that show the way to the target, then those of the target."""
+        seen: set[bytes] = set()
+        for cid, block in self._all_blocks(root, path, target, part):
+            if not part.has_duplicates:
+                if cid.digest in seen:
+                    continue
+                if len(seen) == MAX_DIFFERENT_BLOCKS:
+                    raise FormatError(f"a CAR without duplicates has at most {MAX_DIFFERENT_BLOCKS} blocks")
+                seen.add(cid.digest)
+            yield cid, block
+
+    def _all_blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes]]:
+        for cid in self._reader.blocks_on_way(root, path):
+            if not cid.is_identity:
+                yield cid, self._reader.store.get(cid)
+        yield from self._reader.blocks(target, part.scope, part.start, part.stop)

@@ -1,0 +1,156 @@
+"""A request to the gateway, and how it says what it wants: format, part, name, conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from etdb.errors import EtdbError, InputError, NotFoundError
+
+__all__ = [
+    "CAR_TYPE",
+    "RAW_TYPE",
+    "BusyError",
+    "Format",
+    "NotAcceptableError",
+    "NotKeptError",
+    "Wanted",
+    "car_parameter",
+    "disposition",
+    "is_unchanged",
+    "wanted_format",
+    "wanted_range",
+    "wants_json",
+]
+
+RAW_TYPE: Final = "application/vnd.ipld.raw"
+CAR_TYPE: Final = "application/vnd.ipld.car"
+_NOT_MADE: Final = frozenset({"tar", "json", "cbor", "dag-json", "dag-cbor", "ipns-record"})
+"""Formats of the specifications that a gateway may leave out, as this one does."""
+_MAX_NAME: Final = 255
+
+Format = Literal["raw", "car", "file"]
+
+
+class NotAcceptableError(InputError):
+    """A format that exists, but is not made here."""
+
+    code = "not-acceptable"
+    http_status = 406
+
+
+class NotKeptError(NotFoundError):
+    """Only what is kept here was wanted (``Cache-Control: only-if-cached``), and it is not."""
+
+    code = "not-kept"
+    http_status = 412
+
+
+class BusyError(EtdbError):
+    """As much of this is under way as may be."""
+
+    code = "busy"
+    http_status = 429
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A request.
+
+    Attributes:
+        is_head: only the headers are wanted.
+        cid: the text behind ``/ipfs/``.
+        path: what follows it, unquoted.
+        url_path: the whole path, unquoted.
+        query: of each name the last value.
+        headers: by lower-case name.
+    """
+
+    is_head: bool
+    cid: str
+    path: str
+    url_path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+    @property
+    def quoted_path(self) -> str:
+        """The whole path as a header can hold it."""
+        return quote(self.url_path, safe="/:@!$&'()*+,;=~", errors="surrogateescape")
+
+
+def wanted_format(wanted: Wanted) -> Format:
+    """What the answer should be; ``format=`` counts before ``Accept`` (IPIP-523).
+
+    Raises:
+        InputError: no such format.
+        NotAcceptableError: not made here.
+    """
+    name = wanted.query.get("format")
+    if name == "raw":
+        return "raw"
+    if name == "car":
+        return "car"
+    if name in _NOT_MADE:
+        raise NotAcceptableError(f"this gateway does not make format={name}", hint="raw and car are made")
+    if name is not None:
+        raise InputError(f"format={name[:40]!r} is not raw or car")
+    accept = wanted.headers.get("accept", "").lower()
+    return "raw" if RAW_TYPE in accept else "car" if CAR_TYPE in accept else "file"
+
+
+def wants_json(wanted: Wanted) -> bool:
+    """Whether a program asks, and not a person."""
+    accept = wanted.headers.get("accept", "").lower()
+    return "application/json" in accept and "text/html" not in accept
+
+
+def car_parameter(wanted: Wanted, name: str) -> str | None:
+    """A parameter of a CAR: from the query, else from the type that ``Accept`` names (IPIP-412)."""
+    if f"car-{name}" in wanted.query:
+        return wanted.query[f"car-{name}"]
+    for one in wanted.headers.get("accept", "").split(","):
+        kind, *parameters = (piece.strip() for piece in one.split(";"))
+        if kind.lower() == CAR_TYPE:
+            for parameter in parameters:
+                key, _, value = parameter.partition("=")
+                if key.strip().lower() == name:
+                    return value.strip().strip('"')
+    return None
+
+
+def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
+    """The header ``Content-Disposition``: the name that was asked for, else ``name``."""
+    kind = "attachment" if is_attachment or wanted.query.get("download") == "true" else "inline"
+    # The last part only, and nothing that a file system or a header could take for more than a name.
+    asked = wanted.query.get("filename", "").replace("\\", "/").rsplit("/", 1)[-1]
+    shown = "".join(letter for letter in asked if letter.isprintable())[:_MAX_NAME].lstrip(".") or name
+    plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
+    exact = "" if plain == shown else f"; filename*=UTF-8''{quote(shown, safe='')}"
+    return f'{kind}; filename="{plain}"{exact}'
+
+
+def wanted_range(wanted: Wanted, size: int, etag: str) -> tuple[int, int] | None:
+    """The single range of the request as ``(start, stop)``; None for the whole; empty when it cannot be met.
+
+    Several ranges are answered with the whole, as RFC 9110 (14.2) allows.
+    """
+    found = re.fullmatch(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", wanted.headers.get("range", ""))
+    if found is None or not (found[1] or found[2]) or wanted.headers.get("if-range", etag) != etag:
+        return None
+    if not found[1]:
+        return max(0, size - int(found[2])), size
+    start = int(found[1])
+    stop = min(size, int(found[2]) + 1) if found[2] else size
+    if found[2] and int(found[2]) < start:
+        return None
+    return start, stop
+
+
+def is_unchanged(wanted: Wanted, etag: str) -> bool:
+    """Whether the client has it already."""
+    given = [tag.strip().removeprefix("W/") for tag in wanted.headers.get("if-none-match", "").split(",")]
+    return "*" in given or etag.removeprefix("W/") in given
