@@ -55,11 +55,8 @@ def retarget(network: Network, rule: DifficultyRule, bits: int, taken_s: int) ->
         taken_s = rule.least_s
     elif taken_s > rule.most_s:
         taken_s = rule.most_s
-    if target > limit >> 1:  # as wide as the limit: nodes drop a bit meanwhile, so that it stays within 256
-        target = (target >> 1) * taken_s // rule.timespan_s << 1
-    else:
-        target = target * taken_s // rule.timespan_s
-    return target_to_bits(min(target, limit))
+    # Nodes drop the lowest bit of targets as wide as the limit, to stay within 256: the short form has no place for it.
+    return target_to_bits(min(target * taken_s // rule.timespan_s, limit))
 
 
 def required_bits(network: Network, height: int, time_s: int, times: Sequence[int], bits: Sequence[int]) -> int | None:

@@ -247,6 +247,7 @@ class HeaderChain:
                 required = required_bits(network, height, time_s, times, targets)
             if (
                 bits != required
+                or not bits
                 or time_s <= sorted(times[-MEDIAN_HEADERS:])[MEDIAN_HEADERS // 2]
                 or (rules.check_pow and not rules.has_work(raw, bits))
             ):

@@ -45,7 +45,8 @@ class HeaderRules:
         if not self.is_known(height, block_hash):
             return Refusal.CHECKPOINT
         required = required_bits(self.network, height, time_s, before.times, before.bits)
-        if bits != required and (required is not None or not self.is_target(bits)):
+        # Of the hardest targets, the next one may be zero, which is none.
+        if (required is not None and bits != required) or not self.is_target(bits):
             return Refusal.BITS
         recent = sorted(before.times[-MEDIAN_HEADERS:])
         knows_median = len(recent) == MEDIAN_HEADERS or len(before.times) == height

@@ -84,7 +84,7 @@ def parse_header_state(data: bytes) -> HeaderState:
 
 
 def _verify_links(raws: tuple[bytes, ...], count: int) -> None:
-    known = {hash_header(raws[0])}
+    known: set[bytes] = set()
     last = b""
     for place, raw in enumerate(raws):
         bits_to_target(header_fields(raw)[4])

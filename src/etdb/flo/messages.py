@@ -15,7 +15,7 @@ from etdb.flo.hashes import sha256d
 from etdb.flo.keys import PrivateKey, PublicKey
 from etdb.flo.networks import Network
 
-__all__ = ["message_digest", "recover_message_address", "recover_message_key", "sign_message", "verify_message"]
+__all__ = ["message_digest", "recover_message_address", "sign_message", "verify_message"]
 
 _MAGIC: Final = b"Florincoin Signed Message:\n"
 _MAX_SIGNATURE_LETTERS: Final = 128
@@ -41,20 +41,14 @@ def sign_message(key: PrivateKey, message: bytes | str) -> str:
     return base64.b64encode(bytes([head]) + signature[:64]).decode()
 
 
-def recover_message_key(message: bytes | str, signature: str) -> PublicKey:
-    """The key that made this signature.
+def recover_message_address(message: bytes | str, signature: str, network: Network) -> str:
+    """The address whose key made this signature.
+
+    A header of 35 to 38 means the P2SH address of the key's witness program, as FLO's wallets with witnesses sign.
 
     Raises:
         FormatError: not a signature of this form.
         VerificationError: no key can have made it.
-    """
-    return _recover(message, signature)[0]
-
-
-def recover_message_address(message: bytes | str, signature: str, network: Network) -> str:
-    """The address whose key made this signature. Errors as ``recover_message_key``.
-
-    A header of 35 to 38 means the P2SH address of the key's witness program, as FLO's wallets with witnesses sign.
     """
     return _signer(message, signature).address(network)
 

@@ -127,8 +127,8 @@ def read_transaction(cursor: Cursor) -> Transaction:
     version = cursor.signed(4)
     flag = 0
     inputs = _read_inputs(cursor)
-    if not inputs and cursor.offset < len(cursor.data):
-        # No inputs where a count should be: the marker of the form with witnesses, if a flag follows.
+    if not inputs:
+        # No inputs where a count should be: the marker of the form with witnesses, which a flag follows.
         flag = cursor.integer(1)
         if flag == 1:
             inputs = _read_inputs(cursor)
