@@ -45,7 +45,8 @@ MIN_KUBO: Final = (0, 37, 0)
 """The first that can be told every part of an import profile and the name of a pin (2025)."""
 MAX_CAR_BYTES: Final = 1 << 40
 MAX_PINS: Final = 10_000_000
-_STALL_S: Final = 120.0
+STALL_S: Final = 60.0
+"""How long pinning may stand still: Kubo looks in its network for a block that is not there."""
 _ARGUMENTS: Final = 200
 """CIDs that go into one call."""
 
@@ -59,6 +60,7 @@ class KuboNode:
         offline: ask only for what it has; otherwise it looks in its network, for ``timeout_s`` a block.
         timeout_s: seconds of silence before it is given up.
         long_s: the same where Kubo collects garbage, flushes or pins before it answers.
+        stall_s: how long pinning may stand still while it looks for a block.
 
     Raises:
         InputError: not an address.
@@ -73,8 +75,10 @@ class KuboNode:
         offline: bool = True,
         timeout_s: float = 30.0,
         long_s: float = 600.0,
+        stall_s: float = STALL_S,
     ) -> None:
         self.rpc = KuboRpc(address, secret_file=secret_file, timeout_s=timeout_s, long_s=long_s)
+        self._stall_s = stall_s
         self._look: dict[str, Any] = {"offline": True} if offline else {"timeout": f"{timeout_s:.0f}s"}
 
     @property
@@ -132,7 +136,7 @@ class KuboNode:
 
     def reach(self) -> Path:
         """The folder below which it can refer to files: the one that holds its repository."""
-        said = self.rpc.document("repo/stat", size_only=True, long=True)
+        said = self.rpc.document("repo/stat", long=True)
         return Path(answered_text(said, "RepoPath", self.rpc.name)).parent
 
     def connect(self, peer: str) -> None:
@@ -278,7 +282,7 @@ class KuboNode:
                 raise NotKuboError(f"{self.rpc.name} answers pin/add with something else", source=self.rpc.name)
             if done != last:
                 last, since = done, time.monotonic()
-            elif time.monotonic() - since > _STALL_S:
+            elif time.monotonic() - since > self._stall_s:
                 raise NotFoundError(
                     f"the Kubo at {self.rpc.name} looks for a block of {cid} that it does not have",
                     hint="add the dataset again",

@@ -145,8 +145,10 @@ def add_tree(
             node.pin(plan.root, name=_pin_name(name), progress=sending.read_back)
             break
         except NotFoundError:
+            # Collected in between, or a pin whose blocks were lost with a disk: what it holds already is passed over.
             if attempt == _ROUNDS:
                 raise
+            sending.send_kept()
         except (KuboError, VerificationError):
             # Kubo keeps an old reference to a file that has moved even when it is given the file anew.
             if attempt == _ROUNDS or not sending.mend(store):
@@ -177,7 +179,8 @@ class _Sending:
     ) -> None:
         self._node, self._plan, self._in_place, self._profile = node, plan, in_place, profile
         self._progress = progress
-        self._done = self.files = self.bytes = 0
+        self._done = self._sent_bytes = 0
+        self._sent: set[Cid] = set()
 
     def offer(self, file: AddedFile) -> None:
         """Send a file, unless Kubo has pinned it."""
@@ -191,20 +194,25 @@ class _Sending:
         is_mended = False
         for file in self._plan.files:
             if list(self._node.bad_references(list(_leaves(file.cid, store)), remove=True)):
-                self._done -= file.size_bytes
                 is_pinned = self._node.pin_name(file.cid) is not None
                 self._send(file, name=None if is_pinned else ADDING_PIN)
                 is_mended = True
         return is_mended
+
+    def send_kept(self) -> None:
+        """Send also the files that Kubo had pinned before."""
+        for file in self._plan.files:
+            if file.cid not in self._sent:
+                self._send(file, name=None)
 
     def result(self, *, was_there: bool) -> TreeAdded:
         """What was done so far."""
         return TreeAdded(
             root=self._plan.root,
             was_there=was_there,
-            sent_files=self.files,
-            sent_bytes=self.bytes,
-            kept_files=len(self._plan.files) - min(self.files, len(self._plan.files)),
+            sent_files=len(self._sent),
+            sent_bytes=self._sent_bytes,
+            kept_files=len(self._plan.files) - len(self._sent),
         )
 
     def read_back(self, done_bytes: int) -> None:
@@ -226,13 +234,13 @@ class _Sending:
                 path=str(file.path),
                 source=self._node.rpc.name,
             )
-        self.files += 1
-        self.bytes += file.size_bytes
+        self._sent.add(file.cid)
+        self._sent_bytes += file.size_bytes
 
     def _advance(self, count: int) -> None:
         self._done += count
         if self._progress is not None:
-            self._progress("send", self._done, self._plan.size_bytes)
+            self._progress("send", min(self._done, self._plan.size_bytes), self._plan.size_bytes)
 
 
 def _drop_adding_pins(node: KuboNode, plan: KuboPlan) -> int:

@@ -61,7 +61,7 @@ class KuboDaemon:
         settings: by their dotted names, on top of those of a new repository.
 
     Attributes:
-        api: the address of its RPC, once started.
+        api: the address of its RPC, once started; that of a socket when its settings say so.
         gateway: the address of its gateway; empty when it has none.
     """
 
@@ -203,5 +203,6 @@ def _last_line(said: str) -> str:
 
 
 def _url(said: str, what: str) -> str:
-    found = re.search(rf"{what} server listening on /ip4/([\d.]+)/tcp/(\d+)", said)
-    return f"http://{found[1]}:{found[2]}" if found else ""
+    tcp = re.search(rf"{what} server listening on /ip4/([\d.]+)/tcp/(\d+)", said)
+    local = re.search(rf"{what} server listening on /unix(/.+)", said)
+    return f"http://{tcp[1]}:{tcp[2]}" if tcp else f"unix:{local[1].strip()}" if local else ""
