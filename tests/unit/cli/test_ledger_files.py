@@ -5,23 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import closing
 
 import pytest
 
 from etdb.blocks import FilesInPlace
 from etdb.errors import InputError
-from etdb.ledger import legacy
+from etdb.ledger import LocalChain, legacy
 from etdb.testing.records import RecordSigner
 from etdb.workspace import Workspace
 
 LAB = RecordSigner("lab")
 
 
+def mine(desk, title):
+    """A block with a record, signed by its publisher and paid by the miner; the record's id."""
+    with closing(LocalChain(desk.workspace.chain_folder, writable=True)) as chain:
+        ref = chain.mine(1, flo_data=LAB.message(title=title))[0]
+        (block,) = chain.blocks(ref.height)
+        return block.messages[0].txid
+
+
 @pytest.fixture
-def published(desk):
+def lab(desk):
     """A lab with one record, and the file of its ledger."""
-    assert desk.publish().status == 0
-    desk.dataset_id = desk.index()
+    desk.dataset_id = mine(desk, "First")
     desk.file = desk.root / "lab.etdb-ledger"
     desk.exported = desk.run("--json", "ledger", "export", desk.file).document
     return desk
@@ -42,26 +50,27 @@ class Reader:
 # -- a ledger file
 
 
-def test_an_imported_file_gives_the_same_catalogue_as_the_chain(published):
-    reader = Reader(published)
-    said = reader.run("--json", "ledger", "import", published.file)
+def test_an_imported_file_gives_the_same_catalogue_as_the_chain(lab):
+    reader = Reader(lab)
+    said = reader.run("--json", "ledger", "import", lab.file)
     assert said.status == 0
-    assert said.document["tip_hash"] == published.tip().block_hash
-    assert said.document["messages"] == published.exported["messages"] > 0
+    assert said.document["tip_hash"] == lab.tip().block_hash
+    assert said.document["messages"] == lab.exported["messages"] > 0
     assert any("left out" in line for line in said.document["not_checked"])
     assert reader.run("--json", "index").document["records_new"] == 1
-    theirs = published.run("--json", "show", published.dataset_id).document
-    assert reader.run("--json", "show", published.dataset_id).document == theirs
+    lab.run("index")
+    theirs = lab.run("--json", "show", lab.dataset_id).document
+    assert reader.run("--json", "show", lab.dataset_id).document == theirs
 
 
-def test_the_settings_may_name_the_file(published):
-    words = ("init", published.root / "named", "--ledger", published.file)
-    assert published.run_bare(*words).status == 0
-    named = ("-w", published.root / "named")
-    assert published.run_bare(*named, "--json", "index").document["records_new"] == 1
-    ledger = published.run_bare(*named, "--json", "status").document["ledger"]
-    assert ledger == {"folder": str(published.file), "tip": {"height": published.tip().height} | tip_of(published)}
-    refused = published.run_bare(*named, "ledger", "import", published.file)
+def test_the_settings_may_name_the_file(lab):
+    words = ("init", lab.root / "named", "--ledger", lab.file)
+    assert lab.run_bare(*words).status == 0
+    named = ("-w", lab.root / "named")
+    assert lab.run_bare(*named, "--json", "index").document["records_new"] == 1
+    ledger = lab.run_bare(*named, "--json", "status").document["ledger"]
+    assert ledger == {"folder": str(lab.file), "tip": {"height": lab.tip().height} | tip_of(lab)}
+    refused = lab.run_bare(*named, "ledger", "import", lab.file)
     assert refused.status == 3
     assert "reads the ledger" in refused.err
 
@@ -70,97 +79,100 @@ def tip_of(desk):
     return {"block_hash": desk.tip().block_hash}
 
 
-def test_a_download_and_its_check_need_no_node(published):
-    reader = Reader(published)
-    reader.run("ledger", "import", published.file)
+def test_a_download_and_its_check_need_no_node(lab):
+    assert lab.publish().status == 0
+    lab.run("ledger", "export", lab.file)
+    lab.run("index")
+    lab.dataset_id = lab.run("--json", "search", "short").document["results"][0]["dataset_id"]
+    reader = Reader(lab)
+    reader.run("ledger", "import", lab.file)
     reader.run("index")
-    shutil.copy(published.workspace.digests_path, reader.root)
-    shutil.copytree(published.workspace.content_folder, reader.root / "content", dirs_exist_ok=True)
-    said = reader.run("--json", "verify", published.dataset_id)
+    shutil.copy(lab.workspace.digests_path, reader.root)
+    shutil.copytree(lab.workspace.content_folder, reader.root / "content", dirs_exist_ok=True)
+    said = reader.run("--json", "verify", lab.dataset_id)
     outcomes = {one["claim"]: one["outcome"] for one in said.document["results"]}
     assert {claim for claim, outcome in outcomes.items() if outcome == "held"} >= {
         *("artifact_signature", "transaction_signature", "manifest_agrees", "block_inclusion", "file_bytes")
     }
-    assert reader.run("download", published.dataset_id, "--output", published.root / "got").status == 0
-    (folder,) = (published.root / "got").iterdir()
+    assert reader.run("download", lab.dataset_id, "--output", lab.root / "got").status == 0
+    (folder,) = (lab.root / "got").iterdir()
     again = reader.run("--json", "verify", folder)
     assert again.status == 0
     assert {one["claim"]: one["outcome"] for one in again.document["results"]} == outcomes
 
 
-def test_the_file_is_the_same_whoever_writes_it(published):
-    assert published.exported["sha256"] == hashlib.sha256(published.file.read_bytes()).hexdigest()
-    reader = Reader(published)
-    reader.run("ledger", "import", published.file)
-    copied = reader.run("--json", "ledger", "export", published.root / "copied").document
-    assert copied["sha256"] == published.exported["sha256"]
-    again = published.run("--json", "ledger", "export", published.file).document
-    assert again == {**published.exported, "new_blocks": 0}
+def test_the_file_is_the_same_whoever_writes_it(lab):
+    assert lab.exported["sha256"] == hashlib.sha256(lab.file.read_bytes()).hexdigest()
+    reader = Reader(lab)
+    reader.run("ledger", "import", lab.file)
+    copied = reader.run("--json", "ledger", "export", lab.root / "copied").document
+    assert copied["sha256"] == lab.exported["sha256"]
+    again = lab.run("--json", "ledger", "export", lab.file).document
+    assert again == {**lab.exported, "new_blocks": 0}
 
 
-def test_a_newer_file_takes_the_place_of_an_older_and_not_the_other_way(published):
-    reader = Reader(published)
-    old = published.root / "old.etdb-ledger"
-    old.write_bytes(published.file.read_bytes())
+def test_a_newer_file_takes_the_place_of_an_older_and_not_the_other_way(lab):
+    reader = Reader(lab)
+    old = lab.root / "old.etdb-ledger"
+    old.write_bytes(lab.file.read_bytes())
     reader.run("ledger", "import", old)
     reader.run("index")
-    published.dataset("second")
-    published.publish()
-    assert published.run("--json", "ledger", "export", published.file).document["new_blocks"] > 0
-    assert reader.run("ledger", "import", published.file).status == 0
+    mine(lab, "Second")
+    assert lab.run("--json", "ledger", "export", lab.file).document["new_blocks"] > 0
+    assert reader.run("ledger", "import", lab.file).status == 0
     assert reader.run("--json", "index").document["records_new"] == 1
-    assert "already" in reader.run("ledger", "import", published.file).err
+    assert "already" in reader.run("ledger", "import", lab.file).err
     refused = reader.run("ledger", "import", old)
     assert (refused.status, "ends at block" in refused.err) == (3, True)
     assert reader.run("--json", "search").document["total"] == 2
 
 
-def test_a_file_is_checked_without_a_workspace(published, monkeypatch):
-    said = published.run_bare("ledger", "check", published.file, "--work")
+def test_a_file_is_checked_without_a_workspace(lab, monkeypatch):
+    said = lab.run_bare("ledger", "check", lab.file, "--work")
     assert said.status == 0
-    assert f"the work of {published.tip().height} headers" in said.out
-    right = published.tip().block_hash
-    assert published.run_bare("ledger", "check", published.file, "--tip", right.upper()).status == 0
-    wrong = published.run_bare("--json", "ledger", "check", published.file, "--tip", "00" * 32)
+    assert f"the work of {lab.tip().height} headers" in said.out
+    right = lab.tip().block_hash
+    assert lab.run_bare("ledger", "check", lab.file, "--tip", right.upper()).status == 0
+    wrong = lab.run_bare("--json", "ledger", "check", lab.file, "--tip", "00" * 32)
     assert (wrong.status, wrong.document["error"]) == (4, "verification")
 
 
-def test_a_damaged_file_changes_nothing(published):
-    reader = Reader(published)
-    reader.run("ledger", "import", published.file)
-    data = bytearray(published.file.read_bytes())
+def test_a_damaged_file_changes_nothing(lab):
+    reader = Reader(lab)
+    reader.run("ledger", "import", lab.file)
+    data = bytearray(lab.file.read_bytes())
     data[len(data) // 2] ^= 1
-    published.file.write_bytes(data)
-    refused = reader.run("ledger", "import", published.file)
+    lab.file.write_bytes(data)
+    refused = reader.run("ledger", "import", lab.file)
     assert refused.status == 4
     assert "damaged" in refused.err
     assert reader.run("index").status == 0
-    assert published.run("ledger", "export", published.file).status == 4
-    assert published.file.read_bytes() == data
+    assert lab.run("ledger", "export", lab.file).status == 4
+    assert lab.file.read_bytes() == data
 
 
-def test_a_chain_of_ones_own_is_never_hidden(published):
-    refused = published.run("ledger", "import", published.file)
+def test_a_chain_of_ones_own_is_never_hidden(lab):
+    refused = lab.run("ledger", "import", lab.file)
     assert (refused.status, "chain of its own" in refused.err) == (3, True)
-    refused = published.run("import-legacy", published.file)
+    refused = lab.run("import-legacy", lab.file)
     assert (refused.status, "chain of its own" in refused.err) == (3, True)
 
 
-def test_a_file_of_another_network_is_refused(published):
-    reader = Reader(published, network="main")
-    refused = reader.run("ledger", "import", published.file)
+def test_a_file_of_another_network_is_refused(lab):
+    reader = Reader(lab, network="main")
+    refused = reader.run("ledger", "import", lab.file)
     assert (refused.status, "network regtest" in refused.err) == (3, True)
-    assert published.run_bare("init", published.root / "m", "--network", "main", "--ledger", published.file).status == 0
-    refused = published.run_bare("-w", published.root / "m", "index")
+    assert lab.run_bare("init", lab.root / "m", "--network", "main", "--ledger", lab.file).status == 0
+    refused = lab.run_bare("-w", lab.root / "m", "index")
     assert (refused.status, "network regtest" in refused.err) == (3, True)
 
 
-def test_nothing_is_published_to_a_file(published):
-    reader = Reader(published)
-    reader.run("ledger", "import", published.file)
-    secret = ("--passphrase-file", published.secret)
+def test_nothing_is_published_to_a_file(lab):
+    reader = Reader(lab)
+    reader.run("ledger", "import", lab.file)
+    secret = ("--passphrase-file", lab.secret)
     assert reader.run("key", "new", "me", *secret).status == 0
-    refused = reader.run("publish", published.data, "--yes", *secret)
+    refused = reader.run("publish", lab.data, "--yes", *secret)
     assert refused.status in (3, 6)
     assert "file" in refused.err
 
@@ -283,15 +295,15 @@ def test_a_text_that_contradicts_what_is_here_is_not_taken(desk, reader):
     assert [one["tomogram"]["title"] for one in reader.run("--json", "search").document["results"]] == ["First"]
 
 
-def test_texts_give_way_to_a_ledger_file(published):
+def test_texts_give_way_to_a_ledger_file(lab):
     """Which proves more; texts of the lab's own chain come first here."""
-    reader = Reader(published)
-    reader.run("import-legacy", write(published, line("ab" * 32, LAB.message(title="Said"))))
+    reader = Reader(lab)
+    reader.run("import-legacy", write(lab, line("ab" * 32, LAB.message(title="Said"))))
     assert reader.run("--json", "search").document["total"] == 1
-    assert reader.run("ledger", "import", published.file).status == 0
+    assert reader.run("ledger", "import", lab.file).status == 0
     assert reader.run("index").status == 0
-    assert [one["dataset_id"] for one in reader.run("--json", "search").document["results"]] == [published.dataset_id]
-    refused = reader.run("import-legacy", write(published, line("ab" * 32, "text:x")))
+    assert [one["dataset_id"] for one in reader.run("--json", "search").document["results"]] == [lab.dataset_id]
+    refused = reader.run("import-legacy", write(lab, line("ab" * 32, "text:x")))
     assert (refused.status, "proves more" in refused.err) == (3, True)
 
 
