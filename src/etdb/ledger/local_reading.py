@@ -129,6 +129,10 @@ class ChainReading:
         coin = self._index.coin(outpoint)
         return coin.spent_by if coin else None
 
+    def pending(self) -> list[bytes]:
+        """The transactions that wait for a block, the oldest first."""
+        return [raw for raw, _ in self._index.pending()]
+
     def evidence(self, txid: str) -> InclusionEvidence:
         """The proof of a transaction's place."""
         block, position, height = self._block_of(txid)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from etdb.errors import EtdbError, FormatError, NotFoundError, RefusedError
-from etdb.flo import HEADER_BYTES, parse_header, parse_transaction
+from etdb.flo import HEADER_BYTES, REGTEST, address_script, parse_block, parse_header, parse_transaction
 from etdb.ledger import LocalChain
 
 __all__ = ["FakeNode", "Weather", "answer"]
@@ -69,9 +69,10 @@ class FakeNode:
         """What ``getblockchaininfo`` says otherwise."""
         self.before: Callable[[str, list[Any]], Any] = lambda _method, _params: None
         """Called with each method and its parameters: what it gives is the result, unless None."""
+        self.has_address_index = False
+        """Whether it has ``getaddressdeltas``, as nodes with bitcore's patches have."""
         self.methods: list[str] = []
         self.requests = 0
-        self._waiting: list[str] = []
         self._heights: dict[str, int] = {}
         self._heights_at: object = None
         self._lock = threading.Lock()
@@ -176,8 +177,7 @@ class FakeNode:
         return self.chain.raw_block(self._height(block_hash)).hex()
 
     def _getrawmempool(self) -> list[str]:
-        self._waiting = [txid for txid in self._waiting if self.chain.status(txid).state == "pending"]
-        return list(self._waiting)
+        return [parse_transaction(raw).txid for raw in self.chain.pending()]
 
     def _getrawtransaction(self, txid: str, verbose: object = 0) -> Any:
         try:
@@ -185,6 +185,21 @@ class FakeNode:
         except NotFoundError:
             raise _CallError(-5, "No such mempool or blockchain transaction") from None
         return {"txid": txid, "hex": raw.hex()} if verbose else raw.hex()
+
+    def _getaddressdeltas(self, asked: dict[str, list[str]]) -> list[dict[str, Any]]:
+        if not self.has_address_index:
+            raise _CallError(-32601, "Method not found")
+        (address,) = asked["addresses"]
+        script, rows = address_script(address, REGTEST), []
+        made: set[tuple[str, int]] = set()
+        tip = self.chain.tip()
+        for height in range(tip.height + 1 if tip else 0):
+            for one in parse_block(self.chain.raw_block(height)).transactions:
+                own = {(one.txid, place) for place, output in enumerate(one.outputs) if output.script == script}
+                if own or made & {(spent.txid, spent.vout) for spent in one.inputs}:
+                    rows.append({"txid": one.txid, "height": height, "address": address})
+                made |= own
+        return rows
 
     def _sendrawtransaction(self, raw: str) -> str:
         try:
@@ -199,8 +214,6 @@ class FakeNode:
         except RefusedError as error:
             reason = error.fields["reason"]
             raise _CallError(*_CODES.get(reason, (-26, f"64: {reason}"))) from None
-        if txid not in self._waiting:
-            self._waiting.append(txid)
         return txid
 
 
