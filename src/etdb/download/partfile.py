@@ -23,7 +23,7 @@ MAP_MAGIC = b"etdbmap1"
 
 def storage_error(error: OSError, path: Path) -> StorageError:
     """What a failed write means to the user."""
-    kept = "make room and give the same command again; what has arrived is kept"
+    kept = "make room, then run the same command again; what has arrived is kept"
     return durable.storage_error(error, path, hint="check the folder", full_hint=kept)
 
 

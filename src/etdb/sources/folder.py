@@ -303,7 +303,7 @@ class _Reading:
             )
         return SourceFileError(
             message,
-            hint="nothing was published of it; correct the files and give the same command again",
+            hint="nothing was published of it; correct the files, then run the same command again",
             path=shown(str(self.root)),
             problems=tuple(self.problems),
         )

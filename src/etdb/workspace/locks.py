@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from etdb.durable import storage_errors
 from etdb.errors import LockedError
 
 __all__ = ["hold_lock", "lock_key"]
@@ -54,8 +55,9 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
                 f"{path.stem} was in use until now", hint="run the same command again", lock=path.stem
             ) from None
         note = msgspec.json.encode(_Holder(pid=os.getpid(), command=_command()))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, note, 0)
+        with storage_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, note, 0)
         yield
     finally:
         os.close(descriptor)

