@@ -152,8 +152,8 @@ def test_a_chain_that_leaves_ours_too_deep_is_not_followed(node, tmp_path, monke
         closing(LocalChain(tmp_path / "long", writable=True)) as long,
         closing(LocalChain(tmp_path / "longer", writable=True)) as longer,
     ):
-        long.mine(40)
-        longer.mine(50)
+        long.mine(40, ADDRESS)
+        longer.mine(50, STRANGER.address(REGTEST))
         node.chain = long
         with closing(open_node(node, tmp_path / "node.sqlite")) as ledger:
             tip = ledger.tip()
