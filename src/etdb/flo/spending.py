@@ -25,6 +25,8 @@ __all__ = ["CannotJudgeError", "InputSignature", "input_key", "verify_input"]
 
 _SIGNATURE_BYTES: Final = range(9, 74)
 """A signature in DER with its hash type."""
+_HYBRID: Final = (6, 7)
+"""How keys of 65 bytes begin in a form that consensus takes, and nodes do not relay."""
 
 
 class CannotJudgeError(EtdbError):
@@ -134,6 +136,8 @@ def verify_input(transaction: Transaction, index: int, script: bytes, value_sat:
             found.append((key, checked))
             waiting.pop(0)
     if len(found) < needed:
+        if any(len(key) == 65 and key[0] in _HYBRID for key in keys):
+            raise place.unjudged("a key is in the hybrid form, whose signatures are not judged here")
         raise place.wrong(
             "the signature is of something else" if needed == 1 else f"not {needed} of its keys signed this"
         )

@@ -102,3 +102,19 @@ def test_the_reason_names_how_many_keys_did_not_sign():
     several = flo.encode_multisig_script(2, [key.public_key for key in KEYS])
     with pytest.raises(VerificationError, match="not 2 of its keys signed this"):
         flo.verify_input(shown(b"\0" + wrong * 2), 0, several)
+
+
+def test_a_key_in_the_hybrid_form_is_not_called_wrong():
+    """Consensus takes it. Where another key signed, it does not matter."""
+    point = flo.PrivateKey(b"\x01" * 32, compressed=False).public_key.encoded
+    hybrid = bytes([6 + (point[64] & 1)]) + point[1:]
+    for script in (
+        b"\x41" + hybrid + b"\xac",
+        b"\x51\x41" + hybrid + flo.push(KEYS[1].public_key.encoded) + b"\x52\xae",
+    ):
+        begin = b"\0" if script[-1] == 0xAE else b""
+        by = [flo.push(key.sign(flo.signature_hash(PLAIN, 0, script, 1)) + b"\x01") for key in KEYS]
+        with pytest.raises(flo.CannotJudgeError, match="hybrid"):
+            flo.verify_input(shown(begin + by[0]), 0, script)
+        if begin:
+            assert flo.verify_input(shown(begin + by[1]), 0, script).public_key == KEYS[1].public_key
