@@ -245,6 +245,7 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     examples="""
     etdb verify data/ts-01-3fa9c1        a downloaded folder; needs no network and no workspace
     etdb verify 3fa9c1                   a dataset of the catalogue, from its sources
+    etdb verify 3fa9c1 --no-content      what the ledger proves of it, and nothing is fetched
     etdb verify /archive/rr2014-01-14-5 --record 8a07e957
                                          files from elsewhere: are they what the record signs?
     etdb verify files --record record.json       the same, with the record in a file; or with a CID""",
@@ -253,8 +254,11 @@ def _failure(report: DownloadReport) -> EtdbError | None:
 @click.option(
     "--record", metavar="ID|FILE|CID", help="Compare the files of a folder, however they came, with this record."
 )
+@click.option(
+    "--no-content", is_flag=True, help="Of a dataset of the catalogue check what the ledger proves; fetch nothing."
+)
 @source_options
-def verify(context: Context, what: str, record: str | None, words: SourceWords) -> None:
+def verify(context: Context, what: str, record: str | None, no_content: bool, words: SourceWords) -> None:
     """Check every claim about a dataset, and say of each whether it held.
 
     The exit status is 4 when a claim failed.
@@ -274,7 +278,7 @@ def verify(context: Context, what: str, record: str | None, words: SourceWords) 
         elif Path(what).is_dir():
             verification = _verify_folder(context, Path(what), stack, advance)
         else:
-            verification = _verify_dataset(context, what, words, stack, advance)
+            verification = _verify_dataset(context, what, None if no_content else words, stack, advance)
     failure = None
     if verification.failed:
         failure = VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
@@ -299,18 +303,23 @@ def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Ca
 
 
 def _verify_dataset(
-    context: Context, named: str, words: SourceWords, stack: ExitStack, advance: Callable[[int], None]
+    context: Context, named: str, words: SourceWords | None, stack: ExitStack, advance: Callable[[int], None]
 ) -> Verification:
-    """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted."""
+    """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted.
+
+    Without ``words`` for the sources its bytes are left alone.
+    """
     workspace = find_workspace(context)
     catalogue = stack.enter_context(open_catalogue(workspace, writable=True))
     view = catalogue.get(named)
     ledger = stack.enter_context(open_ledger(workspace))
-    sources = stack.enter_context(open_sources(workspace, words, tell=context.out.remark))
-    pool = SourcePool(sources.stores, finder=sources.finder)
-    with suppress(FormatError):  # a location that is none is said where it is used
-        pool = pool.for_dataset(parse_cid(view.tomogram.location))
-        pool.seek()
+    pool = None
+    if words is not None:
+        sources = stack.enter_context(open_sources(workspace, words, tell=context.out.remark))
+        pool = SourcePool(sources.stores, finder=sources.finder)
+        with suppress(FormatError):  # a location that is none is said where it is used
+            pool = pool.for_dataset(parse_cid(view.tomogram.location))
+            pool.seek()
     verification = verify_dataset(
         view.dataset_id,
         view.tomogram,
