@@ -111,8 +111,10 @@ class FcoinNode:
         return self._process.pid
 
     def start(self) -> Self:
-        """Start and wait until it answers."""
+        """Start and wait until it answers; again with the same ports, when nobody has taken them meanwhile."""
         for attempt in range(_STARTS):
+            if attempt or not self.http_port:
+                self.p2p_port, self.http_port = free_port(), free_port()
             self._spawn()
             try:
                 self._wait()
@@ -133,6 +135,13 @@ class FcoinNode:
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut does: what waited in its mempool is gone, perhaps its newest blocks too."""
+        process, self._process = self._process, None
+        if process is not None:
             process.kill()
             process.wait()
 
@@ -263,7 +272,6 @@ class FcoinNode:
 
     def _spawn(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.p2p_port, self.http_port = free_port(), free_port()
         command = [
             "node",
             str(NODE_MODULES / "fcoin" / "bin" / "node"),

@@ -166,7 +166,7 @@ def test_a_chain_that_leaves_ours_too_deep_is_not_followed(node, tmp_path, monke
 
 def test_a_chain_that_changes_while_its_blocks_are_read(ledger, node, mined, tmp_path):
     with closing(chain_of(mined, tmp_path / "there")) as there:
-        there.mine(5)
+        there.mine(5, STRANGER.address(REGTEST))
         blocks = ledger.blocks(100)
         assert next(blocks).ref.height == 100
         node.chain.mine(2)

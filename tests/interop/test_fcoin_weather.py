@@ -1,0 +1,91 @@
+"""A real node that is killed and started again while it is read and given transactions."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from fcoin_node import FcoinNode
+from test_fcoin_ledger import KEY, open_node
+
+from etdb.errors import RefusedError
+from etdb.flo import REGTEST
+from etdb.ledger import Limits, Wallet
+from etdb.ledger.node_errors import NodeUnreachableError
+
+pytestmark = pytest.mark.interop
+
+ADDRESS = KEY.address(REGTEST)
+
+
+def everything(ledger):
+    """All its blocks, and our coins."""
+    return list(ledger.blocks(0)), ledger.coins(ADDRESS)
+
+
+def test_killed_while_its_blocks_are_read(fcoin_node: FcoinNode, tmp_path, monkeypatch):
+    monkeypatch.setattr("etdb.ledger.node_following.BATCH_BLOCKS", 20)
+    fcoin_node.mine(105, ADDRESS)
+    fcoin_node.stop()  # what it has is on its disk now
+    fcoin_node.start()
+    kills = []
+
+    def kill_sometimes(_step, height, _total):
+        if height > 30 * (len(kills) + 1):
+            kills.append(height)
+            fcoin_node.kill()
+
+    path = tmp_path / "node.sqlite"
+    for _ in range(3):
+        with closing(open_node(fcoin_node, path, watch=[ADDRESS], progress=kill_sometimes)) as ledger:
+            while True:
+                try:
+                    found = everything(ledger)
+                    break
+                except NodeUnreachableError:
+                    fcoin_node.start()
+    assert kills
+    with closing(open_node(fcoin_node, tmp_path / "anew.sqlite", watch=[ADDRESS])) as anew:
+        assert everything(anew) == found
+
+
+def test_killed_with_transactions_that_wait(fcoin_node: FcoinNode, tmp_path):
+    fcoin_node.mine(103, ADDRESS)
+    with closing(open_node(fcoin_node, tmp_path / "node.sqlite", watch=[ADDRESS])) as ledger:
+        wallet = Wallet(KEY, REGTEST, Limits(), ledger.coins(ADDRESS))
+        signed = [wallet.sign(b"text:%d" % number) for number in range(12)]
+        for one in signed[:8]:
+            ledger.submit(one.raw)
+        fcoin_node.kill()
+        with pytest.raises(NodeUnreachableError):
+            ledger.submit(signed[8].raw)
+        fcoin_node.start()
+        assert {ledger.status(one.txid).state for one in signed} == {"unknown"}
+        # Children before their parents are refused, and leave nothing behind; in the order of signing all go.
+        hanging = next(one for one in signed[1:] if one.spends[0].outpoint.txid in {other.txid for other in signed})
+        with pytest.raises(RefusedError) as refused:
+            ledger.submit(hanging.raw)
+        assert refused.value.fields["reason"] == "missing-inputs"
+        for one in signed:
+            assert ledger.submit(one.raw) == one.txid
+        fcoin_node.mine(1)
+        assert [ledger.status(one.txid).confirmations for one in signed] == [1] * 12
+        messages = [message.txid for block in ledger.blocks(104) for message in block.messages]
+        assert sorted(messages) == sorted(one.txid for one in signed)
+
+
+def test_what_fcoin_refuses(fcoin_node: FcoinNode, tmp_path):
+    """Its words, in ours; and 1,041 bytes of text, which it would take."""
+    fcoin_node.mine(102, ADDRESS)
+    with closing(open_node(fcoin_node, tmp_path / "node.sqlite", watch=[ADDRESS])) as ledger:
+        coins = ledger.coins(ADDRESS)
+
+        def refused(limits: Limits, data: bytes = b"text:x") -> str:
+            with pytest.raises(RefusedError) as caught:
+                ledger.submit(Wallet(KEY, REGTEST, limits, coins).sign(data).raw)
+            assert caught.value.hint
+            return caught.value.fields["reason"]
+
+        assert refused(Limits(fee_rate_sat_per_kb=100_000_000, max_fee_sat=10**12)) == "absurdly-high-fee"
+        assert refused(Limits(data_limit_bytes=2000), bytes(1041)) == "flo-data-too-large"
+        assert fcoin_node.rpc("getrawmempool") == []
