@@ -132,6 +132,7 @@ def status(context: Context) -> None:
         say(
             f"Node       {printable(node.software)} at {printable(node.url)}, {node.blocks} blocks, "
             + (f"read up to {node.scanned}" if node.scanned >= 0 else "nothing read yet")
+            + (f", work checked up to {node.work_checked}" if 0 <= node.work_checked < node.height else "")
         )
         for problem in node.problems:
             say(f"           {printable(problem)}")

@@ -111,6 +111,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
                 return rule
         return self.difficulty[0]
 
+    def known_height(self, height: int) -> int:
+        """The height of the last block up to this one that is known: a checkpoint, or the network's first."""
+        return max((known for known, _ in self.checkpoints if known <= height), default=0)
+
     def subsidy_sat(self, height: int) -> int:
         """What the miner of this height may create, without fees."""
         halvings = height // self.halving_blocks

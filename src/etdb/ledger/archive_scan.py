@@ -41,7 +41,6 @@ from etdb.ledger.archive_format import (
     parse_section,
 )
 from etdb.ledger.archive_proofs import split_proof
-from etdb.ledger.headersync import known_height
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -169,7 +168,7 @@ def scan_file(
         messages=messages,
         checkpoints=checkpoints,
         work_checked=headers.work_checked,
-        work_height=chain.height if check_work else known_height(flo, chain.height),
+        work_height=chain.height if check_work else flo.known_height(chain.height),
         judged_from=chain.judged_from,
     )
 
@@ -177,7 +176,7 @@ def scan_file(
 def _unknown_from(descriptor: int, size: int, flo: Network) -> int:
     """The height above which no checkpoint commits to the headers, by what the file's end says of its height."""
     height, _ = parse_end(os.pread(descriptor, END_BYTES, max(0, size - DIGEST_BYTES - END_BYTES)))
-    return known_height(flo, height)
+    return flo.known_height(height)
 
 
 def _verify_digest(descriptor: int, offset: int, running: _Hash, path: Path) -> None:

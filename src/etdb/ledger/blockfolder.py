@@ -61,9 +61,8 @@ class BlockFolder:
     def __init__(self, folder: Path, network: Network, *, start_height: int = 0, scratch: Path | None = None) -> None:
         self._network = network
         self._files = FolderFiles(folder, network.magic)
-        known = {0: network.genesis_hash} | dict(network.checkpoints)
-        root = max(height for height in known if height <= max(0, start_height))
-        self._root_hash = known[root]
+        root = network.known_height(start_height)
+        self._root_hash = dict(network.checkpoints).get(root, network.genesis_hash)
         self._chain = FolderChain(root, internal_bytes(self._root_hash), scratch=scratch)
         self._next: dict[int, int] = {}
         """By file, the offset behind the last block that was seen in it."""

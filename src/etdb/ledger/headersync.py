@@ -19,7 +19,7 @@ from etdb.errors import EtdbError, VerificationError
 from etdb.flo import HeaderChain, Network, parse_header, sha256d, verify_pow
 from etdb.ledger.node_store import NodeStore
 
-__all__ = ["MAX_ROLLBACK", "WorkCheck", "check_some_work", "has_work", "known_height"]
+__all__ = ["MAX_ROLLBACK", "WorkCheck", "check_some_work", "has_work"]
 
 MAX_ROLLBACK: Final = 1_000
 """Deeper than any node goes back: FLO Core stops at 100 blocks on main net."""
@@ -28,11 +28,6 @@ _SHARE: Final = 32
 _MAX_THREADS: Final = 2
 _CONTEXT: Final = 200
 """Headers that the rules look back to, and some more."""
-
-
-def known_height(network: Network, height: int) -> int:
-    """The height of the last block up to this one that is known, so that no header below needs its work checked."""
-    return max((known for known, _ in network.checkpoints if known <= height), default=0)
 
 
 def has_work(raw: bytes, network: Network) -> bool:
@@ -82,7 +77,7 @@ def check_some_work(store: NodeStore, network: Network, pool: Executor, *, most:
 
 def _unchecked(store: NodeStore, network: Network, most: int) -> tuple[int, list[bytes]]:
     tip = store.tip()
-    last = max((height for height, _ in network.checkpoints), default=0)
+    last = network.checkpoints[-1][0] if network.checkpoints else 0
     if tip is None or tip.height <= last:
         return 0, []  # the next checkpoint says more than their work would
     first = max(store.work_checked(), last) + 1

@@ -51,6 +51,7 @@ class ChainInfo(msgspec.Struct, frozen=True, kw_only=True):
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """A node as it stands. ``height`` is of the newest block that was checked, ``scanned`` of the newest that was read.
 
+    ``work_checked`` is of the newest block whose proof of work was checked too, with that of all below it.
     ``problems`` are sentences, each with what to do next; none when all is well.
     """
 
@@ -61,6 +62,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     headers: int
     height: int
     scanned: int
+    work_checked: int
     is_downloading: bool
     prune_height: int | None
     problems: tuple[str, ...]

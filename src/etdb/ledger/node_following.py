@@ -251,6 +251,7 @@ class NodeFollower:
             headers=self.info.headers,
             height=height,
             scanned=self._store.scanned(),
+            work_checked=self._store.work_checked(),
             is_downloading=self.info.is_downloading,
             prune_height=self.info.prune_height,
             problems=find_problems(

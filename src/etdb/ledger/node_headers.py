@@ -12,7 +12,7 @@ from typing import Final
 from etdb.errors import FormatError, VerificationError
 from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, parse_header, sha256d
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
-from etdb.ledger.headersync import MAX_ROLLBACK, known_height
+from etdb.ledger.headersync import MAX_ROLLBACK
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
 from etdb.ledger.node_store import NodeStore
 
@@ -38,7 +38,7 @@ class HeaderFollower:
         self._source = source
         self._store = store
         self._network = chain
-        self._low = max((height for height, _ in chain.checkpoints if height <= start_height), default=0)
+        self._low = chain.known_height(start_height)
         self._last_checkpoint = max((height for height, _ in chain.checkpoints), default=0)
         self._chain: HeaderChain | None = None
         self._has_pow = False
@@ -167,7 +167,7 @@ class HeaderFollower:
             lowest = next((event.height for event in events if isinstance(event, Extend)), chain.height + 1)
             if has_pow and checked >= lowest - 1:
                 checked = chain.height
-            self._store.set_work_checked(max(checked, known_height(self._network, chain.height)))
+            self._store.set_work_checked(max(checked, self._network.known_height(chain.height)))
         self._chain = chain
         refused = next((event for event in events if isinstance(event, Refused)), None)
         if refused is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from etdb.flo import REGTEST, BlockHeader, HeaderChain, mine, parse_header
 from etdb.ledger import node_headers
-from etdb.ledger.headersync import WorkCheck, check_some_work, has_work, known_height
+from etdb.ledger.headersync import WorkCheck, check_some_work, has_work
 from etdb.ledger.node_errors import NodeChainError
 from etdb.ledger.node_headers import HeaderFollower
 from etdb.ledger.node_store import NodeStore
@@ -175,7 +175,7 @@ def test_a_chain_that_changed_meanwhile_is_not_marked(store, many):
 
 def test_what_a_checkpoint_holds_needs_no_check(store, pool, many):
     network = msgspec.structs.replace(REGTEST, checkpoints=((20, parse_header(GOOD[20]).block_hash),))
-    assert [known_height(network, height) for height in (0, 19, 20, 60)] == [0, 0, 20, 20]
+    assert [network.known_height(height) for height in (0, 19, 20, 60)] == [0, 0, 20, 20]
     follow(store, GOOD[:11], network)
     assert not check_some_work(store, network, pool)
     assert store.work_checked() == 0
