@@ -35,6 +35,33 @@ def kubos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kubo_node.Kubo]
 
 
 @pytest.fixture
+def start_kubos() -> Iterator[kubo_node.Kubos]:
+    """Starts Kubo daemons; what they said is shown when the test fails. Skips with one line when Kubo is not built."""
+    if not kubo_node.kubo_path().exists():
+        pytest.skip(kubo_node.LEFT_OUT)
+    kubos = kubo_node.Kubos()
+    try:
+        yield kubos
+    finally:
+        print(kubos.log_tails())
+        kubos.stop()
+
+
+@pytest.fixture
+def kubo_daemon(start_kubos: kubo_node.Kubos, tmp_path: Path) -> kubo_node.KuboDaemon:
+    """A running Kubo that takes every file of the test's folder in place."""
+    return start_kubos.start(tmp_path)
+
+
+@pytest.fixture
+def kubo_pair(start_kubos: kubo_node.Kubos, tmp_path: Path) -> tuple[kubo_node.KuboDaemon, kubo_node.KuboDaemon]:
+    """Two Kubos that are connected: one as ``kubo_daemon``, and one that has nothing."""
+    lab, reader = start_kubos.start(tmp_path), start_kubos.start(tmp_path / "reader")
+    start_kubos.connect(reader, lab)
+    return lab, reader
+
+
+@pytest.fixture
 def fcoin_node(npm_judges: Path, tmp_path: Path) -> Iterator[FcoinNode]:
     """A full node on regtest with nothing but its genesis block; its log is shown when the test fails."""
     node = FcoinNode(tmp_path / "fcoin")

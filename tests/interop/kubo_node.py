@@ -1,4 +1,4 @@
-"""A real Kubo as a judge: always offline, no daemon, a scratch repository of its own."""
+"""A real Kubo as a judge: offline without a daemon, or as daemons on the loopback; always scratch repositories."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from etdb.blocks.kubo import KuboNode
+from etdb.blocks.kubo_daemon import ISOLATED, KuboDaemon
 
 KUBO_VERSION = "0.42.0"
 LEFT_OUT = "left out: Kubo is not built; run tests/interop/setup.sh where go is installed"
@@ -96,3 +99,46 @@ class Kubo:
 
         write_tree(row, folder)
         return self.add(folder)
+
+
+class Kubos:
+    """Starts daemons that know nobody, listen to this machine alone, and end with the test.
+
+    Each can take files in place from everywhere below ``folder``'s parent, unless its settings say otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._daemons: list[KuboDaemon] = []
+        self._nodes: list[KuboNode] = []
+
+    def start(self, folder: Path, *, executable: Path | None = None, **settings: Any) -> KuboDaemon:
+        """A running daemon; settings by their names, ``__`` for the dots."""
+        chosen = {name.replace("__", "."): value for name, value in settings.items()}
+        daemon = KuboDaemon(
+            folder,
+            executable=executable or kubo_path(),
+            settings={**ISOLATED, "Experimental.FilestoreEnabled": True, **chosen},
+        )
+        self._daemons.append(daemon)
+        return daemon.start()
+
+    def node(self, daemon: KuboDaemon, **options: Any) -> KuboNode:
+        """Our side of it, closed with the test."""
+        node = KuboNode(daemon.api, **options)
+        self._nodes.append(node)
+        return node
+
+    def connect(self, one: KuboDaemon, other: KuboDaemon) -> None:
+        """Make two know each other."""
+        self.node(one).connect(self.node(other).info().addresses[0])
+
+    def log_tails(self) -> str:
+        """What they said last."""
+        return "\n".join(f"-- {daemon.folder}\n{daemon.log_tail()}" for daemon in self._daemons)
+
+    def stop(self) -> None:
+        """End them all, by their process ids."""
+        for node in self._nodes:
+            node.close()
+        for daemon in self._daemons:
+            daemon.stop()

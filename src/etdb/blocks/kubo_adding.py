@@ -27,6 +27,8 @@ KuboProgress = Callable[[Literal["send", "read"], int, int], None]
 """Called with the step (our sending, Kubo's reading back), bytes done and bytes in all."""
 ADDING_PIN: Final = "etdb: being added"
 MAX_PIN_NAME_BYTES: Final = 255
+_ASKED_ONE_BY_ONE: Final = 64
+"""For more files than these, all pins are listed once instead."""
 _ROUNDS: Final = 3
 """How often what garbage collection took away is brought again."""
 
@@ -136,9 +138,11 @@ def add_tree(
     if node.pin_name(plan.root) is not None:
         if mend:
             sending.mend(store)
+            _drop_adding_pins(node, plan)
         return sending.result(was_there=True)
+    pinned = _pinned(node, plan)
     for file in plan.files:
-        sending.offer(file)
+        sending.offer(file, is_pinned=file.cid in pinned)
     for attempt in range(1, _ROUNDS + 1):
         node.import_blocks([plan.root], ((cid, store.get(cid)) for cid in plan.blocks))
         try:
@@ -182,12 +186,12 @@ class _Sending:
         self._done = self._sent_bytes = 0
         self._sent: set[Cid] = set()
 
-    def offer(self, file: AddedFile) -> None:
+    def offer(self, file: AddedFile, *, is_pinned: bool) -> None:
         """Send a file, unless Kubo has pinned it."""
-        if self._node.pin_name(file.cid) is None:
-            self._send(file, name=ADDING_PIN)
-        else:
+        if is_pinned:
             self._advance(file.size_bytes)
+        else:
+            self._send(file, name=ADDING_PIN)
 
     def mend(self, store: BlockStore) -> bool:
         """Send again the files of which Kubo cannot read every leaf; whether there were any."""
@@ -243,8 +247,17 @@ class _Sending:
             self._progress("send", min(self._done, self._plan.size_bytes), self._plan.size_bytes)
 
 
+def _pinned(node: KuboNode, plan: KuboPlan) -> dict[Cid, str]:
+    """The files of the plan that Kubo has pinned, with the names of the pins."""
+    if len(plan.files) > _ASKED_ONE_BY_ONE:
+        wanted = {str(file.cid): file.cid for file in plan.files}
+        return {wanted[pin.cid]: pin.name for pin in node.pins() if pin.cid in wanted}
+    names = {file.cid: node.pin_name(file.cid) for file in plan.files}
+    return {cid: name for cid, name in names.items() if name is not None}
+
+
 def _drop_adding_pins(node: KuboNode, plan: KuboPlan) -> int:
-    ours = [file.cid for file in plan.files if node.pin_name(file.cid) == ADDING_PIN and file.cid != plan.root]
+    ours = [cid for cid, name in _pinned(node, plan).items() if name == ADDING_PIN and cid != plan.root]
     if ours:
         node.unpin(ours)
     return len(ours)
