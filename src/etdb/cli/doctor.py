@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -9,9 +10,9 @@ from typing import Final
 import click
 
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace
+from etdb.cli.opening import find_workspace, has_node, ledger_limits, open_kubo, open_node
 from etdb.cli.output import Output, printable
-from etdb.doctor import CHECKS, Examination, Finding, examine
+from etdb.doctor import CHECKS, Examination, Finding, Services, examine
 from etdb.doctor import repair as mend
 from etdb.errors import CancelledError, StorageError
 
@@ -31,18 +32,27 @@ class UnwellError(StorageError):
     "doctor",
     examples="""
     etdb doctor                       look at the whole workspace; change nothing
+    etdb doctor --kubo                also the Kubo that the data is served from
     etdb doctor --deep                also read every published file again, and fold the ledger again
     etdb --json doctor                for a program""",
 )
 @click.option("--deep", is_flag=True, help="Read every published file and every block again.")
-def doctor(context: Context, deep: bool) -> None:
-    """Look for what is wrong with the workspace: room, keys, databases, chain, manifests, files. Changes nothing.
+@click.option("--kubo", is_flag=True, help="Look at the Kubo of the settings too.")
+def doctor(context: Context, deep: bool, kubo: bool) -> None:
+    """Look for what is wrong with the workspace and with what it leans on. Changes nothing.
 
-    Ends with 0 when all is well, else with 7.
+    Room, keys, databases, chain, manifests, files; and where the settings name them: the FLO node (there, in step,
+    coins for its keys, the clock), the gateways, the Kubo. Ends with 0 when all is well, else with 7.
     """
     workspace = find_workspace(context)
+    services = Services(
+        open_node=functools.partial(open_node, workspace) if has_node(workspace) else None,
+        open_kubo=functools.partial(open_kubo, workspace) if kubo else None,
+        limits=ledger_limits(workspace),
+        has_gateways=True,
+    )
     with context.out.progress(_LABELS) as progress:
-        found = examine(workspace, deep=deep, progress=progress)
+        found = examine(workspace, deep=deep, services=services, progress=progress)
     context.out.document(found)
     _show(context.out, found.findings)
     if not found.is_well:

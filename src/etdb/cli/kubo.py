@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from etdb.blocks import DagReader
 from etdb.blocks.kubo import KuboNode
 from etdb.blocks.kubo_adding import ADDING_PIN, add_tree, plan_tree, remove_tree
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace, open_files
+from etdb.cli.opening import find_workspace, open_files, open_kubo
 from etdb.cli.output import printable, size_text
 from etdb.cli.published import Published, choose_published, file_places, published_datasets
 from etdb.cli.tables import Table
@@ -58,7 +58,7 @@ def check(context: Context, datasets: tuple[str, ...], api: str | None, secret_f
     A dataset is named by the lab's id, its transaction id, a prefix of that, or its root CID.
     """
     out, workspace = context.out, find_workspace(context)
-    with _open_kubo(workspace, api, secret_file) as node:
+    with closing(open_kubo(workspace, api=api, secret_file=secret_file)) as node:
         node.verify_version()
         info = node.info()
         reach = node.reach()
@@ -138,7 +138,7 @@ def add(
     with (
         workspace.lock("kubo"),
         open_files(workspace) as files,
-        _open_kubo(workspace, api, secret_file) as node,
+        closing(open_kubo(workspace, api=api, secret_file=secret_file)) as node,
         out.progress(_LABELS, bytes_steps=frozenset({"send", "read"})) as progress,
     ):
         node.verify_version()
@@ -189,7 +189,7 @@ def pins(context: Context, api: str | None, secret_file: Path | None) -> None:
     """List the published datasets that the Kubo has pinned."""
     out, workspace = context.out, find_workspace(context)
     published = {str(one.root): one for one in published_datasets(workspace)}
-    with _open_kubo(workspace, api, secret_file) as node:
+    with closing(open_kubo(workspace, api=api, secret_file=secret_file)) as node:
         found, unfinished, others = [], 0, 0
         for pin in node.pins():
             one = published.get(pin.cid)
@@ -235,7 +235,7 @@ def unpin(
     with (
         workspace.lock("kubo"),
         open_files(workspace) as files,
-        _open_kubo(workspace, api, secret_file) as node,
+        closing(open_kubo(workspace, api=api, secret_file=secret_file)) as node,
     ):
         places = file_places(files)
         done = [
@@ -249,15 +249,6 @@ def unpin(
 
 for _one in (check, add, pins, unpin):
     kubo.add_command(_one)
-
-
-@contextmanager
-def _open_kubo(workspace: Workspace, api: str | None, secret_file: Path | None) -> Iterator[KuboNode]:
-    settings = workspace.settings.kubo
-    if secret_file is None and settings.secret_file:
-        secret_file = workspace.root / settings.secret_file
-    with closing(KuboNode(api or settings.api, secret_file=secret_file)) as node:
-        yield node
 
 
 def _outside(workspace: Workspace, reach: Path) -> list[Path]:

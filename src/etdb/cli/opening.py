@@ -19,6 +19,7 @@ from etdb.ledger import Ledger, Limits, LocalChain
 from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
+    from etdb.blocks.kubo import KuboNode
     from etdb.catalogue import Catalogue
     from etdb.ledger.blocksource import BlockSource
     from etdb.ledger.node import FloNode
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "find_workspace",
+    "has_node",
     "key_unlocker",
     "ledger_limits",
     "open_catalogue",
     "open_files",
+    "open_kubo",
     "open_ledger",
     "open_node",
 ]
@@ -61,7 +64,7 @@ def open_ledger(
         ConfigurationError: the ledger belongs to somebody else, or the settings of the node are not right.
     """
     kept = kept_ledger_path(workspace)
-    if kept is None and workspace.network != "local":
+    if has_node(workspace):
         return closing(open_node(workspace, progress=progress))
     if kept is None:
         return _open_chain(workspace, writable=writable)
@@ -71,6 +74,26 @@ def open_ledger(
             hint="publish from a workspace with a node or a chain of its own",
         )
     return closing(open_kept(workspace, kept))
+
+
+def has_node(workspace: Workspace) -> bool:
+    """Whether the workspace's ledger is a FLO node."""
+    return kept_ledger_path(workspace) is None and workspace.network != "local"
+
+
+def open_kubo(workspace: Workspace, *, api: str | None = None, secret_file: Path | None = None) -> KuboNode:
+    """The Kubo of the settings, or the one that is named here.
+
+    Raises:
+        InputError: not an address.
+        ConfigurationError: its secret would go over a network unencrypted.
+    """
+    from etdb.blocks.kubo import KuboNode
+
+    settings = workspace.settings.kubo
+    if secret_file is None and settings.secret_file:
+        secret_file = workspace.place(settings.secret_file)
+    return KuboNode(api or settings.api, secret_file=secret_file)
 
 
 def open_node(workspace: Workspace, *, progress: Progress = lambda _step, _done, _total: None) -> FloNode:

@@ -10,8 +10,9 @@ from msgspec import Struct
 from etdb.doctor.chain import check_chain, check_journal_against_chain
 from etdb.doctor.content import check_content, check_roots
 from etdb.doctor.files import check_catalogue_fold, check_lab_files
-from etdb.doctor.finding import Finding, Found, Mended, Patient
+from etdb.doctor.finding import Finding, Found, Mended, Patient, Services
 from etdb.doctor.folder import check_disk, check_keys, check_left_over
+from etdb.doctor.lab import check_gateways, check_kubo, check_node
 from etdb.doctor.stores import check_stores
 from etdb.errors import EtdbError
 from etdb.workspace import Workspace
@@ -31,6 +32,9 @@ CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "roots": ("every published dataset can be served whole", check_roots),
     "files": ("the lab's files are as they were published", check_lab_files),
     "catalogue": ("the catalogue is what the ledger gives (deep only)", check_catalogue_fold),
+    "node": ("the FLO node is in step, and the keys have coins", check_node),
+    "kubo": ("the Kubo is there and refers to files in place", check_kubo),
+    "gateways": ("the gateways answer", check_gateways),
 }
 """In the order in which they are made: what later ones need is mended before."""
 
@@ -51,6 +55,7 @@ def examine(
     workspace: Workspace,
     *,
     deep: bool = False,
+    services: Services | None = None,
     progress: Callable[[str, int, int], None] = lambda _check, _done, _total: None,
 ) -> Examination:
     """Look at a workspace; nothing is changed.
@@ -58,9 +63,10 @@ def examine(
     Args:
         workspace: it may be damaged in any way but in its settings.
         deep: read every published file again, and fold the whole ledger again.
+        services: what is outside of it; not looked at by default.
         progress: told (check, done, total).
     """
-    patient = Patient(workspace, deep=deep, progress=progress)
+    patient = Patient(workspace, deep=deep, services=services, progress=progress)
     findings = [finding for name in CHECKS for finding, _ in _look(name, patient)]
     return Examination(checked=tuple(CHECKS), findings=tuple(findings))
 

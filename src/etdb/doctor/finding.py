@@ -10,10 +10,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from etdb.blocks.kubo import KuboNode
 from etdb.durable import sync_folder
+from etdb.ledger import Limits
+from etdb.ledger.node import FloNode
 from etdb.workspace import Workspace
 
-__all__ = ["Finding", "Found", "Mended", "Patient", "keep_beside", "set_aside"]
+__all__ = ["Finding", "Found", "Mended", "Patient", "Services", "Severity", "keep_beside", "set_aside"]
 
 Severity = Literal["note", "warning", "error"]
 
@@ -52,12 +55,29 @@ Found = Iterator[tuple[Finding, Callable[[], str] | None]]
 """Findings, each with what mends it; mending says what was done."""
 
 
+class Services(Struct, frozen=True, kw_only=True):
+    """How to reach what is outside of a workspace; the caller knows the settings.
+
+    Attributes:
+        open_node: the FLO node; None for a workspace that has none.
+        open_kubo: the Kubo; None when it is not to be looked at.
+        limits: fees and chains.
+        has_gateways: whether the gateways of the settings are looked at.
+    """
+
+    open_node: Callable[[], FloNode] | None = None
+    open_kubo: Callable[[], KuboNode] | None = None
+    limits: Limits = Limits()
+    has_gateways: bool = False
+
+
 class Patient:
     """The workspace that is looked at.
 
     Args:
         workspace: its settings can be read.
         deep: also read all bytes again.
+        services: what is outside of it; nothing by default.
         progress: told (check, done, total).
     """
 
@@ -66,10 +86,12 @@ class Patient:
         workspace: Workspace,
         *,
         deep: bool,
+        services: Services | None = None,
         progress: Callable[[str, int, int], None] = lambda _check, _done, _total: None,
     ) -> None:
         self.workspace = workspace
         self.deep = deep
+        self.services = services or Services()
         self.progress = progress
 
     def name(self, path: Path) -> str:
