@@ -141,7 +141,7 @@ class SourcePool:
 
         This only saves time: what does not come this way is asked for by itself.
         """
-        tried: set[int] = set()
+        tried = self._not_yet()
         while (
             self._root is not None
             and not self._gathered
@@ -225,7 +225,7 @@ class SourcePool:
         delays = list(RETRY_DELAYS_S)
         waits = 0
         while True:
-            tried: set[int] = set()
+            tried = self._not_yet()
             patient = False
             slow: set[int] = set()
             unreachable = False
@@ -274,6 +274,12 @@ class SourcePool:
                 self._sleep(delays.pop(0))
             elif not self._find(None):
                 raise self._set.nobody(what, cid, missing)
+
+    def _not_yet(self) -> set[int]:
+        """Sources of the last resort, as long as they were not prepared for this dataset."""
+        if self._step > LAST_RESORT_STEP:
+            return set()
+        return {id(one) for one in tuple(self._set.sources) if one.is_last}
 
     def _find(self, until: int | None) -> bool:
         """Look further for sources, up to a step; whether that was done. Others who come meanwhile wait for it."""

@@ -211,3 +211,55 @@ def test_a_gateway_that_a_stranger_named_is_not_called_on_this_machine(gateway):
     with pytest.raises(SourceError, match="not a public address"):
         store.get(cid_of(BLOCK))
     assert len(gateway.requests) == asked
+
+
+def certificate(folder, name):
+    """A key and a certificate that it signed for itself."""
+    import datetime as dt
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    text = made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / f"{name}.pem"
+    path.write_bytes(text)
+    return path
+
+
+@pytest.mark.parametrize(("trusted", "name"), [(True, "localhost"), (False, "localhost"), (True, "other.example")])
+def test_over_tls_only_from_the_one_who_is_named(tmp_path, monkeypatch, trusted, name):
+    import ssl
+
+    path = certificate(tmp_path, name)
+    with hostile_gateway([(cid_of(BLOCK), BLOCK)]) as gateway:
+        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        serving.load_cert_chain(path)
+        gateway._server.socket = serving.wrap_socket(gateway._server.socket, server_side=True)
+        context = ssl.create_default_context(cafile=path if trusted else None)
+        monkeypatch.setattr("etdb.blocks.http._tls_context", lambda: context)
+        url = gateway.url.replace("http://127.0.0.1", "https://localhost")
+        store = GatewayStore(url, timeout_s=5)
+        try:
+            if trusted and name == "localhost":
+                assert store.get(cid_of(BLOCK)) == BLOCK
+                assert store.get(cid_of(BLOCK)) == BLOCK
+            else:
+                with pytest.raises(SourceError, match="certificate verify failed"):
+                    store.get(cid_of(BLOCK))
+                assert gateway.requests == []
+        finally:
+            store.close()
