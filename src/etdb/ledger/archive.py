@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -76,8 +77,10 @@ class LedgerFile:
         self._recent: OrderedDict[int, _Opened] = OrderedDict()
         self._proved: tuple[tuple[int, int], list[tuple[Transaction, tuple[bytes, ...]]]] | None = None
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Without O_NONBLOCK a pipe of this name would be waited for.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
+                self._refuse_irregular()
                 self.checked = self._verified(memory, progress, check_work=check_work)
             except BaseException:
                 os.close(self._descriptor)
@@ -88,6 +91,10 @@ class LedgerFile:
             raise storage_error(error, path) from error
         self._network = network(self.checked.preamble.network)
         self._starts = [one.height for one in self.checked.sections]
+
+    def _refuse_irregular(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            raise StorageError(f"{self.path} is not a regular file", hint="name a ledger file", path=str(self.path))
 
     def _verified(self, memory: Path | None, progress: Progress | None, *, check_work: bool) -> CheckedFile:
         known = load_checked(memory, self._descriptor) if memory is not None and not check_work else None

@@ -434,6 +434,9 @@ def test_a_folder_is_no_ledger_file(tmp_path):
         LedgerFile(tmp_path)
     with pytest.raises(StorageError):
         LedgerFile(tmp_path / "absent")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="regular"):
+        LedgerFile(tmp_path / "pipe")
 
 
 # -- proofs
