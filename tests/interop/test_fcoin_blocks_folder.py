@@ -10,7 +10,7 @@ import pytest
 from fcoin_node import FcoinNode
 
 from etdb.flo import REGTEST, PrivateKey, parse_header
-from etdb.ledger import LocalChain
+from etdb.ledger import LocalChain, blockfolder_beside
 from etdb.ledger.blockfolder import BlockFolder
 from etdb.ledger.blockfolder_beside import FolderBesideNode
 from etdb.ledger.node import FloNode
@@ -51,7 +51,8 @@ def test_the_files_of_fcoin(fcoin_node: FcoinNode, chain: LocalChain):
         assert folder.tip() == chain.tip()
 
 
-def test_a_ledger_of_the_node_with_its_files_beside(fcoin_node: FcoinNode, chain: LocalChain, tmp_path):
+def test_a_ledger_of_the_node_with_its_files_beside(fcoin_node: FcoinNode, chain: LocalChain, tmp_path, monkeypatch):
+    monkeypatch.setattr(blockfolder_beside, "_MUCH", 100)
     login = RpcLogin(user="etdb", password_file=fcoin_node.password_file())
     client = RpcClient(f"http://127.0.0.1:{fcoin_node.http_port}", login)
     asked: list[int] = []
@@ -65,7 +66,7 @@ def test_a_ledger_of_the_node_with_its_files_beside(fcoin_node: FcoinNode, chain
     with closing(FloNode(client, REGTEST, tmp_path / "node.sqlite", source=source)) as ledger:
         blocks = list(ledger.blocks(1))
         assert blocks[-1].ref == chain.tip()
-        assert sum(asked) == 0
+        assert sum(asked) == 0  # all came from the files
         txid = blocks[100].messages[0].txid
         deadline = time.monotonic() + 120
         while ledger.evidence(txid).checked_work_blocks < BLOCKS - 100:  # what is checked behind comes in time

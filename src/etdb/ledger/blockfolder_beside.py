@@ -1,6 +1,7 @@
 """A node with its blocks folder beside it: the node says which chain holds, the folder gives what lies deep in it.
 
-The folder is opened only when there is much to read: the first look at it takes the header of every block.
+The folder is opened only when there is much to read: the first look at it takes the header of every block of the
+chain, which costs as much as asking the node for a thirtieth of them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from etdb.ledger.port import BlockRef
 
 __all__ = ["FolderBesideNode"]
 
-_MUCH_HEADERS: Final = 5_000
-_MUCH_BLOCKS: Final = 100
-"""So many at once are asked for only by who is far behind."""
+_MUCH: Final = 5_000
+_LOOK_SHARE: Final = 30
 _BURIED: Final = 100
 """No node goes back further: so deep the folder and the node cannot differ for a while."""
 
@@ -36,6 +36,7 @@ class FolderBesideNode:
         self._open_folder = open_folder
         self._folder: BlockFolder | None = None
         self._buried = -1
+        self._given = 0
 
     @property
     def where(self) -> str:
@@ -52,8 +53,10 @@ class FolderBesideNode:
         Raises:
             BlockFolderError: the folder is not of a node on the same chain.
         """
-        if count > 1 and self._folder is None and self._node.tip().height - start_height > _MUCH_HEADERS:
-            self._open()
+        if count > 1 and self._folder is None:
+            height = self._node.tip().height
+            if _is_much(height - start_height, height):
+                self._open()
         if count > 1 and self._folder is not None and start_height <= self._buried:
             try:
                 return self._folder.headers(start_height, min(count, self._buried - start_height + 1))
@@ -63,7 +66,7 @@ class FolderBesideNode:
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, from the folder as long as it has them."""
-        if self._folder is None and len(hashes) >= _MUCH_BLOCKS:
+        if self._folder is None and self._given > _MUCH and _is_much(self._given, self._node.tip().height):
             self._open()
         done = 0
         if self._folder is not None:
@@ -73,6 +76,7 @@ class FolderBesideNode:
                     done += 1
             except (NotFoundError, BlockFolderError):
                 pass  # not written to the disk yet, pruned, or made anew: the node knows
+        self._given += len(hashes) - done
         yield from self._node.blocks(hashes[done:])
 
     def close(self) -> None:
@@ -100,3 +104,7 @@ class FolderBesideNode:
             )
         self._folder = folder
         self._buried = height if theirs else -1  # a node that is behind its own folder is read by its own word
+
+
+def _is_much(count: int, height: int) -> bool:
+    return count > max(_MUCH, height // _LOOK_SHARE)

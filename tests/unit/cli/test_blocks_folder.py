@@ -15,8 +15,7 @@ from etdb.workspace import NodeSettings, Workspace
 
 @pytest.fixture
 def chain(tmp_path, monkeypatch):
-    monkeypatch.setattr(blockfolder_beside, "_MUCH_HEADERS", 20)
-    monkeypatch.setattr(blockfolder_beside, "_MUCH_BLOCKS", 20)
+    monkeypatch.setattr(blockfolder_beside, "_MUCH", 20)
     monkeypatch.setattr(blockfolder_beside, "_BURIED", 10)
     with closing(LocalChain(tmp_path / "chain", writable=True)) as chain:
         chain.mine(40, flo_data=b"in a coinbase")

@@ -61,8 +61,7 @@ class ListNode:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(blockfolder_beside, "_MUCH_HEADERS", 100)
-    monkeypatch.setattr(blockfolder_beside, "_MUCH_BLOCKS", 50)
+    monkeypatch.setattr(blockfolder_beside, "_MUCH", 100)
 
 
 @pytest.fixture
@@ -111,11 +110,23 @@ def test_a_few_blocks_do_not_open_the_folder(opened):
     assert opened.count == 0
 
 
-def test_blocks_alone_open_it_too(opened):
+def test_many_blocks_without_headers_open_it_too(opened):
     node = ListNode(BLOCKS)
     with closing(FolderBesideNode(node, opened(BLOCKS))) as source:
-        assert list(source.blocks([hash_of(one) for one in BLOCKS[7:77]])) == BLOCKS[7:77]
-    assert node.gave == 1
+        for first in range(0, 400, 60):
+            part = BLOCKS[first : first + 60]
+            assert list(source.blocks([hash_of(one) for one in part])) == part
+    assert node.gave == 120 + 1
+    assert opened.count == 1
+
+
+def test_of_a_long_chain_more_must_be_wanted_before_it_is_opened(opened, monkeypatch):
+    monkeypatch.setattr(blockfolder_beside, "_LOOK_SHARE", 2)
+    with closing(FolderBesideNode(ListNode(BLOCKS), opened(BLOCKS))) as source:
+        assert len(source.headers(250, 20)) == 20
+        assert opened.count == 0
+        assert len(source.headers(190, 20)) == 20
+        assert opened.count == 1
 
 
 def test_the_folder_of_another_chain_is_named(opened):
