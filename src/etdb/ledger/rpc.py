@@ -86,6 +86,7 @@ class RpcClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._authorization: str | None = None
         self._last_id = 0
 
     # -- JSON-RPC
@@ -236,10 +237,11 @@ class RpcClient:
         headers = {"Accept": "*/*", "Connection": "keep-alive"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        login = self._login.header()
-        if login is not None:
-            headers["Authorization"] = login
         with self._lock:
+            if self._connection is None:
+                self._authorization = self._login.header()
+            if self._authorization is not None:
+                headers["Authorization"] = self._authorization
             while True:
                 kept = self._connection is not None
                 try:
