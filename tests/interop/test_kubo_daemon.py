@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from etdb.blocks.kubo_adding import ADDING_PIN, add_tree, plan_tree, remove_tree
 from etdb.blocks.kubo_errors import KuboSetupError, NotKuboError
 from etdb.cli.published import file_places
 from etdb.errors import DiskFullError, LockedError, NotFoundError, SourceError, VerificationError
-from etdb.ipfs import RAW, cid_of
+from etdb.ipfs import RAW, cid_of, parse_cid
 from etdb.testing.blocks import BlockStoreContract
 
 pytestmark = pytest.mark.interop
@@ -393,3 +394,48 @@ def test_kubo_of_2023_gets_it_over_bitswap(start_kubos, kubo_daemon, make_lab, t
     assert done.returncode == 0, done.stderr
     for name, path in lab.paths.items():
         assert (scratch / "got" / name).read_bytes() == path.read_bytes(), name
+
+
+def etdb(*words, folder):
+    """The command line in a process of its own; its JSON document, or its message."""
+    done = subprocess.run(
+        [sys.executable, "-m", "etdb", "--json", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tmp_path):
+    (tmp_path / "pass").touch(mode=0o600)
+    (tmp_path / "pass").write_text("correct horse\n")
+    folder = tmp_path / "data" / "ts 01"
+    folder.mkdir(parents=True)
+    (folder / "dataset.toml").write_text('title = "A record"\nacquired_on = 2026-11-01\nspecies = "Bdellovibrio"\n')
+    content = random.Random(2).randbytes(3 * MIB)
+    (folder / "a.dat").write_bytes(content)
+    workspace = tmp_path / "ws"
+    assert etdb("init", workspace, folder=tmp_path)[0] == 0
+    secret = ("--passphrase-file", tmp_path / "pass")
+    assert etdb("key", "new", *secret, folder=workspace)[0] == 0
+    assert etdb("publish", folder, "--yes", *secret, folder=workspace)[0] == 0
+    lab, reader = kubo_pair
+    status, added = etdb("kubo", "add", "--api", lab.api, folder=workspace)
+    assert (status, added[0]["was_there"]) == (0, False)
+    root = parse_cid(added[0]["root_cid"])
+    there = DagReader(start_kubos.node(reader, offline=False))
+    assert b"".join(there.content(there.resolve(root, "a.dat")[-1])) == content
+    assert b'"@graph"' in b"".join(there.content(there.resolve(root, "ro-crate-metadata.json")[-1]))
+    status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
+    assert (status, checked["files_elsewhere"]) == (0, [])
+    (folder / "a.dat").write_bytes(content[::-1])
+    status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
+    assert status == 4
+    assert "a.dat" in checked["datasets"][0]["message"]
+    (folder / "a.dat").write_bytes(content)
+    status, listed = etdb("kubo", "pins", "--api", lab.api, folder=workspace)
+    assert [one["root_cid"] for one in listed["datasets"]] == [str(root)]
+    assert etdb("kubo", "unpin", "--all", "--api", lab.api, folder=workspace)[1][0]["was_pinned"]
