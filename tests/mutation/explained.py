@@ -11,6 +11,12 @@ _MESSAGE = "only how much of a foreign text a message shows"
 _LEAF_LIMIT = "a CID that is read has 132 bytes at most, and blocks have a limit: this one ends the collecting"
 _GROUP = "all leaves of a group have one path, and a length; the first says the same as the last"
 _ONCE = "read when the module is loaded, before the mutant is put in its place"
+_SLOWER = "a shorter way only: the longer one judges the same"
+_ABOVE = "what stands above the bits that wait is cut off with each group"
+_ONE_BYTE = "a size of one byte is read there too"
+_PROGRAM = "which versions and lengths there are is judged again where the program is read"
+_LETS_GO = "how often headers are let go of: what a rollback or a rule can reach stays either way"
+_VERSION = "no version is lower: it has 32 bits"
 
 REASONS: dict[str, str] = {
     "ipfs/filedag.py DagBuilder.finish: 0 -> -1 in: return children[0].cid, children[0].tree_size, done": (
@@ -41,6 +47,60 @@ REASONS: dict[str, str] = {
     "ipfs/hamt.py _build_shard: 0 -> 1 in: first, second = entries[0][1].name, entries[1][1].name": (
         "only which names a message shows"
     ),
+    "flo/bech32.py _regroup: 0 -> -1 in: bits, count, groups = 0, 0, []": _ABOVE,
+    "flo/bech32.py _regroup: 0 -> 1 in: bits, count, groups = 0, 0, []": _ABOVE,
+    "flo/bech32.py decode_witness_address: LtE -> Lt in: if head != prefix or len(tail) <= _CHECKSUM_LETTERS:": (
+        "a checksum alone has no program, which is refused a step later"
+    ),
+    "flo/scripts.py parse_keys: 0 -> -1 in: return (1, tuple(keys)) if keys is not None and len(keys) == 1 "
+    "and len(keys[0]) in (33, 65) else None": ("there is one key"),
+    "flo/scripts.py parse_keys: 3 -> 4 in: if len(script) < 3 or script[-1] != _CHECKMULTISIG:": (
+        "a script of three bytes has no room for a key, and is refused as it asks for none"
+    ),
+    "flo/spending.py _digests: without not in: named = not hash_type & SIGHASH_OMIT_FLO_DATA": (
+        "both forms are tried, and a signature is of one: only which is tried first"
+    ),
+    "flo/walk.py walk_block: 253 -> 252 in: if count >= 0xFD:": _ONE_BYTE,
+    "flo/walk.py walk_block: 253 -> 252 in: if size >= 0xFD:": _ONE_BYTE,
+    "flo/walk.py _wide: Gt -> GtE in: if value > len(block):": (
+        "what is as long as the whole block runs off its end, which the next look there finds"
+    ),
+    "flo/walk.py walk_block: condition False in: if usual := _usual_form(block, offset):": _SLOWER,
+    "flo/destinations.py script_destination: 96 -> 97 in: if 4 <= size <= 42 and script[1] == size - 2 and "
+    "(script[0] == 0 or 0x51 <= script[0] <= 0x60):": _PROGRAM,
+    "flo/destinations.py script_destination: 4 -> 3 in: if 4 <= size <= 42 and script[1] == size - 2 and "
+    "(script[0] == 0 or 0x51 <= script[0] <= 0x60):": _PROGRAM,
+    "flo/destinations.py script_destination: 42 -> 43 in: if 4 <= size <= 42 and script[1] == size - 2 and "
+    "(script[0] == 0 or 0x51 <= script[0] <= 0x60):": _PROGRAM,
+    "flo/destinations.py _MAX_SHOWN: 100 -> 101 in: _MAX_SHOWN: Final = 100": _MESSAGE,
+    "flo/difficulty.py retarget: Lt -> LtE in: if taken_s < rule.least_s:": ("the least time is made the least time"),
+    "flo/difficulty.py _required_where_easy: 1 -> 0 in: every = network.difficulty_rule(of_height + 1).every_blocks": (
+        "only the height below a rule's first differs, and on no network does either rule change the target there"
+    ),
+    "flo/header_chain.py HeaderChain._trim: Mult -> FloorDiv in: if len(self._best.hashes) > 2 * self._keep:": _LETS_GO,
+    "flo/header_chain.py HeaderChain._trim: 2 -> 1 in: if len(self._best.hashes) > 2 * self._keep:": _LETS_GO,
+    "flo/header_chain.py HeaderChain._run: 1 -> 0 in: each = last if network.retargets and last.every_blocks "
+    "== 1 and height + 1 >= last.from_height else None": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: 1 -> 2 in: each = last if network.retargets and last.every_blocks "
+    "== 1 and height + 1 >= last.from_height else None": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: condition False in: each = last if network.retargets and "
+    "last.every_blocks == 1 and height + 1 >= last.from_height else None": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: 1 -> 0 in: last = network.difficulty[-1]": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: condition False in: if each is not None:": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: Gt -> GtE in: if previous != tip or version < asked or height in "
+    "rules.checkpoints or time_s > latest:": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: 1 -> 2 in: latest = 1 << 32 if now_s is None else now_s + MAX_FUTURE_S": (
+        "no header has a time of more than 32 bits"
+    ),
+    "flo/header_chain.py HeaderChain._run: 32 -> 31 in: latest = 1 << 32 if now_s is None else now_s + "
+    "MAX_FUTURE_S": _SLOWER,
+    "flo/header_chain.py _RUN: 4096 -> 4097 in: _RUN: Final = 4096": _LETS_GO,
+    "flo/header_rules.py HeaderRules.least_version: 1 -> 2 in: return asked + 1 if asked else -(1 << 31)": _VERSION,
+    "flo/header_rules.py HeaderRules.least_version: 31 -> 32 in: return asked + 1 if asked else -(1 << 31)": _VERSION,
+    "flo/header_rules.py HeaderRules.is_target: LtE -> Lt in: return bits_to_target(bits) <= self.network.pow_limit": (
+        "no short form stands for a network's limit itself: it keeps three leading bytes"
+    ),
+    "flo/header_window.py HeaderWindow.trim: 0 -> -1 in: if spare > 0:": ("to forget none of them changes nothing"),
     "oip/multipart.py _ADDRESS_LENGTH: 34 -> 35 in: _ADDRESS_LENGTH: Final = 34": _ONCE,
     "oip/multipart.py _ADDRESS_LENGTH: 34 -> 33 in: _ADDRESS_LENGTH: Final = 34": _ONCE,
     "oip/parts.py FLO_DATA_LIMIT: 1040 -> 1039 in: FLO_DATA_LIMIT: Final = 1040": _ONCE,

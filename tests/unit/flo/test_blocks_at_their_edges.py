@@ -9,7 +9,7 @@ import pytest
 
 from etdb import flo
 from etdb.errors import FormatError, VerificationError
-from etdb.flo.cursor import Cursor
+from etdb.flo.cursor import Cursor, encode_varint
 from etdb.flo.header_rules import HeaderRules
 
 GENESIS = flo.parse_block(flo.REGTEST.genesis_block).header
@@ -145,3 +145,18 @@ def test_a_hash_may_be_the_target_itself(monkeypatch):
 def test_the_hardest_target_takes_half_of_all_tries():
     hardest = msgspec.structs.replace(GENESIS, bits=0x01010000)
     assert hardest.work == 1 << 255
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0xFC, "fc"),
+        (0xFD, "fdfd00"),
+        (0xFFFF, "fdffff"),
+        (0x1_0000, "fe00000100"),
+        (0xFFFF_FFFF, "feffffffff"),
+        (0x1_0000_0000, "ff0000000001000000"),
+    ],
+)
+def test_a_compact_size_has_so_many_bytes(value, written):
+    assert encode_varint(value).hex() == written
