@@ -1,7 +1,7 @@
 """Two labs, each with half of the datasets, and a third machine that knows neither of them, only CIDs.
 
-One lab has a gateway of ours, the other a Kubo that speaks bitswap alone. A third Kubo is the network that both Kubos
-know. Everything is on the loopback.
+One lab has a gateway of ours, which is a routing server too; the other a Kubo that speaks bitswap alone. A third Kubo
+is the network that both Kubos know, and a routing server for it. Everything is on the loopback.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import kubo_node
 import pytest
 
 from etdb.blocks import FilesInPlace
-from etdb.ipfs import cid_of, parse_cid
-from etdb.testing.routing import http_provider, routing_server
+from etdb.ipfs import cid_of
 from etdb.web.gateway import gateway_app
 from etdb.web.serving import serving
 from etdb.workspace import Workspace
@@ -86,16 +85,15 @@ def world(start_kubos, tmp_path):
             words = ("add", "-r", "-Q", "--cid-version=1", "--raw-leaves", str(folder))
             roots.append(lab_b.run(*words).decode().strip())
             lab_b.run("routing", "provide", roots[-1])
-        url = stack.enter_context(serving(gateway_app(files)))
-        router = stack.enter_context(routing_server())
-        for root in roots[:2]:
-            router.name(parse_cid(root), http_provider(url))
+        app = gateway_app(files)
+        router = stack.enter_context(serving(app))
+        app.state.providers.announce(router)
         workspace = Workspace.init(tmp_path / "third", "main").root
         settings = workspace / "etdb.toml"
         peer = start_kubos.node(network).info().addresses[0]
         text = settings.read_text()
         for name, value in {
-            "routers": json.dumps([router.url, network.gateway]),
+            "routers": json.dumps([router, network.gateway]),
             "allow_private": "true",
             "kubo_peers": json.dumps([str(peer)]),
             "binary": json.dumps(str(kubo_node.kubo_path())),
@@ -106,7 +104,7 @@ def world(start_kubos, tmp_path):
         settings.write_text(text)
         out = tmp_path / "out"
         out.mkdir()
-        yield World(roots, router.url, network.gateway, workspace, out)
+        yield World(roots, router, network.gateway, workspace, out)
 
 
 def test_all_datasets_of_both_labs(world):

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from etdb.blocks import FilesInPlace, GatewayStore
-from etdb.download import download, plan_download
+from etdb.download import NetworkFinder, SourcePool, download, plan_content, plan_download
+from etdb.ipfs import cid_of
 from etdb.manifest import MANIFEST_NAME
 from etdb.oip.tomogram import FileEntry, Tomogram
 from etdb.web.gateway import gateway_app
@@ -49,6 +50,24 @@ def test_files_in_place_to_another_folder(served, tmp_path):
     folder = report.datasets[0].folder
     assert {p: (folder / p).read_bytes() for p in FILES} == FILES
     assert not (folder / MANIFEST_NAME).exists()
+
+
+def test_a_gateway_of_ours_says_itself_that_it_has_a_dataset(tmp_path):
+    store = FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")
+    root = store.add_directory({"a.txt": store.add_bytes(b"content", "a.txt")})
+    app = gateway_app(store)
+    with serving(app) as url:
+        app.state.providers.announce(url)
+        with NetworkFinder([url], allow_private=True) as finder:
+            pool = SourcePool([], finder=finder).for_dataset(root)
+            plan = plan_content(root, pool)
+            report = download(plan, [], tmp_path / "out", finder=finder)
+            assert finder.find(cid_of(b"somebody else's"), 1) == []
+    store.close()
+    assert report.is_complete
+    assert report.sources == (url,)
+    assert (tmp_path / "out" / str(root) / "a.txt").read_bytes() == b"content"
+    assert [one.name for one in (tmp_path / "out" / str(root)).iterdir()] == ["a.txt"], "no record: nothing beside it"
 
 
 def test_a_file_that_changed_at_the_lab_is_never_taken_for_the_published_one(served, tmp_path):
