@@ -50,6 +50,7 @@ UNPROVED: Final = (
 
 _BUSY_S: Final = 30.0
 _BATCH: Final = 2_000
+_CACHE_KB: Final = 65_536
 _SCHEMA: Final = Schema(
     what="the exported messages",
     version=1,
@@ -59,7 +60,7 @@ CREATE TABLE messages (
     height INTEGER NOT NULL,
     time_s INTEGER NOT NULL,
     data BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX messages_height ON messages (height, txid);
 CREATE TABLE blocks (
     height INTEGER PRIMARY KEY,
@@ -109,6 +110,7 @@ class LegacyLedger:
             try:
                 if writable:
                     self._db.execute("PRAGMA journal_mode = WAL")
+                    self._db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
                     self._db.execute("PRAGMA synchronous = FULL")
                 prepare_schema(self._db, path, _SCHEMA, writable=writable)
             except BaseException:
