@@ -65,6 +65,7 @@ class Dispatch:
         self._held: list[TransactionEntry] = []
         self._is_in_doubt = True
         self._has_more = False
+        self._has_waited = False
 
     def begin(self) -> None:
         """Bring the journal in line with the ledger, and give the ledger what it lacks.
@@ -119,7 +120,10 @@ class Dispatch:
         """One look, and what follows from it; False when there was nothing to do."""
         seen = self._watch.look()
         if seen == "same" and not self._is_in_doubt and not self._has_more:
-            return False
+            has_waited, self._has_waited = self._has_waited, False
+            if not has_waited or not self._watch.missed_any():
+                return False
+            self._is_in_doubt = True
         reconciles = seen == "changed" or self._is_in_doubt or (bool(self._held) and seen == "grown")
         if reconciles:
             self._held = reconcile(
@@ -167,7 +171,7 @@ class Dispatch:
             self._is_in_doubt = True
         else:
             pace.rest()
-            self._is_in_doubt = self._watch.missed_any()
+            self._has_waited = True
 
     def _show(self) -> None:
         waiting = len(self._journal.waiting())

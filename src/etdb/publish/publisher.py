@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from etdb.blocks import FilesInPlace
-from etdb.errors import InputError
+from etdb.errors import InputError, LedgerError
 from etdb.flo import Network, PrivateKey
 from etdb.ledger import Ledger, Limits
 from etdb.oip import Tomogram
@@ -183,13 +183,19 @@ class Publisher:
             datasets=tuple(published),
             transactions_sent=self._offering.sent,
             fee_sat=sum(dataset.fee_sat for dataset in published),
-            orphaned=tuple(orphaned_parts(self._journal, self._ledger)),
+            orphaned=self._orphaned(),
             unfinished=len(self._journal.unfinished(entry.id for entry in entries)),
             waiting_transactions=len(self._journal.waiting()),
             unsent_transactions=len(self._journal.transactions(states=("signed",))),
             in_time=in_time,
             seconds=self._clock() - started,
         )
+
+    def _orphaned(self) -> tuple[str, ...]:
+        try:
+            return tuple(orphaned_parts(self._journal, self._ledger))
+        except LedgerError:
+            return ()  # it went away at the end: they are listed by the next run
 
 
 def _changes(entry: DatasetEntry, draft: Tomogram, files: dict[str, str]) -> list[str]:
