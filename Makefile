@@ -8,6 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
+	@echo "make demo NETWORK=nodes   the same on a real FLO full node and a real Kubo, started and ended by it"
 	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
 	@echo "make quick    the tests of make test that take seconds"
 	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
@@ -39,8 +40,14 @@ $(VENV)/interop.stamp: requirements-interop.lock | $(VENV)/dev.stamp
 	@$(PIP) install --require-hashes -r requirements-interop.lock
 	@touch $@
 
+ifeq ($(NETWORK),nodes)
+demo: $(VENV)/interop.stamp
+	@sh tests/interop/setup.sh
+	@$(BIN)/python tests/interop/demo_nodes.py
+else
 demo: $(VENV)/demo.stamp
 	@$(BIN)/etdb demo
+endif
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

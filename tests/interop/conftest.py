@@ -15,6 +15,15 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "vectors" / "make")]
 
 import kubo_node  # noqa: E402
 from fcoin_node import LEFT_OUT, FcoinNode, is_installed  # noqa: E402
+from peers import peer_lines  # noqa: E402
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """At the end: against whom."""
+    if config.getoption("-m") == "interop":
+        terminalreporter.write_sep("-", "peers that nobody here wrote")
+        for line in peer_lines():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
