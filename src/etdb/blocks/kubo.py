@@ -111,8 +111,8 @@ class KuboNode:
             api=self.rpc.name,
             version=version,
             peer_id=answered_text(identity, "ID", self.rpc.name),
-            addresses=tuple(str(one) for one in addresses or ()),
-            peers=len(listed or ()),
+            addresses=tuple(map(str, addresses)) if isinstance(addresses, list) else (),
+            peers=len(listed) if isinstance(listed, list) else 0,
             takes_files_in_place=isinstance(setting, dict) and setting.get("Value") is True,
         )
 

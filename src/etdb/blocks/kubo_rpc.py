@@ -250,7 +250,7 @@ class KuboRpc:
         data = response.read(_MAX_ERROR_BYTES)
         has_secret = self._secret_file is not None
         text = data.decode("utf-8", "replace")
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             document = msgspec.json.decode(data)
             if isinstance(document, dict) and isinstance(document.get("Message"), str):
                 return kubo_refusal(document["Message"], self.name)

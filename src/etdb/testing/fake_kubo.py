@@ -61,6 +61,7 @@ class FakeKubo:
         places: the path that came with a file, by the text of its CID.
         version: what it calls itself.
         secret: the token that it wants; empty for none.
+        says: what it answers to all commands instead, with ``status``; None for what is right.
         calls: the commands that it was asked.
     """
 
@@ -73,6 +74,7 @@ class FakeKubo:
         self.version, self.secret = "0.42.0", ""
         self.takes_files_in_place = True
         self.makes: Cid | None = None
+        self.says: bytes | None = None
         self.calls: list[str] = []
         self.stopping = threading.Event()
         owner = self
@@ -141,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         if kubo.secret and self.headers.get("Authorization") != f"Bearer {kubo.secret}":
             self._plain(403, b"Kubo RPC Access Denied: Please provide a valid authorization token")
             return
-        if behaviour == "silent":
+        if kubo.says is not None:
+            self._plain(kubo.status, kubo.says)
+        elif behaviour == "silent":
             kubo.stopping.wait(30)
         elif behaviour == "hang-up":
             self.close_connection = True

@@ -9,7 +9,7 @@ import pytest
 from etdb.blocks import DagReader, FilesInPlace
 from etdb.blocks.kubo import KuboNode
 from etdb.blocks.kubo_errors import KuboSetupError, NotKuboError
-from etdb.errors import FormatError, NotFoundError, SourceError, SourceFileError, VerificationError
+from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, SourceFileError, VerificationError
 from etdb.ipfs import DAG_PB, RAW, cid_of, encode_node
 from etdb.ipfs.unixfs import DIRECTORY_DATA
 from etdb.testing.fake_kubo import fake_kubo
@@ -125,3 +125,54 @@ def test_cars_both_ways(kubo, node, tmp_path):
         del kubo.blocks[next(cid for cid in blocks if cid.codec == RAW).digest]
         with pytest.raises(SourceError, match="left out 1 block"):
             list(node.export_blocks(root))
+
+
+ODD = [
+    b"",
+    b"null",
+    b"7",
+    b'"text"',
+    b"[]",
+    b"[[[]]]",
+    b"{}",
+    b"[" * 30_000,
+    b'{"Version": 3, "ID": [], "Peers": 5, "Addresses": 5, "Value": {}, "Key": 0, "Hash": 0, "Keys": 3}',
+    b'{"Version": "0.42.0", "ID": "x", "Peers": 5, "Addresses": 5, "Keys": {"a": 3}, "Pins": 0, "Bytes": "many"}',
+    b'{"Keys": {}, "Cid": {}, "Status": "0", "Hash": "not-a-cid", "Key": "not-a-cid", "RepoPath": 3}',
+    b'{"Keys": {"a": {}, "b": {}}, "Status": 11, "Key": "no-link", "Offset": "x", "Stats": 0}',
+    b'{"Message": 5, "Code": "x"}',
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("says", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("status", [200, 500])
+def test_whatever_it_answers_only_our_errors_come_of_it(kubo, node, says, status, tmp_path):
+    kubo.says, kubo.status = says, status
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    cid = cid_of(b"content")
+    raised = 0
+    for call in (
+        node.info,
+        node.verify_version,
+        node.reach,
+        lambda: node.get(cid),
+        lambda: node.has(cid),
+        lambda: node.put(b"content"),
+        lambda: node.add_file(path, name="x"),
+        lambda: list(node.bad_references([cid])),
+        lambda: node.pin(cid, name="x"),
+        lambda: node.pin_name(cid),
+        lambda: list(node.pins()),
+        lambda: node.unpin([cid]),
+        lambda: node.provide(cid),
+        lambda: node.import_blocks([cid], [(cid, b"content")]),
+        lambda: list(node.export_blocks(cid)),
+    ):
+        try:
+            call()
+        except EtdbError as error:
+            assert len(error.message) < 1000  # noqa: PT017 - most must raise, not all
+            raised += 1
+    assert raised >= (8 if status == 200 else 15)
