@@ -13,20 +13,19 @@ from typing import Final
 import msgspec
 
 from etdb.durable import storage_error
-from etdb.errors import FormatError, LedgerError, NotFoundError, StorageError, VerificationError
+from etdb.errors import FormatError, NotFoundError, StorageError, VerificationError
 from etdb.flo import REGTEST, Transaction, network, parse_header, sha256d
 from etdb.ledger.archive_format import CarriedBlock, Section, parse_section
 from etdb.ledger.archive_memory import load_checked, store_checked
 from etdb.ledger.archive_scan import CheckedFile, Progress, expand_section, scan_file, verify_carried
 from etdb.ledger.port import (
     BlockRef,
-    Coin,
     InclusionEvidence,
     LedgerBlock,
     LedgerMessage,
-    Outpoint,
     TxStatus,
 )
+from etdb.ledger.read_only import ReadOnlyLedger
 from etdb.ledger.senders import shown_senders
 
 __all__ = ["LEDGER_SUFFIX", "LedgerFile"]
@@ -46,7 +45,7 @@ class _Opened(msgspec.Struct, frozen=True):
     section: Section
 
 
-class LedgerFile:
+class LedgerFile(ReadOnlyLedger):
     """A ledger file, verified whole when it is opened. Implements the port ``Ledger`` for readers.
 
     What it cannot say: which coins there are, what waits for a block, and whether the file leaves messages out. A
@@ -259,23 +258,6 @@ class LedgerFile:
             checked_work_blocks=max(0, self.checked.work_height - height + 1) if has_work else 0,
         )
 
-    # -- what a file cannot do
-
-    def spender(self, outpoint: Outpoint) -> str | None:
-        """Not known: a file has the transactions of messages alone."""
-        raise _only_read(f"who spends {outpoint.txid[:64]}:{outpoint.vout}")
-
-    def coins(self, address: str) -> list[Coin]:
-        """Not known, as ``spender``."""
-        raise _only_read(f"the coins of {address[:64]}")
-
-    def submit(self, raw: bytes) -> str:
-        """Refused: nothing can be added to a file."""
-        raise _only_read(f"a way to send {len(raw)} bytes")
-
-    def settle(self) -> None:
-        """Nothing waits for a block here."""
-
     # -- inside
 
     def _place(self, txid: str) -> tuple[int, int, int] | None:
@@ -330,7 +312,3 @@ class LedgerFile:
             path=str(self.path),
             offset=offset,
         )
-
-
-def _only_read(what: str) -> LedgerError:
-    return LedgerError(f"a ledger file does not have {what}", hint="publish from a workspace with a node or a chain")

@@ -12,17 +12,16 @@ from typing import Final
 import msgspec
 
 from etdb.durable import make_folder, storage_errors
-from etdb.errors import LedgerError, NotFoundError
+from etdb.errors import NotFoundError
 from etdb.ledger.legacy import BadLine, LegacyMessage
 from etdb.ledger.port import (
     BlockRef,
-    Coin,
     InclusionEvidence,
     LedgerBlock,
     LedgerMessage,
-    Outpoint,
     TxStatus,
 )
+from etdb.ledger.read_only import ReadOnlyLedger
 from etdb.schema import Schema, prepare_schema, reading_uri
 from etdb.trust import Claim, ClaimResult, Outcome
 
@@ -84,7 +83,7 @@ class LegacyImport(msgspec.Struct, frozen=True, kw_only=True):
     bad: tuple[BadLine, ...]
 
 
-class LegacyLedger:
+class LegacyLedger(ReadOnlyLedger):
     """Texts that were exported from a chain. Implements the port ``Ledger`` for readers, and proves nothing.
 
     Only blocks with a text are here. Their hashes are not known: a name made from the texts up to a block stands in
@@ -98,6 +97,8 @@ class LegacyLedger:
     Raises:
         StorageError: it is damaged, of another version, or cannot be read.
     """
+
+    kind = "an export of texts"
 
     def __init__(self, path: Path, network_name: str, *, writable: bool = False) -> None:
         self.path = path
@@ -236,21 +237,6 @@ class LegacyLedger:
         """Not here."""
         raise _not_exported(txid)
 
-    def spender(self, outpoint: Outpoint) -> str | None:
-        """Not known."""
-        raise _only_read(f"who spends {outpoint.txid[:64]}:{outpoint.vout}")
-
-    def coins(self, address: str) -> list[Coin]:
-        """Not known."""
-        raise _only_read(f"the coins of {address[:64]}")
-
-    def submit(self, raw: bytes) -> str:
-        """Refused."""
-        raise _only_read(f"a way to send {len(raw)} bytes")
-
-    def settle(self) -> None:
-        """Nothing waits for a block here."""
-
 
 def _not_exported(txid: str) -> NotFoundError:
     return NotFoundError(
@@ -258,7 +244,3 @@ def _not_exported(txid: str) -> NotFoundError:
         hint="a node or a ledger file has the proof",
         txid=txid[:64],
     )
-
-
-def _only_read(what: str) -> LedgerError:
-    return LedgerError(f"exported texts do not have {what}", hint="publish from a workspace with a node or a chain")
