@@ -11,7 +11,8 @@ import click
 from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
-from etdb.cli.output import Output
+from etdb.cli.output import Output, printable
+from etdb.errors import EtdbError
 from etdb.flo import network
 from etdb.index import IndexReport, follow, watch
 
@@ -48,10 +49,17 @@ def index(context: Context, follow_on: bool) -> None:
             _show(out, report)
             return
         wait = functools.partial(threading.Event().wait, _POLL_S)
+        options = fold_options(ledger)
         with contextlib.suppress(KeyboardInterrupt):
-            for report in watch(ledger, catalogue, network=flo_network, wait=wait, **fold_options(ledger)):
+            for report in watch(
+                ledger, catalogue, network=flo_network, wait=wait, away=functools.partial(_show_away, out), **options
+            ):
                 out.document_line(report)
                 _show(out, report)
+
+
+def _show_away(out: Output, error: EtdbError) -> None:
+    out.remark(f"{printable(error.message)}; waiting for it")
 
 
 def _show(out: Output, report: IndexReport) -> None:

@@ -17,6 +17,7 @@ from etdb.errors import LedgerError, LockedError
 from etdb.flo import Network
 from etdb.index.fold import Fold
 from etdb.ledger import Ledger, LedgerBlock
+from etdb.ledger.node_errors import NodeAwayError
 from etdb.trust import ClaimResult
 
 __all__ = ["IndexReport", "follow", "watch"]
@@ -122,15 +123,20 @@ def watch(
     given: Iterable[ClaimResult] = (),
     progress: Progress | None = None,
     stop: Stop | None = None,
+    away: Callable[[NodeAwayError], None] = lambda _error: None,
 ) -> Iterator[IndexReport]:
     """Follow for ever: a report whenever a run changed something (and after the first).
 
     ``wait`` is called between runs; it sleeps as long as it likes and answers True to end, as
-    ``functools.partial(event.wait, 5)`` does. A catalogue that another process writes just now is tried again later.
+    ``functools.partial(event.wait, 5)`` does. A catalogue that another process writes just now is tried again later,
+    and so is a node that went away; ``away`` is told of it, once until it is back.
+
+    Raises:
+        NodeAwayError: it is away from the beginning: perhaps it is the wrong one.
     """
     chosen = None if publishers is None else frozenset(publishers)
     given = tuple(given)
-    first = True
+    first, is_away = True, False
     while not (stop is not None and stop()):
         try:
             report = follow(
@@ -145,7 +151,14 @@ def watch(
             )
         except LockedError:
             pass
+        except NodeAwayError as error:
+            if first:
+                raise
+            if not is_away:
+                away(error)
+            is_away = True
         else:
+            is_away = False
             if first or report.blocks or report.blocks_removed or report.records_removed:
                 yield report
             first = False

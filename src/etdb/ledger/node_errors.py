@@ -8,6 +8,7 @@ from etdb.errors import LedgerError
 
 __all__ = [
     "NodeAnswerError",
+    "NodeAwayError",
     "NodeBehindError",
     "NodeBusyError",
     "NodeCallError",
@@ -35,7 +36,13 @@ class NodeError(LedgerError):
     code = "node"
 
 
-class NodeUnreachableError(NodeError):
+class NodeAwayError(NodeError):
+    """It cannot serve now, and may later without anybody's doing: who follows it waits."""
+
+    code = "node-away"
+
+
+class NodeUnreachableError(NodeAwayError):
     """It cannot be reached, is silent, or breaks off."""
 
     code = "node-unreachable"
@@ -48,7 +55,7 @@ class NodeLoginError(NodeError):
     code = "node-login"
 
 
-class NodeBusyError(NodeError):
+class NodeBusyError(NodeAwayError):
     """It is starting, or has too much to do; the same call may work later."""
 
     code = "node-busy"
@@ -78,7 +85,7 @@ class NodeChainError(NodeError):
     code = "node-chain"
 
 
-class NodeBehindError(NodeError):
+class NodeBehindError(NodeAwayError):
     """It has not yet the blocks that it should have."""
 
     code = "node-behind"

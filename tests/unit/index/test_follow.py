@@ -13,6 +13,7 @@ from etdb.catalogue import Catalogue, Query
 from etdb.errors import InputError, LedgerError, NotFoundError
 from etdb.flo import REGTEST
 from etdb.index import follow, watch
+from etdb.ledger.node_errors import NodeUnreachableError
 from etdb.testing.records import RecordSigner
 from etdb.testing.scripted_ledger import ScriptedLedger
 from etdb.trust import Claim, Outcome
@@ -362,6 +363,33 @@ def test_watch_reports_what_changes(ledger, catalogue):
 
     reports = list(watch(ledger, catalogue, network=REGTEST, wait=wait))
     assert [report.blocks for report in reports] == [0, 1, 1]
+
+
+def test_watch_waits_for_a_node_that_went_away(ledger, catalogue, monkeypatch):
+    told = []
+    steps = iter(["away", "away", "back", "away", "back", None])
+    tip = ledger.tip
+
+    def look():
+        if state == "away":
+            raise NodeUnreachableError("the node is not there")
+        return tip()
+
+    def wait():
+        nonlocal state
+        state = next(steps)
+        if state == "back":
+            ledger.add_block([LAB.message()])
+        return state is None
+
+    state = "back"
+    monkeypatch.setattr(ledger, "tip", look)
+    reports = list(watch(ledger, catalogue, network=REGTEST, wait=wait, away=told.append))
+    assert [report.blocks for report in reports] == [0, 1, 1]
+    assert len(told) == 2  # once each time
+    state = "away"
+    with pytest.raises(NodeUnreachableError):
+        next(watch(ledger, catalogue, network=REGTEST, wait=wait))
 
 
 _KILLED = """\
