@@ -1,0 +1,48 @@
+"""A Kubo that knows nobody but a routing server of ours gets a dataset from our gateway over HTTP, and checks it."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from etdb.blocks import DagReader, FilesInPlace
+from etdb.web.gateway import gateway_app
+from etdb.web.serving import serving
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture
+def lab(tmp_path: Path):
+    """A published folder: (store, root, contents)."""
+    chance = random.Random(12)
+    contents = {"big é.mrc": chance.randbytes(5_000_001), "sub/note.txt": b"hello", "sub/none": b""}
+    with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
+        added = {}
+        for number, (name, data) in enumerate(contents.items()):
+            path = tmp_path / f"file-{number}"
+            path.write_bytes(data)
+            added[name] = store.add_file(path)
+        yield store, store.add_directory(added), contents
+
+
+def test_kubo_gets_a_dataset_over_http(lab, start_kubos, tmp_path: Path) -> None:
+    store, root, contents = lab
+    app = gateway_app(store)
+    with serving(app) as url:
+        app.state.providers.announce(url)
+        kubo = start_kubos.start(
+            tmp_path / "kubo",
+            Routing__Type="delegated",
+            Routing__DelegatedRouters=[url],
+            HTTPRetrieval__Enabled=True,
+            Provide__Enabled=False,
+        )
+        with closing(start_kubos.node(kubo, offline=False)) as node:
+            reader = DagReader(node)
+            for name, data in contents.items():
+                cid = reader.resolve(root, name)[-1]
+                assert b"".join(reader.content(cid)) == data
