@@ -193,7 +193,8 @@ class SourcePool:
         size = sum(leaf.length or 0 for leaf in leaves)
 
         def read(source: Source, attempt: Attempt) -> None:
-            part = _within(rest, source.request_bytes())
+            # Nobody else could have the rest: one request is best.
+            part = _within(rest, source.request_bytes() if len(self._set.sources) > 1 else size)
             attempt.size_bytes = sum(leaf.length or 0 for leaf in part)
 
             def done(leaf: LeafFound, view: memoryview) -> None:

@@ -1,8 +1,9 @@
 """What is known of a source while it is used: how fast it is, how much it is asked for, and when it may be asked again.
 
 Each source is measured: the bytes that it gives in a second, all its connections together. Whoever is expected to be
-done first is asked next, so that each gets a share by its speed; a slow one is asked for less at a time, and after a
-failure for half of that (additive increase, multiplicative decrease). The decisions here are pure.
+done first is asked next, so that each gets a share by its speed; a slow one is asked for less at a time. The window of
+each begins small and doubles, after a failure it is halved and grows by steps (as TCP's does, RFC 5681).
+The decisions here are pure.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ FAILURES_UNTIL_LEFT = 5
 REVIVE_S = 30.0
 """After that long a source that was left is asked once more."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
-FULL_WINDOW_BYTES = 16 << 20
+FIRST_WINDOW_BYTES, FULL_WINDOW_BYTES = 2 << 20, 16 << 20
 LEAST_WINDOW_BYTES = 256 << 10
 WINDOW_STEP_BYTES = 1 << 20
-REQUEST_S = 4.0
+REQUEST_S = 2.0
 """What a source is asked for at once should come in this time."""
 LEAST_MEASURED_BYTES = 32 << 10
 NEW_WEIGHT = 0.3
 PATIENCE_S, SILENCE_S = 1.0, 3.0
+SLOWER_FACTOR, SLOWER_S = 1.5, 0.5
+"""How much longer than elsewhere something may take: changing horses costs a request and part of a leaf."""
 
 
 @runtime_checkable
@@ -54,7 +57,8 @@ class Source:
         self.is_last = is_last
         self.failures = self.busy = self.given = 0
         self.rate: float | None = None
-        self.window_bytes = FULL_WINDOW_BYTES
+        self.window_bytes = FIRST_WINDOW_BYTES
+        self._has_stumbled = False
         self.not_before = 0.0
         self.is_told_to_wait = False
         self.has_ranges = isinstance(store, RangeSource)
@@ -77,18 +81,19 @@ class Source:
         """It gave so many bytes in so many seconds, over one of so many connections."""
         self.failures, self.not_before, self.is_told_to_wait = 0, 0.0, False
         self.given += 1
-        self.window_bytes = min(self.window_bytes + WINDOW_STEP_BYTES, FULL_WINDOW_BYTES)
+        step = WINDOW_STEP_BYTES if self._has_stumbled else self.window_bytes
+        self.window_bytes = min(self.window_bytes + step, FULL_WINDOW_BYTES)
         self._measure(max(count, LEAST_MEASURED_BYTES) / max(seconds, 1e-6) * connections)
 
     def was_slow(self, count: int, seconds: float, connections: int) -> None:
         """It was stopped, because others are faster."""
-        self.window_bytes = max(self.window_bytes // 2, MAX_BLOCK_BYTES)
+        self._stumble()
         self._measure(max(count, 1) / max(seconds, 1e-6) * connections)
 
     def failed(self, error: EtdbError, now: float) -> None:
         """It could not be reached, or broke off."""
         self.failures += 1
-        self.window_bytes = max(self.window_bytes // 2, MAX_BLOCK_BYTES)
+        self._stumble()
         self.last_error = error
         pause = min(FIRST_PAUSE_S * 2 ** (self.failures - 1), LONGEST_PAUSE_S)
         self.not_before = now + (REVIVE_S if self.failures >= FAILURES_UNTIL_LEFT else pause)
@@ -96,8 +101,12 @@ class Source:
     def waits(self, error: EtdbError, until: float) -> None:
         """It said when it may be asked again: that is no failure."""
         self.last_error = error
-        self.window_bytes = max(self.window_bytes // 2, MAX_BLOCK_BYTES)
+        self._stumble()
         self.not_before, self.is_told_to_wait = until, True
+
+    def _stumble(self) -> None:
+        self._has_stumbled = True
+        self.window_bytes = max(self.window_bytes // 2, MAX_BLOCK_BYTES)
 
     def _measure(self, rate: float) -> None:
         self.rate = rate if self.rate is None else (1 - NEW_WEIGHT) * self.rate + NEW_WEIGHT * rate
@@ -162,4 +171,4 @@ def is_overdue(attempt: Attempt, others: Iterable[Source], now: float) -> bool:
         return False
     rest = max(0, attempt.size_bytes - attempt.done_bytes)
     own_s = rest / (attempt.done_bytes / elapsed) if attempt.done_bytes else float("inf")
-    return own_s > 2 * rest / max(rates) + PATIENCE_S
+    return own_s > SLOWER_FACTOR * rest / max(rates) + SLOWER_S

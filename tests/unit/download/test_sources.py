@@ -72,22 +72,26 @@ def test_who_asks_for_time_gets_it():
     assert plan_source([one], 60.0) is one
 
 
-def test_a_window_is_halved_by_trouble_and_grows_by_steps():
-    one = source()
-    full = one.request_bytes()
+def test_a_window_doubles_until_there_is_trouble_and_then_grows_by_steps():
+    one = source(busy=1)
+    sizes = [one.request_bytes()]
+    for _ in range(4):
+        one.succeeded(8 * MIB, 0.001, 1)
+        sizes.append(one.request_bytes())
+    assert sizes == [2 * MIB, 4 * MIB, 8 * MIB, 16 * MIB, 16 * MIB]
     one.failed(ERROR, now=0)
-    assert one.request_bytes() == full // 2
+    assert one.request_bytes() == 8 * MIB
+    one.succeeded(8 * MIB, 0.001, 1)
+    assert one.request_bytes() == 9 * MIB
     for _ in range(10):
         one.failed(ERROR, now=0)
     assert one.request_bytes() == 2 * MIB
-    one.busy = 1
-    one.succeeded(8 * MIB, 0.001, 1)
-    assert one.request_bytes() == 3 * MIB
 
 
 def test_a_slow_source_is_asked_for_little():
     one = source(rate=float(MIB), busy=2)
-    assert one.request_bytes() == 2 * MIB
+    one.window_bytes = 16 * MIB
+    assert one.request_bytes() == MIB
     one.rate = 10.0
     assert one.request_bytes() == 256 << 10
 
