@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import random
@@ -11,6 +12,7 @@ import threading
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import helia_node
 import pytest
 from kubo_node import KUBO_VERSION, kubo_path
 
@@ -439,3 +441,15 @@ def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tm
     status, listed = etdb("kubo", "pins", "--api", lab.api, folder=workspace)
     assert [one["root_cid"] for one in listed["datasets"]] == [str(root)]
     assert etdb("kubo", "unpin", "--all", "--api", lab.api, folder=workspace)[1][0]["was_pinned"]
+
+
+def test_helia_gets_it_over_bitswap(start_kubos, kubo_daemon, make_lab):
+    """Helia 7 of npm, which shares no code with Kubo, as a peer that knows nobody else."""
+    if not helia_node.is_installed():
+        pytest.skip(helia_node.LEFT_OUT)
+    node = start_kubos.node(kubo_daemon)
+    lab = make_lab(empty=False)
+    lab.add(node)
+    got = helia_node.run_helia("helia_fetch.mjs", node.info().addresses[0], str(lab.root))
+    contents = {name: path.read_bytes() for name, path in lab.paths.items()} | {"manifest.json": lab.manifest}
+    assert got == {name: [len(content), hashlib.sha256(content).hexdigest()] for name, content in contents.items()}
