@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from test_fcoin_whole_way import DESCRIPTION, Lab
 
 from etdb.flo import REGTEST, PrivateKey
 from etdb.ledger import LedgerFile, Limits, LocalChain, Wallet, export_ledger
@@ -41,3 +42,40 @@ def test_a_nodes_chain_and_our_own_give_the_same_bytes(fcoin_node, tmp_path):
     with closing(LedgerFile(tmp_path / "all.etdb-ledger", check_work=True)) as kept:
         assert list(kept.blocks(0)) == expected
         assert kept.tip().block_hash == whole.tip_hash
+
+
+def test_a_portal_lives_on_the_file_when_the_node_is_gone(fcoin_node, tmp_path):
+    lab = Lab(tmp_path / "lab", fcoin_node)
+    (tmp_path / "data" / "ring").mkdir(parents=True)
+    (tmp_path / "data" / "ring" / "dataset.toml").write_text(DESCRIPTION)
+    (tmp_path / "data" / "ring" / "a.rawtlt").write_text("0.0\n3.0\n")
+    address = lab.run("key", "new", "--passphrase-file", lab.secret)["address"]
+    fcoin_node.mine(1, address)
+    fcoin_node.mine(100)
+    lab.run("publish", tmp_path / "data", "--yes", "--no-wait", "--passphrase-file", lab.secret)
+    fcoin_node.mine(2)
+    file = tmp_path / "flo.etdb-ledger"
+    written = lab.run("ledger", "export", file)
+    assert written["tip_hash"] == fcoin_node.tip_hash
+    lab.run("index")
+    (known,) = lab.run("search")["results"]
+    portal = Lab(tmp_path / "portal", fcoin_node)
+    fcoin_node.stop()
+
+    held = portal.run("ledger", "import", file, "--work", "--tip", written["tip_hash"])
+    assert held["work_checked"] == written["height"]
+    assert portal.run("index")["records_new"] == 1
+    (found,) = portal.run("search", "ring")["results"]
+    assert found == known
+    outcomes = {
+        one["claim"]: one["outcome"] for one in portal.run("verify", found["dataset_id"], "--no-content")["results"]
+    }
+    assert outcomes == {
+        "artifact_signature": "held",
+        "multipart_signatures": "not possible",  # it is in one transaction
+        "transaction_signature": "held",
+        "manifest_agrees": "not checked",
+        "block_inclusion": "held",
+        "header_chain_work": "not possible",
+        "file_bytes": "not checked",
+    }
