@@ -153,7 +153,7 @@ class FloNode:
 
     def _stored(self, height: int, count: int) -> list[LedgerBlock]:
         messages: dict[int, list[LedgerMessage]] = {}
-        with self._store.commit():  # one view of both tables
+        with self._store.view():
             kept, raws = self._store.messages(height, count), self._store.headers(height, count)
         for one in kept:
             transaction = parse_transaction(one.raw)
@@ -223,7 +223,7 @@ class FloNode:
     def evidence(self, txid: str) -> InclusionEvidence:
         """The proof of a transaction's place, from what is kept here."""
         self._catch_up()
-        with self._store.commit():
+        with self._store.view():
             kept = self._store.transaction(txid)
             header = self._store.header(kept.height) if kept else None
             checked = self._store.work_checked()

@@ -118,6 +118,16 @@ class NodeStore:
                     self._db.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def view(self) -> Iterator[None]:
+        """All that is read within is of one moment; nobody waits for it."""
+        with self.guard():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
     def forget(self) -> None:
         """Empty everything but the list of watched addresses; within ``commit``."""
         self._db.execute("DELETE FROM headers")
