@@ -95,7 +95,7 @@ def export_ledger(
         progress: told ("export", height reached, height of the tip).
 
     Raises:
-        InputError: the file that is there is of something else, the ledger has no blocks, or no such selection.
+        InputError: the file that is there is of something else or reaches higher, the ledger has no blocks, or no such selection.
         LedgerError: the ledger changes while it is read.
         FormatError, VerificationError: the file that is there is not right.
     """
@@ -115,6 +115,12 @@ def export_ledger(
             raise InputError(
                 f"{path} is a ledger file of something else",
                 hint="choose another name, or the network, start and messages that it has",
+                path=str(path),
+            )
+        if kept is not None and tip.height < kept.checked.height:
+            raise InputError(
+                f"the ledger ends at block {tip.height}, {path} reaches block {kept.checked.height}",
+                hint="wait until the ledger has caught up, or write to another name",
                 path=str(path),
             )
         writer = _Writer(ledger, wanted, kept)

@@ -207,6 +207,17 @@ def test_another_file_is_not_gone_on_with(filled, tmp_path):
     assert (tmp_path / "f").read_bytes() == before[:-1]
 
 
+def test_a_ledger_that_is_behind_does_not_shorten_a_file(filled, folder, tmp_path):
+    export(filled, tmp_path / "f")
+    before = (tmp_path / "f").read_bytes()
+    with closing(LocalChain(folder.parent / "behind", writable=True)) as behind:
+        for height in range(1, filled.tip().height - 3):
+            behind.append_block(filled.raw_block(height))
+        with pytest.raises(InputError, match="reaches block"):
+            export(behind, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == before
+
+
 def test_a_ledger_that_changes_while_it_is_read_leaves_the_file_as_it_was(filled, tmp_path):
     class Changing:
         def __getattr__(self, name):
