@@ -95,7 +95,8 @@ def export_ledger(
         progress: told ("export", height reached, height of the tip).
 
     Raises:
-        InputError: the file that is there is of something else or reaches higher, the ledger has no blocks, or no such selection.
+        InputError: the file that is there is of something else or reaches higher, the ledger has no blocks, or there is
+            no such selection.
         LedgerError: the ledger changes while it is read.
         FormatError, VerificationError: the file that is there is not right.
     """
