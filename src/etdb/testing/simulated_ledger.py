@@ -144,6 +144,10 @@ class SimulatedLedger(SimulatedPool):
             self._next_block_s += self.interval_s
             self.mine()
 
+    def start_clock(self, interval_s: float) -> None:
+        """From now on a block comes every so many seconds."""
+        self.interval_s, self._next_block_s = interval_s, self.now_s + interval_s
+
     @property
     def pending(self) -> tuple[str, ...]:
         """Ids of what waits for a block, the oldest first."""

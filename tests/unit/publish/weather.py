@@ -123,5 +123,5 @@ def ledger(*amounts_sat: int, limits: Limits | None = None, interval_s: float = 
     made = SimulatedLedger(limits=limits)
     made.credit(ADDRESS, *(amounts_sat or (COIN,)))
     made.mine(120)
-    made.interval_s, made._next_block_s = interval_s, made.now_s + interval_s
+    made.start_clock(interval_s)
     return made
