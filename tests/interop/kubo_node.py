@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etdb.blocks.kubo import KuboNode
-from etdb.blocks.kubo_daemon import ISOLATED, KuboDaemon
+from etdb.testing.kubo_daemon import ISOLATED, KuboDaemon
 
 KUBO_VERSION = "0.42.0"
 LEFT_OUT = "left out: Kubo is not built; run tests/interop/setup.sh where go is installed"

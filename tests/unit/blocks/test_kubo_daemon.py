@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from etdb.blocks.kubo_daemon import ISOLATED, KuboDaemon
 from etdb.blocks.kubo_errors import KuboError, KuboSetupError
 from etdb.errors import DiskFullError, LockedError
+from etdb.testing.kubo_daemon import ISOLATED, KuboDaemon
 
 READY = "echo 'RPC API server listening on {api}'; echo 'Daemon is ready'; exec sleep 600"
 

@@ -1,7 +1,7 @@
-"""A Kubo of our own: made, started and ended by us, on the loopback, with a repository of its own.
+"""A real Kubo for tests: made, started and ended by us, on the loopback, knowing nobody.
 
-For tests and for the demo: what it holds stays in its folder when it ends. (A search in the network by somebody who
-runs no node is the business of :mod:`etdb.blocks.temporary_kubo`.)
+What it holds stays in its folder when it ends. (A search in the network by somebody who runs no node is the business
+of :mod:`etdb.blocks.temporary_kubo`.)
 """
 
 from __future__ import annotations
