@@ -120,8 +120,8 @@ def test_without_kubo_only_the_lab_with_a_gateway(world):
     status, said = world.etdb("fetch", world.roots[0])
     assert status == 0, said
     status, said = world.etdb("fetch", world.roots[2])
-    assert status != 0
-    assert said["error"] == "not-found"
+    assert (status, said["error"]) == (5, "source")
+    assert "no source has it" in said["message"]
 
 
 def test_who_has_it_and_how_that_was_found(world):

@@ -13,10 +13,10 @@ from etdb.blocks.routing import Provider
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import printable, size_text
-from etdb.cli.sources import SourceWords, open_sources, source_options
+from etdb.cli.sources import Sources, SourceWords, open_sources, source_options
 from etdb.cli.tables import Table
 from etdb.download import DownloadReport, KnownProvider, NetworkFinder, SourcePool, download, plan_content
-from etdb.errors import ConfigurationError, EtdbError, SourceError, VerificationError
+from etdb.errors import ConfigurationError, EtdbError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import Cid, parse_cid
 from etdb.workspace import Workspace
 
@@ -94,7 +94,10 @@ def fetch(context: Context, cid: str, output: str, jobs: int, words: SourceWords
     ):
         pool = SourcePool(sources.stores, finder=sources.finder).for_dataset(root)
         pool.seek()
-        plan = plan_content(root, pool)
+        try:
+            plan = plan_content(root, pool)
+        except NotFoundError as error:
+            raise _nobody(error, root, sources) from error
         done = 0
 
         def advance(count: int) -> None:
@@ -196,6 +199,14 @@ def _answer(store: BlockStore, root: Cid) -> str:
         return _HAS if store.has(root) else _LACKS
     except EtdbError as error:
         return error.message
+
+
+def _nobody(error: NotFoundError, root: Cid, sources: Sources) -> SourceError:
+    """All were asked; what else could be tried."""
+    failed = [f"{one.router}: {one.error}" for one in sources.finder.ask_routers(root) if one.error is not None]
+    others = "" if sources.has_kubo else "; --kubo looks in the IPFS network"
+    said = f" ({'; '.join(failed)})" if failed else ""
+    return SourceError(f"{error.message}{said}", hint=f"name other gateways or routing servers{others}", cid=str(root))
 
 
 def _failure(report: DownloadReport) -> EtdbError | None:

@@ -1,13 +1,17 @@
 """``etdb providers`` and ``etdb fetch``: a machine that knows a CID, routing servers, and nothing else."""
 
 import json
+from contextlib import closing
 
 import pytest
 
+from etdb.blocks import FilesInPlace
 from etdb.cli import main
 from etdb.ipfs import DAG_PB, UNIXFS_V1_2025, FileDag, build_tree, cid_of, leaf_digest
 from etdb.testing.blocks import hostile_gateway
 from etdb.testing.routing import http_provider, routing_server
+from etdb.web.gateway import gateway_app
+from etdb.web.serving import serving
 from etdb.workspace import Workspace
 
 FILES = {"raw/tilts.st": bytes(range(256)) * 9000, "notes.txt": b"short"}
@@ -76,7 +80,8 @@ def test_a_router_alone_cannot_have_us_call_this_machine(etdb, dataset):
     with hostile_gateway(blocks) as gateway, routing_server() as router:
         router.name(root, http_provider(gateway.url), http_provider(gateway.url.replace("127.0.0.1", "localhost")))
         status, said = etdb("fetch", root, "--router", router.url)
-        assert (status, said["error"]) == (3, "not-found")
+        assert (status, said["error"]) == (5, "source")
+        assert "--kubo" in said["hint"]
         status, said = etdb("providers", root, "--router", router.url)
         assert status == 5
         assert {one["answer"] for one in said["providers"]} == {"may not be called"}
@@ -135,3 +140,24 @@ def test_the_settings_say_whom_to_ask(etdb, dataset, tmp_path):
         settings.write_text(listed.replace("# allow_private = false", "allow_private = true"))
         status, said = etdb("-w", workspace.root, "fetch", root)
     assert (status, said["complete"]) == (0, True), said
+
+
+def test_download_and_verify_ask_routing_servers_too(desk, tmp_path):
+    """A machine that has the record and no gateway: who has the content is found out."""
+    assert desk.publish().status == 0
+    named = desk.index()
+    away = desk.workspace.digests_path.with_name("away.sqlite")
+    desk.workspace.digests_path.rename(away)
+    files = FilesInPlace(away, content_folder=desk.workspace.content_folder)
+    app = gateway_app(files)
+    with closing(files), serving(app) as url:
+        app.state.providers.announce(url)
+        router = ("--router", url, "--allow-private")
+        said = desk.run("--json", "download", named, "-o", tmp_path / "data", *router)
+        assert said.status == 0, said
+        assert said.document["sources"] == [url]
+        said = desk.run("--json", "verify", named, *router)
+        assert said.status == 0, said
+        held = {one["claim"]: one["outcome"] for one in said.document["results"]}
+        assert held["file_bytes"] == "held"
+        assert desk.run("--json", "download", named, "-o", tmp_path / "again").status == 3
