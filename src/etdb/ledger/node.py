@@ -38,7 +38,8 @@ from etdb.ledger.senders import shown_senders
 
 __all__ = ["FloNode"]
 
-_READ_BLOCKS: Final = 500
+_READ_BLOCKS: Final = 50
+"""Whose messages are in memory at once: 40 MB when all of them are full."""
 
 
 class FloNode:

@@ -33,6 +33,8 @@ __all__ = ["NodeFollower", "Progress"]
 
 BATCH_BLOCKS: Final = 500
 """Blocks that are read between two commits."""
+BATCH_BYTES: Final = 32 << 20
+"""Of what is kept of them; blocks may be full of messages."""
 _MAX_RESTARTS: Final = 10
 
 Progress = Callable[[str, int, int], None]
@@ -158,11 +160,12 @@ class NodeFollower:
             finds = self._read_or_look(refs, self._store.watched())
             if finds is None:
                 continue
+            last = refs[len(finds) - 1]
             with self._store.commit():
-                if self.next_height() == height and self._store.block_ref(refs[-1].height) == refs[-1]:
+                if self.next_height() == height and self._store.block_ref(last.height) == last:
                     self._keep(finds)
-                    self._store.set_scanned(refs[-1].height)
-                    self._progress("sync", refs[-1].height, tip.height)
+                    self._store.set_scanned(last.height)
+                    self._progress("sync", last.height, tip.height)
                     return True
             # Another process was first, or went back.
         raise self._restless()
@@ -174,7 +177,7 @@ class NodeFollower:
             return
         for _ in range(_MAX_RESTARTS):
             top = self._store.scanned()
-            if top >= self._start and not self._read_again(self._blocks_of(new, top), new):
+            if top >= self._start and not self._read_again(self._heights_of(new, top), new):
                 continue
             with self._store.commit():
                 if self._store.scanned() == top:
@@ -182,33 +185,40 @@ class NodeFollower:
                     return
         raise self._restless()
 
-    def _read_again(self, places: list[BlockRef], addresses: Iterable[str]) -> bool:
+    def _read_again(self, heights: Sequence[int], addresses: Iterable[str]) -> bool:
         """Keep what blocks that were read before have for some addresses; False when the chain changed meanwhile."""
-        for begin in range(0, len(places), BATCH_BLOCKS):
-            refs = places[begin : begin + BATCH_BLOCKS]
+        done = 0
+        while done < len(heights):
+            refs = self._refs(heights[done : done + BATCH_BLOCKS])
             finds = self._read_or_look(refs, addresses)
+            if not finds:
+                return False
             with self._store.commit():
-                if finds is None or any(self._store.block_ref(ref.height) != ref for ref in refs):
+                if any(self._store.block_ref(ref.height) != ref for ref in refs):
                     return False
                 self._keep(finds)
+            done += len(finds)
         return True
 
-    def _blocks_of(self, addresses: Iterable[str], top: int) -> list[BlockRef]:
+    def _heights_of(self, addresses: Iterable[str], top: int) -> Sequence[int]:
+        """Where some addresses may stand in what was read."""
         self.look()
         heights: set[int] = set()
         for address in addresses:
             found = fetch_address_heights(self._rpc, address, is_fcoin=self.is_fcoin)
             if found is None:
-                return self._refs(range(self._start, top + 1))
+                return range(self._start, top + 1)
             heights.update(found)
-        return self._refs(height for height in sorted(heights) if self._start <= height <= top)
+        return [height for height in sorted(heights) if self._start <= height <= top]
 
     def _refs(self, heights: Iterable[int]) -> list[BlockRef]:
         found = (self._store.block_ref(height) for height in heights)
         return [ref for ref in found if ref is not None]
 
     def _read_or_look(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> list[BlockFinds] | None:
-        """What to keep of some blocks; None when the node lacks one of them, because another chain is better by now.
+        """What to keep of some blocks, or of the first of them, when that is a lot.
+
+        None when the node lacks one of them, because another chain is better by now.
 
         Raises:
             NodeBehindError: it lacks one of the chain that holds.
@@ -225,9 +235,13 @@ class NodeFollower:
     def _read(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> Iterator[BlockFinds]:
         coins = [coin.outpoint for coin in self._store.unspent()]
         scanner = BlockScanner(self._network, self._source.where, addresses, coins)
-        blocks = self._source.blocks([ref.block_hash for ref in refs])
-        for ref, raw in zip(refs, blocks, strict=True):
-            yield scanner.scan(ref, raw)
+        size_bytes = 0
+        for ref, raw in zip(refs, self._source.blocks([ref.block_hash for ref in refs]), strict=True):
+            finds = scanner.scan(ref, raw)
+            yield finds
+            size_bytes += sum(len(one.raw) for one, _, _ in finds)
+            if size_bytes >= BATCH_BYTES:
+                return
 
     def _keep(self, finds: Iterable[BlockFinds]) -> None:
         for one, spends, coins in itertools.chain.from_iterable(finds):
