@@ -58,6 +58,8 @@ class HeaderFollower:
             self._check_links(raws, height)
             self._take(raws, height, now_s, is_branch=is_branch)
             height += len(raws)
+            tip = self._store.tip()
+            is_branch = is_branch and tip is not None and tip.block_hash != sha256d(raws[-1])[::-1].hex()
 
     def _wanted(self, height: int) -> int:
         """How many headers to ask for: those above the last checkpoint apart from those below."""

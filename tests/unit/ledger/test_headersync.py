@@ -158,6 +158,18 @@ def test_a_better_chain_is_checked_before_it_counts_and_only_as_far_as_that(stor
     assert (held(store), store.work_checked()) == (best, 79)
 
 
+def test_only_what_takes_something_back_is_checked_at_once(store, pool, many, monkeypatch):
+    """Who stood on a block that the others left, and was away for long, does not wait for the work of all of it."""
+    monkeypatch.setattr(node_headers, "MAX_HEADERS", 8)
+    follow(store, GOOD[:51])
+    check_some_work(store, REGTEST, pool)
+    assert store.work_checked() == 50
+    better = extend(GOOD[:49], 40, mark=1)
+    follow(store, better)
+    assert held(store) == better
+    assert store.work_checked() == 55  # the first eight from block 48 on
+
+
 def test_a_chain_that_changed_meanwhile_is_not_marked(store, many):
     follow(store, GOOD)
     better = extend(GOOD[:50], 20, mark=1)
