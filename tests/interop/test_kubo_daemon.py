@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -19,7 +20,7 @@ from kubo_node import KUBO_VERSION, kubo_path
 from etdb.blocks import CarStore, DagReader, FilesInPlace, write_car
 from etdb.blocks.kubo import KuboNode
 from etdb.blocks.kubo_adding import ADDING_PIN, add_tree, plan_tree, remove_tree
-from etdb.blocks.kubo_errors import KuboSetupError, NotKuboError
+from etdb.blocks.kubo_errors import KuboError, KuboSetupError, NotKuboError
 from etdb.cli.published import file_places
 from etdb.errors import DiskFullError, LockedError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import RAW, cid_of, parse_cid
@@ -373,6 +374,27 @@ def test_cars_both_ways(start_kubos, kubo_pair, lab, tmp_path):
     there.import_blocks([lab.root], [(cid, block) for cid, block in blocks.items() if cid != leaf])
     with pytest.raises((SourceError, NotFoundError)):
         list(there.export_blocks(lab.root))
+
+
+def test_the_network_is_told_who_has_it(start_kubos, lab, tmp_path):
+    """Two nodes with a distributed hash table of their own: after the telling, the other finds who provides."""
+    own = {"Routing__Type": "dhtserver", "Routing__LoopbackAddressesOnLanDHT": True}
+    here, there = start_kubos.start(tmp_path, **own), start_kubos.start(tmp_path / "reader", **own)
+    node = start_kubos.node(here)
+    lab.add(node)
+    with pytest.raises(KuboError, match="not connected to anyone"):
+        node.provide(lab.root)
+    start_kubos.connect(there, here)
+    asked = start_kubos.node(there).rpc
+    me = node.info().peer_id
+    for _ in range(100):  # the two put each other into their tables in their own time
+        with contextlib.suppress(KuboError):
+            node.provide(lab.root)
+            if me in str(list(asked.lines("routing/findprovs", str(lab.root), num_providers=1))):
+                break
+        threading.Event().wait(0.2)
+    else:
+        pytest.fail("nobody was told")
 
 
 def test_kubo_of_2023_gets_it_over_bitswap(start_kubos, kubo_daemon, make_lab, tmp_path):

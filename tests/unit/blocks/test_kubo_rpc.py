@@ -166,6 +166,7 @@ def test_statuses_without_a_message_of_kubo(kubo, node, status, kind, words):
         ("data in file did not match. a/b.mrc offset 0", VerificationError, "a/b.mrc"),
         ("block was not found locally (offline): ipld: could not find baf", NotFoundError, "not have"),
         ("this command must be run in online mode. Try running 'ipfs daemon' first", KuboError, "not connected"),
+        ("cannot provide, no connected peers", KuboError, "not connected"),
         ("something new", KuboError, "something new"),
         ("", KuboError, "without a reason"),
         ("x" * 10_000, KuboError, "xxx"),
