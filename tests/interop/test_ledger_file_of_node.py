@@ -59,16 +59,19 @@ def test_a_portal_lives_on_the_file_when_the_node_is_gone(fcoin_node, tmp_path):
     assert written["tip_hash"] == fcoin_node.tip_hash
     lab.run("index")
     (known,) = lab.run("search")["results"]
-    portal = Lab(tmp_path / "portal", fcoin_node)
     fcoin_node.stop()
+    lab.run("init", tmp_path / "portal", "--network", "regtest", bare=True)
 
-    held = portal.run("ledger", "import", file, "--work", "--tip", written["tip_hash"])
+    def portal(*words):
+        return lab.run("-w", tmp_path / "portal", *words, bare=True)
+
+    held = portal("ledger", "import", file, "--work", "--tip", written["tip_hash"])
     assert held["work_checked"] == written["height"]
-    assert portal.run("index")["records_new"] == 1
-    (found,) = portal.run("search", "ring")["results"]
+    assert portal("index")["records_new"] == 1
+    (found,) = portal("search", "ring")["results"]
     assert found == known
     outcomes = {
-        one["claim"]: one["outcome"] for one in portal.run("verify", found["dataset_id"], "--no-content")["results"]
+        one["claim"]: one["outcome"] for one in portal("verify", found["dataset_id"], "--no-content")["results"]
     }
     assert outcomes == {
         "artifact_signature": "held",

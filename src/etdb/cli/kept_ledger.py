@@ -82,12 +82,17 @@ def refuse_other_ledgers(workspace: Workspace) -> None:
     """See that nothing is hidden by a ledger that comes into the workspace.
 
     Raises:
-        ConfigurationError: its settings name one, or it has a chain of its own with blocks.
+        ConfigurationError: its settings name one or a node, or it has a chain of its own with blocks.
     """
     if workspace.settings.ledger:
         raise ConfigurationError(
             f"this workspace reads the ledger {workspace.settings.ledger}",
             hint="take `ledger` out of etdb.toml, or make a workspace of its own: etdb init FOLDER",
+        )
+    if workspace.settings.node.url:
+        raise ConfigurationError(
+            f"this workspace follows the node at {workspace.settings.node.url}",
+            hint="take `url` out of [node] in etdb.toml, or make a workspace of its own: etdb init FOLDER",
         )
     if workspace.network == "local" and LocalChain.is_made(workspace.chain_folder):
         chain = LocalChain(workspace.chain_folder)

@@ -169,6 +169,13 @@ def test_a_chain_of_ones_own_is_never_hidden(lab):
     assert (refused.status, "chain of its own" in refused.err) == (3, True)
 
 
+def test_a_node_is_never_hidden(lab):
+    words = ("init", lab.root / "node", "--network", "regtest", "--node", "http://127.0.0.1:9")
+    assert lab.run_bare(*words).status == 0
+    refused = lab.run_bare("-w", lab.root / "node", "ledger", "import", lab.file)
+    assert (refused.status, "follows the node" in refused.err) == (3, True)
+
+
 def test_a_file_of_another_network_is_refused(lab):
     reader = Reader(lab, network="main")
     refused = reader.run("ledger", "import", lab.file)
