@@ -34,6 +34,7 @@ from etdb.publish import (
     StillPendingError,
     Submission,
     plan_publish,
+    verify_fee_rate,
     verify_means,
 )
 from etdb.sources import FolderSource
@@ -146,6 +147,8 @@ def publish(
             )
             if journal is not None:
                 journal.close()
+            if plan.transactions:
+                verify_fee_rate(ledger, limits)
         if dry_run:
             out.document(plan)
         _show_plan(out, plan, price)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from etdb.errors import FormatError, NotFoundError
-from etdb.flo import REGTEST, Network, Transaction, address_script, parse_header, parse_transaction
+from etdb.flo import COIN, REGTEST, Network, Transaction, address_script, parse_header, parse_transaction
 from etdb.ledger.blocksource import BlockSource
 from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
@@ -343,6 +343,13 @@ class FloNode:
             if spender is not None and spender != transaction.txid:
                 return spender
         return None
+
+    def relay_fee_sat_per_kb(self) -> int:
+        """What a transaction must pay for 1,000 bytes so that the node takes it now; 0 when it does not say."""
+        asked = [("getnetworkinfo", "relayfee"), ("getmempoolinfo", "mempoolminfee")]
+        said = [(self._rpc.call(method), name) for method, name in asked]
+        rates = [info.get(name) for info, name in said if isinstance(info, dict)]
+        return max((round(one * COIN) for one in rates if isinstance(one, (int, float)) and 0 <= one < 1000), default=0)
 
     def settle(self) -> None:
         """Nothing to do: blocks come when they come."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from etdb.errors import LedgerError, RefusedError
 from etdb.ledger import Ledger
+from etdb.ledger.node_errors import NodeChainError, NodePrunedError
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.offering import Note, Offering
@@ -96,8 +97,8 @@ class Dispatch:
         while True:
             try:
                 moved = self._step()
-            except RefusedError:
-                raise
+            except (RefusedError, NodeChainError, NodePrunedError):
+                raise  # time does not mend these
             except LedgerError as error:
                 self._is_in_doubt = True
                 if self._pace is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from etdb.errors import InputError, InsufficientFundsError
 from etdb.ledger import Ledger, Limits, plan_send
@@ -15,7 +15,7 @@ from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
 
-__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_means"]
+__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_fee_rate", "verify_means"]
 
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
@@ -100,6 +100,29 @@ def verify_means(plan: PublishPlan, limits: Limits) -> None:
             address=plan.publisher,
             have_sat=plan.available_sat,
             need_sat=plan.fee_sat,
+        )
+
+
+@runtime_checkable
+class _AsksFee(Protocol):
+    """A ledger that says what it asks for."""
+
+    def relay_fee_sat_per_kb(self) -> int:
+        """Satoshi for 1,000 bytes, at least; 0 when it is not known."""
+
+
+def verify_fee_rate(ledger: Ledger, limits: Limits) -> None:
+    """Before anything is signed: does the ledger take transactions that pay so much?
+
+    Raises:
+        InputError: it asks for more; the hint says what to set.
+    """
+    least = ledger.relay_fee_sat_per_kb() if isinstance(ledger, _AsksFee) else 0
+    if limits.fee_rate_sat_per_kb < least:
+        raise InputError(
+            f"fees are {limits.fee_rate_sat_per_kb} satoshi for 1,000 bytes; the ledger takes nothing below {least}",
+            hint=f"set fee_rate_sat_per_kb = {least} or more under [limits] in etdb.toml",
+            least_sat_per_kb=least,
         )
 
 

@@ -257,6 +257,10 @@ class SimulatedLedger(SimulatedPool):
         self.after_submit(txid)
         return txid
 
+    def relay_fee_sat_per_kb(self) -> int:
+        """What it asks for at least."""
+        return self.limits.min_relay_sat_per_kb
+
     def settle(self) -> None:
         """Blocks come at their own pace."""
 
