@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 from etdb.blocks.http import HttpSource, Stop
-from etdb.errors import EtdbError, FormatError, SourceError, StorageError
+from etdb.errors import EtdbError, FormatError, SourceError
 
 __all__ = ["MAX_KEPT_BYTES", "RemoteFile"]
 
 MAX_KEPT_BYTES = 16 << 30
 """The longest file that is kept on the disk for a while, because its server has no ranges."""
+SPARE_BYTES = 256 << 20
+"""What is left free on the disk."""
 _PIECE_BYTES = 256 << 10
 _LOOK_S = 0.1
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
@@ -125,15 +128,16 @@ class _KeptFile:
 
     def __init__(self, http: HttpSource, scratch: Path | None) -> None:
         self._http = http
+        self._scratch = scratch or Path(tempfile.gettempdir())
         self.length = 0
         self.is_complete = False
         self._error: EtdbError | None = None
         self._stop = Stop()
         self._changed = threading.Condition()
         try:
-            self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by close()
+            self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed by close()
         except OSError as error:
-            raise StorageError(f"there is no place to keep {http.url} for a while: {error.strerror}") from error
+            raise self._no_room(error.strerror or str(error)) from error
         self._thread = threading.Thread(target=self._run, name="etdb-keep", daemon=True)
         self._thread.start()
 
@@ -152,6 +156,14 @@ class _KeptFile:
                 raise self._error
             return os.pread(self._file.fileno(), min(length, max(0, self.length - offset)), offset)
 
+    def _no_room(self, why: str) -> SourceError:
+        """An error of this source, not of the disk that the download goes to: others can still bring it."""
+        return SourceError(
+            f"{self._http.url} has no ranges, and there is no room to keep it for a while: {why}",
+            hint="make room in the folder for temporary files, or use a server with ranges",
+            source=self._http.url,
+        )
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
@@ -161,6 +173,8 @@ class _KeptFile:
         error: EtdbError | None = None
         try:
             with self._stop, self._http.request("GET", "", expected_bytes=MAX_KEPT_BYTES) as response:
+                if (response.length or 0) + SPARE_BYTES > shutil.disk_usage(self._scratch).free:
+                    raise self._no_room(f"it has {response.length} bytes")
                 while piece := response.read1(_PIECE_BYTES):
                     if self.length + len(piece) > MAX_KEPT_BYTES:
                         raise FormatError(f"{self._http.url} is longer than {MAX_KEPT_BYTES} bytes")
@@ -174,7 +188,7 @@ class _KeptFile:
         except EtdbError as raised:
             error = raised
         except OSError as raised:
-            error = StorageError(f"{self._http.url} cannot be kept for a while: {raised.strerror}")
+            error = self._no_room(raised.strerror or str(raised))
         with self._changed:
             self._error, self.is_complete = error, error is None
             self._changed.notify_all()

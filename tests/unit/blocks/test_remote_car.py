@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -193,6 +194,16 @@ def test_an_endless_file_is_cut(monkeypatch):
         assert store.get(DAG.root)
         with pytest.raises((FormatError, SourceError)):
             store.get(SMALL[5][0])
+        store.close()
+
+
+@pytest.mark.parametrize("free", [0, 1 << 40])
+def test_no_room_to_keep_it_is_the_trouble_of_this_source_alone(monkeypatch, tmp_path, free):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    with served(car(), ranges=False) as (_, url):
+        store = RemoteCar(url, scratch=tmp_path if not free else tmp_path / "not there")
+        with pytest.raises(SourceError, match="no room"):
+            store.get(DAG.root)
         store.close()
 
 
