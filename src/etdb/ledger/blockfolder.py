@@ -121,8 +121,7 @@ class BlockFolder:
             is_wanted: which texts are given, by their floData; None gives all.
 
         Raises:
-            BlockFolderError: the folder cannot be read, or another chain is better since.
-            NotFoundError: a block is no longer there.
+            BlockFolderError: the folder cannot be read, a block is no longer there, or another chain is better since.
             FormatError, VerificationError: a block is not what its header says.
         """
         if not self._chain.tip_hash:

@@ -175,14 +175,14 @@ class FolderChain:
         Returns:
             How many blocks found their place: this one, and those that waited for it.
         """
-        header = block.header
-        if header[4:36] != self._tip and header[4:36] not in self._top and header[4:36] not in self._side:
-            return self._begin(block)
+        previous = block[0][4:36]
+        if previous != self._tip and previous not in self._top and previous not in self._side:
+            return self._begin(block, previous)
         linked = 0
         blocks = [block]
         while blocks:
             block = blocks.pop()
-            header = block.header
+            header = block[0]
             block_hash = sha256(sha256(header).digest()).digest()
             try:
                 work = _claimed_work(header[72:76])
@@ -220,10 +220,10 @@ class FolderChain:
         aside, self._aside = self._aside, None
         return aside
 
-    def _begin(self, block: FolderBlock) -> int:
+    def _begin(self, block: FolderBlock, previous: bytes) -> int:
         """Take a block whose parent is not here: it waits, unless it is the known one."""
         if self._tip or sha256d(block.header) != self._root_hash:
-            self._wait(block)
+            self._wait(block, previous)
             return 0
         self._push(block, self._root_hash, _claimed_work(block.header[72:76]))
         children = self._waiting.pop(self._root_hash, [])
@@ -248,9 +248,10 @@ class FolderChain:
         return True
 
     def _push(self, block: FolderBlock, block_hash: bytes, work: int) -> None:
-        self._records.append(block)
+        records = self._records
+        self._top[block_hash] = (self.root_height + records.count, work)
+        records.append(block)
         self._tip, self._work = block_hash, work
-        self._top[block_hash] = (self.height, work)
         if len(self._top) > 2 * self._reach:
             for old in list(self._top)[: self._reach]:
                 del self._top[old]
@@ -273,8 +274,11 @@ class FolderChain:
             del self._side[new_hash]
             self._push(one.block, new_hash, one.work)
 
-    def _wait(self, block: FolderBlock) -> None:
-        self._waiting.setdefault(block.previous, []).append(block)
+    def _wait(self, block: FolderBlock, previous: bytes) -> None:
+        if previous in self._waiting:
+            self._waiting[previous].append(block)
+        else:
+            self._waiting[previous] = [block]
         self._waiting_count += 1
         while self._waiting_count > self._max_waiting:
             longest = self._waiting.pop(next(iter(self._waiting)))
