@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from fcoin_node import FcoinNode
+from fcoin_node import FcoinNode, wait_until
 from test_fcoin_ledger import KEY, open_node
 
 from etdb.errors import RefusedError
 from etdb.flo import REGTEST
 from etdb.ledger import Limits, Wallet
-from etdb.ledger.node_errors import NodeUnreachableError
+from etdb.ledger.node_errors import NodeBehindError, NodeUnreachableError
 
 pytestmark = pytest.mark.interop
 
@@ -21,6 +21,14 @@ ADDRESS = KEY.address(REGTEST)
 def everything(ledger):
     """All its blocks, and our coins."""
     return list(ledger.blocks(0)), ledger.coins(ADDRESS)
+
+
+@pytest.fixture
+def ripe_node(npm_judges, tmp_path):
+    """A node with ripe coins, and one with nothing."""
+    with FcoinNode(tmp_path / "old") as old, FcoinNode(tmp_path / "new") as new:
+        old.mine(103, ADDRESS)
+        yield old, new
 
 
 def test_killed_while_its_blocks_are_read(fcoin_node: FcoinNode, tmp_path, monkeypatch):
@@ -89,3 +97,24 @@ def test_what_fcoin_refuses(fcoin_node: FcoinNode, tmp_path):
         assert refused(Limits(fee_rate_sat_per_kb=100_000_000, max_fee_sat=10**12)) == "absurdly-high-fee"
         assert refused(Limits(data_limit_bytes=2000), bytes(1041)) == "flo-data-too-large"
         assert fcoin_node.rpc("getrawmempool") == []
+
+
+def test_a_node_that_begins_again_from_nothing(ripe_node, tmp_path):
+    """Its disk was changed, say. What was read stays readable; nothing is sent until it has caught up."""
+    old, new = ripe_node
+    with closing(open_node(old, tmp_path / "node.sqlite", watch=[ADDRESS])) as ledger:
+        found = everything(ledger)
+        signed = Wallet(KEY, REGTEST, Limits(), ledger.coins(ADDRESS)).sign(b"text:later")
+    with closing(open_node(new, tmp_path / "node.sqlite", watch=[ADDRESS])) as ledger:
+        assert everything(ledger) == found
+        assert any("0 blocks of 103" in problem for problem in ledger.report().problems)
+        with pytest.raises(NodeBehindError, match="0 blocks of 103"):
+            ledger.submit(signed.raw)
+        new.join(old)
+        new.wait_for_tip(old.tip_hash)
+        assert ledger.report().problems == ()
+        assert ledger.submit(signed.raw) == signed.txid
+        wait_until(lambda: signed.txid in old.rpc("getrawmempool"), "the peer does not hear of it", old)
+        old.mine(1)
+        new.wait_for_tip(old.tip_hash)
+        assert ledger.status(signed.txid).confirmations == 1
