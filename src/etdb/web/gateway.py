@@ -29,7 +29,7 @@ from etdb.web.wanted import Wanted
 __all__ = ["gateway_app", "gateway_routes", "provider_routes"]
 
 _PIECE_BYTES = 256 * 1024
-SILENCE_S = 30.0
+SILENCE_S = 30
 """A client that takes nothing for this long is left: what it holds, others wait for."""
 _END = object()
 _log = logging.getLogger(__name__)
