@@ -11,13 +11,13 @@ import click
 
 from etdb.blocks import DagReader
 from etdb.blocks.kubo import KuboNode
-from etdb.blocks.kubo_adding import ADDING_PIN, add_tree, plan_tree, remove_tree
+from etdb.blocks.kubo_adding import ADDING_PIN, KuboPlan, TreeAdded, add_tree, plan_tree, remove_tree
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_files, open_kubo
 from etdb.cli.output import printable, size_text
 from etdb.cli.published import Published, choose_published, file_places, published_datasets
 from etdb.cli.tables import Table
-from etdb.errors import EtdbError, InputError, NotFoundError, VerificationError
+from etdb.errors import EtdbError, InputError, NotFoundError, SourceFileError, VerificationError
 from etdb.workspace import Workspace
 
 __all__ = ["kubo"]
@@ -127,14 +127,15 @@ def add(
     api: str | None,
     secret_file: Path | None,
 ) -> None:
-    """Give published datasets to the Kubo and pin them; a run that was cut off goes on.
+    """Give published datasets to the Kubo and pin them.
 
-    The files stay where they are. The root must come out as it was published, and Kubo reads everything back before
+    A run that was cut off goes on. The files stay where they are. The root must come out as it was published, and Kubo reads everything back before
     its pin counts.
     """
     out, workspace = context.out, find_workspace(context)
     chosen = choose_published(workspace, datasets)
-    results = []
+    results: list[tuple[Published, KuboPlan, TreeAdded]] = []
+    failed: list[tuple[Published, EtdbError]] = []
     with (
         workspace.lock("kubo"),
         open_files(workspace) as files,
@@ -144,20 +145,24 @@ def add(
         node.verify_version()
         places = file_places(files)
         for one in chosen:
-            plan = plan_tree(one.root, files, places, kept_in=workspace.content_folder)
-            done = add_tree(
-                node,
-                plan,
-                files,
-                name=_PIN_PREFIX + one.sid,
-                in_place=not copy,
-                mend=again,
-                profile=files.profile,
-                progress=progress,
-            )
-            if announce:
-                node.provide(one.root)
-            results.append((one, plan, done))
+            try:
+                plan = plan_tree(one.root, files, places, kept_in=workspace.content_folder)
+                done = add_tree(
+                    node,
+                    plan,
+                    files,
+                    name=_PIN_PREFIX + one.sid,
+                    in_place=not copy,
+                    mend=again,
+                    profile=files.profile,
+                    progress=progress,
+                )
+                results.append((one, plan, done))
+                if announce:
+                    node.provide(one.root)
+            except (VerificationError, SourceFileError, NotFoundError) as refusal:
+                # One dataset's own files are no reason to leave out those behind it.
+                failed.append((one, refusal))
     out.document(
         [
             {
@@ -170,12 +175,17 @@ def add(
             }
             for one, plan, done in results
         ]
+        + [{**_named(one), **error.to_dict()} for one, error in failed]
     )
     table = Table("dataset", "files", "size", "", "root CID", fold_last=True)
     for one, plan, done in results:
         said = "was there" if done.was_there and not done.sent_files else f"{size_text(done.sent_bytes)} sent"
         table.add_row(printable(one.sid), str(len(plan.files)), size_text(plan.size_bytes), said, str(one.root))
     out.table(table)
+    for one, error in failed:
+        out.say(f"[red]{printable(one.sid)}  {printable(error.message)}[/red]")
+    if failed:
+        raise failed[0][1]
 
 
 @command(

@@ -99,6 +99,12 @@ def test_a_file_that_changed_is_named_and_nothing_is_kept(shop, kubo):
     assert said.status == 4
     assert "b.mrc" in said.err
     assert set(kubo.pins.values()) <= {ADDING_PIN}
+    # The datasets behind it are added all the same.
+    assert shop.publish(shop.dataset("another")).status == 0
+    said = shop.run("--json", "kubo", "add")
+    assert said.status == 4
+    assert [one.get("error") for one in said.document] == [None, "verification"]
+    assert len([name for name in kubo.pins.values() if name.startswith("etdb ")]) == 1
     gone = shop.short / "b.mrc"
     gone.unlink()
     said = shop.run("kubo", "add")
