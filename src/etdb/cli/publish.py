@@ -15,10 +15,18 @@ import msgspec
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
-from etdb.cli.output import Output, printable, size_text
+from etdb.cli.opening import (
+    find_workspace,
+    key_name,
+    key_unlocker,
+    ledger_limits,
+    open_catalogue,
+    open_files,
+    open_ledger,
+)
+from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
-from etdb.cli.tables import Table
+from etdb.cli.publish_shown import show_plan, show_report
 from etdb.describe import describe
 from etdb.errors import CancelledError, InputError
 from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
@@ -30,7 +38,6 @@ from etdb.publish import (
     Progress,
     Publisher,
     PublishPlan,
-    PublishReport,
     StillPendingError,
     Submission,
     plan_publish,
@@ -42,10 +49,9 @@ from etdb.workspace import Workspace, lock_key
 
 __all__ = ["publish"]
 
-_SAT_PER_FLO = 100_000_000
 _NAMED = 3
-_SHOWN = 20
 _LABELS = {"add": "hashing", "send": "sending", "confirm": "confirming"}
+_ASKED = 100  # sids that are looked up at once
 _REGTEST_POLL_S = 0.5
 _POLL_S = 2.0
 
@@ -149,9 +155,10 @@ def publish(
                 journal.close()
             if plan.transactions:
                 verify_fee_rate(ledger, limits)
+        _refuse_published_elsewhere(workspace, plan)
         if dry_run:
             out.document(plan)
-        _show_plan(out, plan, price)
+        show_plan(out, plan, price)
         if dry_run:
             return
         if not is_local:
@@ -183,12 +190,37 @@ def publish(
             finally:
                 journal.close()
     out.document(report)
-    _show_report(out, report)
+    show_report(out, report)
     if not report.in_time:
         raise StillPendingError(
             f"{report.unfinished} of {len(report.datasets)} records are not final after {report.seconds:.0f} s",
             hint="nothing is lost: run the same command again to go on, or look with: etdb status",
         )
+
+
+def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None:
+    """Records of this key that are on the ledger, as far as it is indexed, and that the journal does not know.
+
+    Another machine published them, or the journal was lost: they must not be there twice.
+    """
+    new = [dataset.sid for dataset in plan.datasets if dataset.status == "new"]
+    if not new or not workspace.catalogue_path.exists():
+        return
+    from etdb.catalogue import Query
+
+    with open_catalogue(workspace) as catalogue:
+        for start in range(0, len(new), _ASKED):
+            terms = {"publisher": (plan.publisher,), "sid": tuple(new[start : start + _ASKED])}
+            found = catalogue.search(Query(terms=terms, limit=1)).results
+            if found:
+                sid, dataset_id = found[0].tomogram.sid, found[0].dataset_id
+                raise InputError(
+                    f"{sid} is on the ledger already, published with this key as dataset {dataset_id},"
+                    " and this workspace's journal does not know it",
+                    hint="publish it from the workspace that did so first, leave it out, or give new data its own sid",
+                    sid=sid,
+                    dataset_id=dataset_id,
+                )
 
 
 def _pace(workspace: Workspace, timeout_s: float | None) -> Pace:
@@ -252,43 +284,6 @@ def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None
     return submissions
 
 
-def _show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
-    table = Table("dataset", "title", "files", "size", "transactions", "")
-    for dataset in plan.datasets[:_SHOWN]:
-        table.add_row(
-            printable(dataset.sid),
-            printable(dataset.title),
-            str(dataset.files),
-            size_text(dataset.size_bytes),
-            str(dataset.transactions),
-            dataset.status,
-        )
-    out.table(table)
-    if len(plan.datasets) > _SHOWN:
-        out.say(f"... and {len(plan.datasets) - _SHOWN} more")
-    flo = Decimal(plan.fee_sat) / _SAT_PER_FLO
-    money = f", {flo * price:.4f} in money" if price is not None else ""
-    out.say(
-        f"[bold]{plan.to_publish}[/bold] to publish, {size_text(plan.size_bytes)}; "
-        f"{plan.transactions} transactions on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
-    )
-    pending = sum(dataset.status == "pending" for dataset in plan.datasets)
-    if pending:
-        out.say(f"{pending} more are sent and wait for blocks")
-    if plan.block_spacing_s and plan.blocks:
-        out.say(
-            f"all confirmed after about {plan.blocks} blocks, {_duration(plan.seconds_until_confirmed)}; all final "
-            f"after {plan.blocks + plan.final_depth - 1}, {_duration(plan.seconds_until_final)} (a block every "
-            f"{plan.block_spacing_s:.0f} s on average, often later, and when nobody else fills them)"
-        )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def _ask(plan: PublishPlan) -> None:
     if not sys.stdin.isatty():
         raise CancelledError(
@@ -297,24 +292,3 @@ def _ask(plan: PublishPlan) -> None:
         )
     if not click.confirm(f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?", err=True):
         raise CancelledError("nothing was published")
-
-
-def _show_report(out: Output, report: PublishReport) -> None:
-    table = Table("dataset", "id", "state", "root CID", fold_last=True)
-    for dataset in report.datasets[:_SHOWN]:
-        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.state, dataset.root_cid)
-    out.table(table)
-    if report.orphaned:
-        out.say(
-            f"[yellow]{len(report.orphaned)} orphaned parts[/yellow] on the ledger belong to no record: they do no harm"
-        )
-    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s.")
-    if report.unfinished and report.ledger != "local":
-        unsent = f"{report.unsent_transactions} wait to be sent, " if report.unsent_transactions else ""
-        out.say(
-            f"{report.unfinished} of {len(report.datasets)} records are not final yet: {unsent}"
-            f"{report.waiting_transactions} transactions wait for a block. "
-            "Run the same command again to go on, or look with: etdb status"
-        )
-    else:
-        out.say("Next: etdb index")

@@ -140,3 +140,19 @@ def test_a_second_publisher_of_the_key_in_another_workspace_hears_of_the_first(d
 def test_a_time_to_wait_without_waiting_makes_no_sense(desk, chain):
     assert desk.run("publish", desk.data, "--no-wait", "--wait-timeout", "3").status == 3
     assert chain.accepted == {}
+
+
+def test_what_another_machine_published_with_this_key_is_not_published_again(desk):
+    assert desk.publish().status == 0
+    assert desk.run("index").status == 0
+    assert desk.publish().status == 0
+    for path in desk.workspace.root.glob("journal.sqlite*"):
+        path.unlink()  # as on another machine
+    tip = desk.tip()
+    said = desk.run("--json", "publish", desk.data, "--yes", "--passphrase-file", desk.secret)
+    assert said.status == 3
+    assert said.document["sid"] == "short"
+    assert "published with this key" in said.document["message"]
+    assert desk.tip() == tip
+    desk.dataset("other")
+    assert desk.publish(desk.data / "other").status == 0

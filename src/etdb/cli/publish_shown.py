@@ -1,0 +1,74 @@
+"""What ``etdb publish`` shows: the plan before, and what became of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from etdb.cli.output import Output, printable, size_text
+from etdb.cli.tables import Table
+from etdb.publish import PublishPlan, PublishReport
+
+__all__ = ["show_plan", "show_report"]
+
+_SAT_PER_FLO = 100_000_000
+_SHOWN = 20
+
+
+def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
+    """What will be published, what it costs, and how long a chain of others will take; ``price`` is of one FLO."""
+    table = Table("dataset", "title", "files", "size", "transactions", "")
+    for dataset in plan.datasets[:_SHOWN]:
+        table.add_row(
+            printable(dataset.sid),
+            printable(dataset.title),
+            str(dataset.files),
+            size_text(dataset.size_bytes),
+            str(dataset.transactions),
+            dataset.status,
+        )
+    out.table(table)
+    if len(plan.datasets) > _SHOWN:
+        out.say(f"... and {len(plan.datasets) - _SHOWN} more")
+    flo = Decimal(plan.fee_sat) / _SAT_PER_FLO
+    money = f", {flo * price:.4f} in money" if price is not None else ""
+    out.say(
+        f"[bold]{plan.to_publish}[/bold] to publish, {size_text(plan.size_bytes)}; "
+        f"{plan.transactions} transactions on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
+    )
+    pending = sum(dataset.status == "pending" for dataset in plan.datasets)
+    if pending:
+        out.say(f"{pending} more are sent and wait for blocks")
+    if plan.block_spacing_s and plan.blocks:
+        out.say(
+            f"all confirmed after about {plan.blocks} blocks, {_duration(plan.seconds_until_confirmed)}; all final "
+            f"after {plan.blocks + plan.final_depth - 1}, {_duration(plan.seconds_until_final)} (a block every "
+            f"{plan.block_spacing_s:.0f} s on average, often later, and when nobody else fills them)"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def show_report(out: Output, report: PublishReport) -> None:
+    """What became of each dataset, and what still waits."""
+    table = Table("dataset", "id", "state", "root CID", fold_last=True)
+    for dataset in report.datasets[:_SHOWN]:
+        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.state, dataset.root_cid)
+    out.table(table)
+    if report.orphaned:
+        out.say(
+            f"[yellow]{len(report.orphaned)} orphaned parts[/yellow] on the ledger belong to no record: they do no harm"
+        )
+    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s.")
+    if report.unfinished and report.ledger != "local":
+        unsent = f"{report.unsent_transactions} wait to be sent, " if report.unsent_transactions else ""
+        out.say(
+            f"{report.unfinished} of {len(report.datasets)} records are not final yet: {unsent}"
+            f"{report.waiting_transactions} transactions wait for a block. "
+            "Run the same command again to go on, or look with: etdb status"
+        )
+    else:
+        out.say("Next: etdb index")
