@@ -129,8 +129,8 @@ def add(
 ) -> None:
     """Give published datasets to the Kubo and pin them.
 
-    A run that was cut off goes on. The files stay where they are. The root must come out as it was published, and Kubo reads everything back before
-    its pin counts.
+    A run that was cut off goes on. The files stay where they are. The root must come out as it was published, and Kubo
+    reads everything back before its pin counts.
     """
     out, workspace = context.out, find_workspace(context)
     chosen = choose_published(workspace, datasets)
