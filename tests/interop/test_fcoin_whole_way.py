@@ -91,8 +91,9 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
     assert reader.run("index")["records_new"] == 1
     assert reader.run("show", identity)["tomogram"]["title"] == "A ring on a real chain"
 
-    # The node is gone: each command says so, names it, and says what to do.
+    # The node is gone: what was read has its proofs all the same; who needs the node names it, and says what to do.
     fcoin_node.stop()
+    assert {one["claim"]: one["outcome"] for one in lab.run("verify", identity)["results"]} == outcomes
     gone = lab.run("index", status=6)
     assert gone["error"] == "node-unreachable"
     assert fcoin_node.url in gone["message"]

@@ -19,7 +19,7 @@ from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
 from etdb.ledger.node_blocks import RpcBlocks
 from etdb.ledger.node_checks import NodeReport, check_sending
-from etdb.ledger.node_errors import NodeCallError, shown
+from etdb.ledger.node_errors import NodeAwayError, NodeCallError, shown
 from etdb.ledger.node_following import NodeFollower, Progress
 from etdb.ledger.node_store import NodeStore
 from etdb.ledger.port import (
@@ -123,8 +123,15 @@ class FloNode:
         return self._store.tip()
 
     def block_ref(self, height: int) -> BlockRef | None:
-        """The block at a height of the chain that holds now; None above the tip and below the first header."""
-        self._follower.look()
+        """The block at a height of the chain that holds now; None above the tip and below the first header.
+
+        While the node is away, of the chain that held when it was seen last.
+        """
+        try:
+            self._follower.look()
+        except NodeAwayError:
+            if self._store.tip() is None:
+                raise
         return self._store.block_ref(height)
 
     def headers(self, start_height: int, count: int) -> list[bytes]:
@@ -187,6 +194,14 @@ class FloNode:
         self._follower.watch(self._watch)
         self._follower.catch_up()
 
+    def _catch_up_if_there(self) -> NodeAwayError | None:
+        """Catch up; the error when the node is away, and what was read before has to do."""
+        try:
+            self._catch_up()
+        except NodeAwayError as error:
+            return error
+        return None
+
     # -- transactions
 
     def status(self, txid: str) -> TxStatus:
@@ -201,10 +216,12 @@ class FloNode:
 
     def raw(self, txid: str) -> bytes:
         """A transaction's bytes; those that are not kept here are asked from the node."""
-        self._catch_up()
+        away = self._catch_up_if_there()
         kept = self._store.transaction(txid)
         if kept is not None:
             return kept.raw
+        if away is not None:
+            raise away
         pending = self._mempool.raw(txid)
         if pending is not None:
             return pending
@@ -222,14 +239,14 @@ class FloNode:
         return self._store.spender(outpoint) or self._mempool.spender(outpoint)
 
     def evidence(self, txid: str) -> InclusionEvidence:
-        """The proof of a transaction's place, from what is kept here."""
-        self._catch_up()
+        """The proof of a transaction's place, from what is kept here: so without the node too."""
+        away = self._catch_up_if_there()
         with self._store.view():
             kept = self._store.transaction(txid)
             header = self._store.header(kept.height) if kept else None
             checked = self._store.work_checked()
         if kept is None or header is None:
-            raise self._not_found(txid)
+            raise away or self._not_found(txid)
         return InclusionEvidence(
             raw_transaction=kept.raw,
             header=header,

@@ -412,6 +412,36 @@ def test_weather_that_stays_is_named_and_nothing_is_lost(ledger, node):
     assert len(list(ledger.blocks(0))) == 105
 
 
+def test_proofs_without_the_node(node, tmp_path):
+    path = tmp_path / "node.sqlite"
+    with closing(open_node(node, path, watch=[ADDRESS])) as ledger:
+        signed = wallet(ledger).sign(b"text:proved")
+        ledger.submit(signed.raw)
+        node.chain.mine(3)
+        proof, tip = ledger.evidence(signed.txid), ledger.tip()
+    with closing(open_node(node, path)) as ledger:
+        node.weather = [lambda _handler: None] * 30
+        assert ledger.evidence(signed.txid) == proof
+        assert ledger.raw(signed.txid) == signed.raw
+        assert ledger.block_ref(tip.height) == tip
+        for ask in (
+            ledger.tip,
+            lambda: ledger.status(signed.txid),
+            lambda: ledger.evidence("ab" * 32),
+            lambda: ledger.raw("ab" * 32),
+            lambda: ledger.submit(signed.raw),
+            lambda: ledger.coins(ADDRESS),
+            lambda: next(ledger.blocks(0)),
+        ):
+            with pytest.raises(NodeUnreachableError):
+                ask()
+    with (
+        closing(open_node(node, tmp_path / "empty.sqlite")) as ledger,
+        pytest.raises(NodeUnreachableError),
+    ):
+        ledger.block_ref(0)
+
+
 def test_an_answer_that_is_lost_on_the_way_of_a_transaction(ledger, node):
     """The node took it, and we never heard: sent again, it is the same one."""
     signed = wallet(ledger).sign(b"text:heard?")
