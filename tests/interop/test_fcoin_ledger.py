@@ -13,6 +13,7 @@ from etdb.errors import RefusedError
 from etdb.flo import REGTEST, PrivateKey, parse_pushes, parse_transaction, push
 from etdb.ledger import is_same_payment
 from etdb.ledger.node import FloNode
+from etdb.ledger.node_address import fetch_address_heights
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 from etdb.testing.ledger import LedgerContract
@@ -23,10 +24,14 @@ GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes(range(1, 33)))
 
 
+def rpc_of(node: FcoinNode) -> RpcClient:
+    """A client that logs in."""
+    return RpcClient(node.url, RpcLogin(user="etdb", password_file=node.password_file()))
+
+
 def open_node(node: FcoinNode, path, **options) -> FloNode:
     """The adapter over a node of fcoin, which looks at it whenever it is asked."""
-    client = RpcClient(node.url, RpcLogin(user="etdb", password_file=node.password_file()))
-    return FloNode(client, REGTEST, path, **{"fresh_s": 0, **options})
+    return FloNode(rpc_of(node), REGTEST, path, **{"fresh_s": 0, **options})
 
 
 class TestFcoin(LedgerContract):
@@ -49,6 +54,20 @@ class TestFcoin(LedgerContract):
 
     def confirm(self, ledger):
         self.node.mine(1)
+
+    def test_an_address_that_is_asked_for_later(self, ledger, key, tmp_path):
+        """Its blocks are found by fcoin's index of addresses, page by page, and what they hold is what a scan finds."""
+        signed = self.sent(ledger, key)
+        self.node.mine(1, transactions=[signed.raw])
+        address = key.address(REGTEST)
+        with closing(open_node(self.node, tmp_path / "later.sqlite")) as later:
+            tip = later.tip()
+            assert len(list(later.blocks(0))) == tip.height + 1
+            with closing(rpc_of(self.node)) as rpc:
+                heights = fetch_address_heights(rpc, address, is_fcoin=True)
+            assert heights == [*range(1, 104), tip.height]
+            assert later.coins(address) == ledger.coins(address)
+            assert later.spender(signed.spends[0].outpoint) == signed.txid
 
     def test_a_foreign_id_on_our_coin_is_seen(self, ledger, key):
         """Fcoin passes no strange signatures on, but takes them in a block."""

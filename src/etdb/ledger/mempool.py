@@ -46,7 +46,7 @@ class Mempool:
         for txid in self._ids - listed:
             self._drop(txid)
         self._ids = listed
-        new = [txid for txid in listed if txid not in self._raws][: MAX_TRANSACTIONS - len(self._raws)]
+        new = [txid for txid in listed if txid not in self._raws][: max(0, MAX_TRANSACTIONS - len(self._raws))]
         for txid, raw in zip(new, fetch(new) if new else (), strict=True):
             if raw is None or self._bytes + len(raw) > MAX_BYTES:
                 continue

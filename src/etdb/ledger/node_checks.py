@@ -130,8 +130,9 @@ def check_sending(info: ChainInfo, height: int, url: str) -> None:
     """
     if info.is_downloading or info.headers - info.blocks >= _BEHIND_BLOCKS or info.blocks < height:
         goal = max(info.headers, height)
+        has = f"it has {info.blocks} blocks of {goal}" if goal > info.blocks else "its newest block is old, it looks on"
         raise NodeBehindError(
-            f"the node at {url} is behind: it has {info.blocks} blocks of {goal}",
+            f"the node at {url} is behind: {has}",
             hint="wait until it has caught up, then run the same command",
             url=url,
             blocks=info.blocks,
