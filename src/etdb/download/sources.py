@@ -18,7 +18,8 @@ from etdb.ipfs import MAX_BLOCK_BYTES
 
 __all__ = ["Attempt", "RangeSource", "Source", "is_overdue", "plan_source"]
 
-FAILURES_UNTIL_LEFT = 5
+FAILURES_UNTIL_LEFT, SECONDS_UNTIL_LEFT = 5, 12.0
+"""Both must be reached: several threads fail many times while a gateway is only restarted."""
 REVIVE_S = 30.0
 """After that long a source that was left is asked once more."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
@@ -58,7 +59,8 @@ class Source:
         self.failures = self.busy = self.given = 0
         self.rate: float | None = None
         self.window_bytes = FIRST_WINDOW_BYTES
-        self._has_stumbled = False
+        self._has_stumbled = self._is_left = False
+        self._failing_since = 0.0
         self.not_before = 0.0
         self.is_told_to_wait = False
         self.has_ranges = isinstance(store, RangeSource)
@@ -68,7 +70,7 @@ class Source:
         """Whether it may be asked at all: not left, or left long ago, and not told to wait."""
         if now < self.not_before and self.is_told_to_wait:
             return False
-        return self.failures < FAILURES_UNTIL_LEFT or now >= self.not_before
+        return not self._is_left or now >= self.not_before
 
     def request_bytes(self) -> int:
         """How much to ask for at once."""
@@ -79,7 +81,7 @@ class Source:
 
     def succeeded(self, count: int, seconds: float, connections: int) -> None:
         """It gave so many bytes in so many seconds, over one of so many connections."""
-        self.failures, self.not_before, self.is_told_to_wait = 0, 0.0, False
+        self.failures, self.not_before, self.is_told_to_wait, self._is_left = 0, 0.0, False, False
         self.given += 1
         step = WINDOW_STEP_BYTES if self._has_stumbled else self.window_bytes
         self.window_bytes = min(self.window_bytes + step, FULL_WINDOW_BYTES)
@@ -92,11 +94,14 @@ class Source:
 
     def failed(self, error: EtdbError, now: float) -> None:
         """It could not be reached, or broke off."""
+        if not self.failures:
+            self._failing_since = now
         self.failures += 1
+        self._is_left = self.failures >= FAILURES_UNTIL_LEFT and now - self._failing_since >= SECONDS_UNTIL_LEFT
         self._stumble()
         self.last_error = error
-        pause = min(FIRST_PAUSE_S * 2 ** (self.failures - 1), LONGEST_PAUSE_S)
-        self.not_before = now + (REVIVE_S if self.failures >= FAILURES_UNTIL_LEFT else pause)
+        pause = min(FIRST_PAUSE_S * 2 ** min(self.failures - 1, 16), LONGEST_PAUSE_S)
+        self.not_before = now + (REVIVE_S if self._is_left else pause)
 
     def waits(self, error: EtdbError, until: float) -> None:
         """It said when it may be asked again: that is no failure."""

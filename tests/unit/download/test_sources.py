@@ -52,16 +52,23 @@ def test_the_order_of_last_choices():
 def test_failures_leave_a_source_for_a_while_and_never_for_ever():
     one = source()
     pauses = []
-    for _ in range(5):
-        one.failed(ERROR, now=100.0)
-        pauses.append(one.not_before - 100)
+    for now in (100.0, 100.5, 101.5, 104.5, 112.5):
+        one.failed(ERROR, now=now)
+        pauses.append(one.not_before - now)
     assert pauses == [0.25, 0.5, 1, 2, 30]
-    assert not one.is_usable(101)
-    assert one.is_usable(131)
+    assert not one.is_usable(113)
+    assert one.is_usable(143)
     one.busy = 1
     one.succeeded(MIB, 0.1, 1)
-    assert one.is_usable(101)
+    assert one.is_usable(113)
     assert one.failures == 0
+
+
+def test_many_failures_at_once_are_a_restart_and_not_a_death():
+    one = source()
+    for _ in range(2000):
+        one.failed(ERROR, now=100.0)
+    assert one.is_usable(100.1)
 
 
 def test_who_asks_for_time_gets_it():
