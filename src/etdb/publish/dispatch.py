@@ -127,6 +127,7 @@ class Dispatch:
             self._is_in_doubt = True
         reconciles = seen == "changed" or self._is_in_doubt or (bool(self._held) and seen == "grown")
         if reconciles:
+            self._offering.begin()
             self._held = reconcile(
                 self._journal,
                 self._ledger,
@@ -158,7 +159,8 @@ class Dispatch:
             self._fund = None
         if not self._sender.send(datasets, is_waiting=bool(self._held)):
             stored = self._journal.transactions(states=("signed",))
-            self._held += [entry for entry in stored if entry.seq in self._offering.refused]
+            waits = self._offering.refused.keys() - {entry.seq for entry in self._held}
+            self._held += [entry for entry in stored if entry.seq in waits]
 
     def _is_done(self) -> bool:
         return not self._journal.unfinished(self._wanted)
@@ -167,12 +169,20 @@ class Dispatch:
         self._show()
         if self._sender.foreign:
             self._note(f"{self._rival().message}; waiting until a block has it")
-        if self._sender.foreign or self._held:
+        if self._sender.foreign or not self._needs_only_room():
             pace.step_back()
             self._is_in_doubt = True
         else:
             pace.rest()
             self._has_waited = True
+
+    def _needs_only_room(self) -> bool:
+        """Whether whatever the ledger has not taken will go when a block has made room for it."""
+        refused, behind = self._offering.refused, self._offering.behind
+        return not self._offering.is_full and all(
+            one.seq in behind or (one.seq in refused and refused[one.seq].fields["verdict"] == "room")
+            for one in self._held
+        )
 
     def _show(self) -> None:
         waiting = len(self._journal.waiting())

@@ -42,7 +42,8 @@ class Offering:
     Attributes:
         limits: as they are believed now; lower than at first when the ledger refused.
         sent: how many were taken that had not been noted as taken before.
-        refused: why the last ones that wait were refused, by number in the journal.
+        refused: why those that wait were refused since ``begin``, by number in the journal.
+        behind: what was not offered because it hangs on one that waits, likewise.
         is_full: whether the ledger took nothing more at the last offer.
         withdrawn: what was given up in this run because it pays too little, by number in the journal.
     """
@@ -68,8 +69,13 @@ class Offering:
         self.limits = limits
         self.sent = 0
         self.refused: dict[int, RefusedError] = {}
+        self.behind: set[int] = set()
         self.is_full = False
         self.withdrawn: set[int] = set()
+
+    def begin(self) -> None:
+        """Everything that waits is about to be offered again: what was refused so far says nothing any more."""
+        self.refused, self.behind = {}, set()
 
     def offer(self, entries: Sequence[TransactionEntry]) -> list[TransactionEntry]:
         """Give these to the ledger, in the order of signing; those that it did not take.
@@ -80,11 +86,13 @@ class Offering:
         """
         held: list[TransactionEntry] = []
         blocked: set[Outpoint] = set()
-        self.refused, self.is_full = {}, False
+        self.is_full = False
         for number, entry in enumerate(entries):
             self._progress("send", number, len(entries))
-            is_blocked = self.is_full or any(coin.outpoint in blocked for coin in entry.signed.spends)
-            if is_blocked or not self._is_due(entry) or not self._submit(entry):
+            is_behind = any(coin.outpoint in blocked for coin in entry.signed.spends)
+            if is_behind:
+                self.behind.add(entry.seq)
+            if is_behind or self.is_full or not self._is_due(entry) or not self._submit(entry):
                 blocked.update(coin.outpoint for coin in entry.signed.creates)
                 if entry.seq not in self.withdrawn:
                     held.append(entry)

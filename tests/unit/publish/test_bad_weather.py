@@ -65,8 +65,13 @@ def test_blocks_that_are_full_are_counted_too():
 def test_a_node_that_allows_less_than_is_believed(tmp_path, allowed):
     chain = ledger(limits=Limits(max_chain=allowed))
     desk = Desk(tmp_path, chain, [LONG] * 10, limits=Limits(max_chain=1250, max_chain_bytes=1_750_000))
+    began, height = chain.now_s, chain.tip().height
     report = desk.run()
     assert report.in_time
+    # Looked for every two seconds, each block is used at once: no more of them than there must be.
+    entries = desk.entries()
+    assert chain.tip().height - height <= len(entries) // min(allowed, 25) + 6
+    assert chain.now_s - began <= 40 * (chain.tip().height - height) + 40
     desk.verify_done()
     (told,) = [note for note in desk.notes if "max_unconfirmed_chain" in note]
     assert f"max_unconfirmed_chain = {allowed} " in told
