@@ -47,6 +47,8 @@ MAX_CAR_BYTES: Final = 1 << 40
 MAX_PINS: Final = 10_000_000
 STALL_S: Final = 60.0
 """How long pinning may stand still: Kubo looks in its network for a block that is not there."""
+_MARGIN_S: Final = 5.0
+"""A Kubo that looks in its network says that nobody was found before we stop listening."""
 _EMPTY: Final = cid_of(b"").digest
 """The leaf of an empty file. Kubo (seen with 0.42) never gives it to a peer: to its server 0 bytes mean 'not here'."""
 _ARGUMENTS: Final = 200
@@ -79,7 +81,8 @@ class KuboNode:
         long_s: float = 600.0,
         stall_s: float = STALL_S,
     ) -> None:
-        self.rpc = KuboRpc(address, secret_file=secret_file, timeout_s=timeout_s, long_s=long_s)
+        patience_s = timeout_s if offline else timeout_s + _MARGIN_S
+        self.rpc = KuboRpc(address, secret_file=secret_file, timeout_s=patience_s, long_s=long_s)
         self._stall_s = stall_s
         self._look: dict[str, Any] = {"offline": True} if offline else {"timeout": f"{timeout_s:.0f}s"}
 

@@ -86,6 +86,13 @@ def kubo_refusal(said: str, source: str) -> EtdbError:
         )
     if "not found" in low or "could not find" in low or "not pinned" in low:
         return NotFoundError(f"the Kubo at {source} does not have it: {said}", source=source, reason=said)
+    if "deadline exceeded" in low:
+        return KuboError(
+            f"the Kubo at {source} did not get it in time: nobody whom it reaches has it, or they are slow",
+            hint="look at its peers with: ipfs swarm peers; or try again",
+            source=source,
+            reason=said,
+        )
     if "offline" in low or "online mode" in low or "no connected peers" in low or "failed to find any peer" in low:
         return KuboError(
             f"the Kubo at {source} is not connected to anyone: {said}",

@@ -167,6 +167,7 @@ def test_statuses_without_a_message_of_kubo(kubo, node, status, kind, words):
         ("block was not found locally (offline): ipld: could not find baf", NotFoundError, "not have"),
         ("this command must be run in online mode. Try running 'ipfs daemon' first", KuboError, "not connected"),
         ("cannot provide, no connected peers", KuboError, "not connected"),
+        ("context deadline exceeded", KuboError, "in time"),
         ("something new", KuboError, "something new"),
         ("", KuboError, "without a reason"),
         ("x" * 10_000, KuboError, "xxx"),
