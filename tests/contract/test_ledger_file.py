@@ -3,7 +3,9 @@
 from contextlib import closing, contextmanager
 
 from etdb.flo import REGTEST
-from etdb.ledger import LedgerFile, LocalChain, export_ledger
+from etdb.ledger import LocalChain
+from etdb.ledger.archive import LedgerFile
+from etdb.ledger.archive_writing import export_ledger
 from etdb.testing.ledger_reading import LedgerReadingContract
 
 

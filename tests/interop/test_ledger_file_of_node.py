@@ -8,7 +8,9 @@ import pytest
 from test_fcoin_whole_way import DESCRIPTION, Lab
 
 from etdb.flo import REGTEST, PrivateKey
-from etdb.ledger import LedgerFile, Limits, LocalChain, Wallet, export_ledger
+from etdb.ledger import Limits, LocalChain, Wallet
+from etdb.ledger.archive import LedgerFile
+from etdb.ledger.archive_writing import export_ledger
 from etdb.ledger.node import FloNode
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin

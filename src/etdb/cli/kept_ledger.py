@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from etdb.errors import ConfigurationError, InputError
-from etdb.ledger import UNPROVED, LedgerFile, LegacyLedger, LocalChain
+from etdb.ledger import LocalChain
 
 if TYPE_CHECKING:
     from etdb.ledger import Ledger
+    from etdb.ledger.archive import LedgerFile
+    from etdb.ledger.legacy_store import LegacyLedger
     from etdb.workspace import Workspace
 
 __all__ = [
@@ -59,7 +61,11 @@ def open_kept(workspace: Workspace, path: Path) -> LedgerFile | LegacyLedger:
         ConfigurationError: it is of another network than the workspace.
     """
     if path.suffix == _TEXTS_SUFFIX:
+        from etdb.ledger.legacy_store import LegacyLedger
+
         return LegacyLedger(path, workspace.network)
+    from etdb.ledger.archive import LedgerFile
+
     ledger = LedgerFile(path, memory=memory_path(workspace))
     try:
         refuse_other_network(workspace, ledger)
@@ -118,6 +124,8 @@ def refuse_texts_beside_proofs(workspace: Workspace) -> None:
 
 def has_evidence(ledger: Ledger) -> bool:
     """Whether the ledger has transactions and their proofs, not their texts alone."""
+    from etdb.ledger.legacy_store import LegacyLedger
+
     return not isinstance(ledger, LegacyLedger)
 
 
@@ -125,4 +133,6 @@ def fold_options(ledger: Ledger) -> dict[str, Any]:
     """How records of this ledger are folded: what it cannot prove is said of each."""
     if has_evidence(ledger):
         return {"check_transactions": True}
+    from etdb.ledger.legacy_store import UNPROVED
+
     return {"check_transactions": False, "given": UNPROVED}

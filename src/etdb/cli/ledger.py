@@ -24,7 +24,10 @@ from etdb.durable import write_durably
 from etdb.errors import InputError, VerificationError
 from etdb.flo import network
 from etdb.index import follow
-from etdb.ledger import LedgerFile, LedgerWithHeaders, LegacyImport, LegacyLedger, export_ledger, read_legacy_lines
+from etdb.ledger.archive import LedgerFile
+from etdb.ledger.archive_writing import LedgerWithHeaders, export_ledger
+from etdb.ledger.legacy import read_legacy_lines
+from etdb.ledger.legacy_store import LegacyImport, LegacyLedger
 
 __all__ = ["import_legacy", "ledger"]
 

@@ -1,10 +1,6 @@
-"""Ledgers: the local chain, later FLO nodes; coins and fees."""
+"""Ledgers: the local chain; coins and fees. Nodes, ledger files and exported texts have modules of their own."""
 
-from etdb.ledger.archive import LEDGER_SUFFIX, LedgerFile
-from etdb.ledger.archive_writing import ExportReport, LedgerWithHeaders, export_ledger
 from etdb.ledger.coins import ChainFullError, Limits, SendPlan, plan_send, select_coins, transaction_size, wanted_lanes
-from etdb.ledger.legacy import BadLine, read_legacy_lines
-from etdb.ledger.legacy_store import UNPROVED, LegacyImport, LegacyLedger
 from etdb.ledger.local import LocalChain
 from etdb.ledger.port import (
     BlockRef,
@@ -20,21 +16,13 @@ from etdb.ledger.port import (
 from etdb.ledger.wallet import Wallet, is_same_payment
 
 __all__ = [
-    "LEDGER_SUFFIX",
-    "UNPROVED",
-    "BadLine",
     "BlockRef",
     "ChainFullError",
     "Coin",
-    "ExportReport",
     "InclusionEvidence",
     "Ledger",
     "LedgerBlock",
-    "LedgerFile",
     "LedgerMessage",
-    "LedgerWithHeaders",
-    "LegacyImport",
-    "LegacyLedger",
     "Limits",
     "LocalChain",
     "Outpoint",
@@ -42,10 +30,8 @@ __all__ = [
     "SignedTransaction",
     "TxStatus",
     "Wallet",
-    "export_ledger",
     "is_same_payment",
     "plan_send",
-    "read_legacy_lines",
     "select_coins",
     "transaction_size",
     "wanted_lanes",

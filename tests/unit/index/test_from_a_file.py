@@ -9,7 +9,9 @@ import pytest
 from etdb.catalogue import Catalogue, Query
 from etdb.flo import REGTEST
 from etdb.index import follow
-from etdb.ledger import LedgerFile, LocalChain, export_ledger
+from etdb.ledger import LocalChain
+from etdb.ledger.archive import LedgerFile
+from etdb.ledger.archive_writing import export_ledger
 from etdb.testing.records import RecordSigner
 
 LAB, STRANGER = RecordSigner("lab"), RecordSigner("stranger")

@@ -14,7 +14,8 @@ import pytest
 from etdb.catalogue import Catalogue, Query
 from etdb.flo import MAIN, TESTNET
 from etdb.index import follow
-from etdb.ledger import UNPROVED, LegacyLedger, read_legacy_lines
+from etdb.ledger.legacy import read_legacy_lines
+from etdb.ledger.legacy_store import UNPROVED, LegacyLedger
 from etdb.trust import Claim, Outcome
 
 SHARED_DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "etdb"
