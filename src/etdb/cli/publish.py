@@ -140,7 +140,10 @@ def publish(
         if not dry_run and not is_local:
             locks.enter_context(lock_key(address))
         final_depth = workspace.settings.limits.final_depth
-        with open_ledger(workspace) as ledger:
+        with (
+            out.progress({"sync": "reading the chain"}) as progress,
+            open_ledger(workspace, progress=progress) as ledger,
+        ):
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
             plan = plan_publish(
                 submissions,
