@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -176,6 +177,27 @@ def test_a_chain_that_changes_while_its_blocks_are_read(ledger, node, mined, tmp
         rest = list(blocks)
         assert [block.ref.height for block in rest] == [101, 102, 103, 104]
         assert [block.ref for block in ledger.blocks(105)] == [there.block_ref(height) for height in range(105, 110)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_storm(ledger, node, mined, tmp_path, seed):
+    """Blocks, messages and changes of the better chain in any order leave what a first reading finds."""
+    chance = random.Random(seed)
+    with closing(chain_of(mined, tmp_path / "there")) as there:
+        chains = [node.chain, there]
+        for step in range(25):
+            chain = chance.choice(chains)
+            for _ in range(chance.randrange(3)):
+                sent = Wallet(KEY, REGTEST, LIMITS, chain.coins(ADDRESS)).sign(b"step %d" % step)
+                chain.submit(sent.raw)
+            chain.mine(chance.randrange(3), chance.choice([ADDRESS, STRANGER.address(REGTEST)]))
+            node.chain = max(chains, key=lambda one: one.tip().height)
+            if chance.random() < 0.6:
+                list(ledger.blocks(chance.randrange(110)))
+        node.chain.mine(1)
+        assert ledger.tip() == node.chain.tip()
+        assert_as_read_anew(ledger, node, tmp_path / "anew.sqlite")
+        assert ledger.coins(ADDRESS) == node.chain.coins(ADDRESS)
 
 
 def test_a_second_run_goes_on(node, tmp_path):
