@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from etdb.catalogue import FACETS, FIELDS, RANGES, SORTS, Catalogue, Query, Range, display, parse_query, query_pairs
@@ -109,6 +109,7 @@ def test_facets_count_as_python_does(catalogue, query, name):
 
 @QUICK
 @given(query=QUERIES)
+@example(query=Query(ranges={"tilt_axes": Range(None, 9_007_199_254_740_993)}))
 def test_filters_survive_a_link(query):
     open_ranges = {name: asked for name, asked in query.ranges.items() if not _infinite(asked)}
     terms = {name: values for name, values in query.terms.items() if values and name not in RANGES}

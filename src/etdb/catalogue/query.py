@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -93,6 +94,9 @@ def _field(name: str) -> Field:
     return field
 
 
+_WHOLE = re.compile(r"[+-]?\d{1,80}", re.ASCII)
+
+
 def _bound(field: Field, text: str) -> Bound:
     written = text.strip()
     if not written:
@@ -100,6 +104,8 @@ def _bound(field: Field, text: str) -> Bound:
     try:
         if field.kind == "date":
             return dt.date.fromisoformat(written)
+        if _WHOLE.fullmatch(written):  # exactly: a float has 53 bits
+            return int(written)
         number = float(written)
     except ValueError:
         number = math.nan
