@@ -58,9 +58,10 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 quick: $(VENV)/dev.stamp
-	$(BIN)/pytest -q -n 2 -m "not interop and not crash"
+	$(BIN)/pytest -q -n 2 -m "not interop and not crash" --ignore=tests/hostile
 
 test: lint types quick
+	$(BIN)/pytest -q -n 2 tests/hostile
 	$(BIN)/pytest -q -n 2 -m crash
 
 interop: $(VENV)/interop.stamp
