@@ -88,8 +88,9 @@ def check_kubo(patient: Patient) -> Found:
 
 
 def check_gateways(patient: Patient) -> Found:
-    """Every gateway of the settings answers."""
-    for url in patient.workspace.settings.gateways if patient.services.has_gateways else ():
+    """Every gateway of the settings answers. CARs on plain web servers are not looked at: they answer nothing else."""
+    urls = patient.workspace.settings.gateways if patient.services.has_gateways else ()
+    for url in (one for one in urls if not one.endswith(".car")):
         with closing(GatewayStore(url)) as gateway:
             try:
                 gateway.has(_ASKED_FOR)  # whether it has it or not: it answers
