@@ -230,8 +230,14 @@ class FcoinNode:
     # -- several nodes
 
     def join(self, other: FcoinNode) -> None:
-        """Connect to another node: blocks and transactions go both ways, and the better chain wins on both."""
-        self.rpc("addnode", f"127.0.0.1:{other.p2p_port}", "onetry")
+        """Connect to another node: blocks and transactions go both ways, and the better chain wins on both.
+
+        It is started again for that: only the peer that fcoin knows from its start becomes the one that it asks for
+        blocks. One that ``addnode`` brings is heard or not, as it happens. What waited in its mempool is gone.
+        """
+        self.peer_port = other.p2p_port
+        self.stop()
+        self.start()
 
     def take_blocks(self, other: FcoinNode) -> None:
         """Get another node's chain without meeting it: both hold the same, and know nothing of each other."""
