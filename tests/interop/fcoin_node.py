@@ -27,6 +27,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +45,7 @@ _WAIT_SECONDS = 60.0
 _STARTS = 3
 _LOG_LINES = 20
 _LOG_LETTERS = 300
+_PORTS = range(10_000, 30_000)
 
 
 class FcoinError(RuntimeError):
@@ -60,11 +62,15 @@ def is_installed() -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now; somebody may take it, so starting is tried again."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+    """A loopback port that nobody listens on now, and that stays so while a node is down.
+
+    It lies below what systems give to outgoing connections; from among those, one could sit on it meanwhile.
+    """
+    while True:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(is_so: Callable[[], bool], trouble: str, node: FcoinNode) -> None:
@@ -280,6 +286,7 @@ class FcoinNode:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
             "node",
+            f"--require={HERE / 'no_dns.cjs'}",
             str(NODE_MODULES / "fcoin" / "bin" / "node"),
             "--network=regtest",
             f"--prefix={self.folder}",
@@ -310,6 +317,7 @@ class FcoinNode:
                 raise FcoinError(f"fcoin ended with status {self._process.returncode}", self.log_tail())
             try:
                 self.rpc("getblockcount")
+                socket.create_connection(("127.0.0.1", self.p2p_port), timeout=1).close()  # peers: later than RPC
             except (OSError, FcoinError):
                 if time.monotonic() > deadline:
                     raise FcoinError(f"fcoin does not answer after {_START_SECONDS:.0f} s", self.log_tail()) from None

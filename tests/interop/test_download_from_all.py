@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import socket
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
+from fcoin_node import free_port
 
 from etdb.blocks import DagReader, FilesInPlace, GatewayStore, write_car
 from etdb.blocks.remotecar import RemoteCar
@@ -71,11 +71,6 @@ def lab(tmp_path):
 
 def content(folder):
     return {path: (folder / path).read_bytes() for path in FILES}
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 def test_three_kinds_of_sources_in_one_download(lab, kubo_daemon, tmp_path):

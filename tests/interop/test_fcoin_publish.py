@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import fcoin_node
 import msgspec
 import pytest
 from fcoin_node import FcoinError, FcoinNode
@@ -132,14 +131,11 @@ def test_thirty_records_through_the_limits_of_a_node(node, tmp_path):
     assert "confirm" in press.steps
 
 
-def test_a_node_that_dies_in_the_middle_and_comes_back_without_its_mempool(node, tmp_path, monkeypatch):
+def test_a_node_that_dies_in_the_middle_and_comes_back_without_its_mempool(node, tmp_path):
     press = Press(tmp_path, node, 10)
     first = press.run(wait=False)
     assert first.waiting_transactions > 5
     assert first.unfinished == 10
-    ports = [node.p2p_port, node.http_port] * 2
-    monkeypatch.setattr(fcoin_node, "free_port", ports.pop)
-    ports.reverse()
     node.stop()
     node.start()
     assert node.rpc("getrawmempool") == []
