@@ -33,13 +33,14 @@ def run(settings: Settings) -> list[Figure]:
         gateway(*at, check=False) as (sending, sending_peak),
     ):
         lists = [
-            _listing(settings.folder / "plain.conf", [f"{plain}/{path.name}" for path in paths]),
-            *(
-                _listing(settings.folder / f"{name}.conf", [f"{url}/ipfs/{cid}?format=raw" for cid in cids])
-                for name, url in (("checking", checking), ("sending", sending))
-            ),
+            write_listing(settings.folder / f"{name}.conf", urls * (_ROUNDS // _CLIENTS))
+            for name, urls in (
+                ("plain", [f"{plain}/{path.name}" for path in paths]),
+                ("checking", [f"{checking}/ipfs/{cid}?format=raw" for cid in cids]),
+                ("sending", [f"{sending}/ipfs/{cid}?format=raw" for cid in cids]),
+            )
         ]
-        sides = [lambda one=one: rate(gigabytes, lambda: _fetch(one)) for one in lists]
+        sides = [lambda one=one: rate(gigabytes, lambda: fetch(one, _CLIENTS)) for one in lists]
         by_turns(1, *sides)
         reference, hashed, sent = by_turns(settings.turns, *sides)
         checking_peak.look()
@@ -72,12 +73,14 @@ def run(settings: Settings) -> list[Figure]:
     ]
 
 
-def _listing(path: Path, urls: list[str]) -> Path:
-    path.write_text("".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls * (_ROUNDS // _CLIENTS)))
+def write_listing(path: Path, urls: list[str]) -> Path:
+    """What a curl is to get, for :func:`fetch`."""
+    path.write_text("".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in urls))
     return path
 
 
-def _fetch(listing: Path) -> None:
+def fetch(listing: Path, clients: int) -> None:
+    """Get everything on a list with several curl processes at once, each all of it over kept connections."""
     command = ["curl", "--silent", "--fail", "--config", str(listing)]
-    clients = [subprocess.Popen(command) for _ in range(_CLIENTS)]
-    assert [client.wait() for client in clients] == [0] * _CLIENTS
+    running = [subprocess.Popen(command) for _ in range(clients)]
+    assert [one.wait() for one in running] == [0] * clients

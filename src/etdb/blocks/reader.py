@@ -192,7 +192,7 @@ class DagReader:
             if piece.cid is None:
                 data = piece.data
             elif piece.is_leaf:
-                data = self._leaf(piece)
+                data = self.block(piece.cid, piece.length)
             else:
                 continue
             first, last = max(0, start - piece.offset), min(len(data), end - piece.offset)
@@ -212,37 +212,50 @@ class DagReader:
             start: with ``entity``, only what the bytes from here need.
             stop: up to here, not included; None for the end.
         """
-        for name, block in self._blocks(cid, scope, start, stop):
-            if not name.is_identity:
-                yield name, block
+        for name, length in self.walk(cid, scope, start, stop):
+            yield name, self.block(name, length)
 
-    def _blocks(self, cid: Cid, scope: Scope, start: int, stop: int | None) -> Iterator[tuple[Cid, bytes]]:
+    def block(self, cid: Cid, length: int | None = None) -> bytes:
+        """A block, checked against its CID, and against the length that its parent says."""
+        data = self.store.get(cid)
+        if length is not None and len(data) != length:
+            raise FormatError(f"the leaf {cid} has {len(data)} bytes where {length} were said", cid=str(cid))
+        return data
+
+    def walk(
+        self, cid: Cid, scope: Scope = "all", start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[Cid, int | None]]:
+        """As :meth:`blocks`, but leaves are not read: each block's CID, and of a leaf the length that its parent says.
+
+        The length is None of inner nodes, which were read and checked, and of a leaf without a parent.
+        """
+        for name, length in self._walk(cid, scope, start, stop):
+            if not name.is_identity:
+                yield name, length
+
+    def _walk(self, cid: Cid, scope: Scope, start: int, stop: int | None) -> Iterator[tuple[Cid, int | None]]:
         if scope == "block" or cid.codec == RAW:
-            yield cid, self.store.get(cid)
+            yield cid, None
         elif not self.is_directory(cid):
-            yield from self._file_blocks(cid, start, stop, _Repeats(cid))
+            yield from self._walk_file(cid, start, stop, _Repeats(cid))
         elif scope == "entity":
             shard = self._node(cid).shard
-            for name in [cid] if shard is None else (one.cid for one in self._shards(shard)):
-                yield name, self.store.get(name)
+            yield from [(cid, None)] if shard is None else ((one.cid, None) for one in self._shards(shard))
         else:
-            yield from self._whole(cid)
+            yield from self._walk_all(cid)
 
-    def _file_blocks(self, cid: Cid, start: int, stop: int | None, repeats: _Repeats) -> Iterator[tuple[Cid, bytes]]:
+    def _walk_file(self, cid: Cid, start: int, stop: int | None, repeats: _Repeats) -> Iterator[tuple[Cid, int | None]]:
         if cid.codec == RAW:
-            yield cid, self.store.get(cid)
+            yield cid, None
             return
         end = self.file_size(cid) if stop is None else stop
         for piece in self._pieces(cid, start, end):
             if piece.cid is None:
                 continue
-            if piece.is_leaf:
-                yield piece.cid, self._leaf(piece)
-            else:
-                repeats.count(piece.cid)
-                yield piece.cid, self.store.get(piece.cid)
+            repeats.count(piece.cid)
+            yield piece.cid, piece.length if piece.is_leaf else None
 
-    def _whole(self, root: Cid) -> Iterator[tuple[Cid, bytes]]:
+    def _walk_all(self, root: Cid) -> Iterator[tuple[Cid, int | None]]:
         # What is to be visited: the CID, its depth, and the buckets that led to it inside a sharded directory.
         stack: list[tuple[Cid, int, bytes]] = [(root, 0, b"")]
         repeats = _Repeats(root)
@@ -253,9 +266,9 @@ class DagReader:
             repeats.count(cid)
             node = self._shard_node(cid) if prefix else self._node(cid) if cid.codec != RAW else None
             if node is None or not node.is_directory:
-                yield from self._file_blocks(cid, 0, None, repeats)
+                yield from self._walk_file(cid, 0, None, repeats)
                 continue
-            yield cid, self.store.get(cid)
+            yield cid, None
             if node.shard is None:
                 stack += [(link.cid, depth + 1, b"") for link in reversed(node.links)]
                 continue
@@ -358,17 +371,6 @@ class DagReader:
                 if offset < stop and offset + child.length > start:
                     below = FilePart(offset=offset, length=child.length, cid=child.cid, data=child.data)
                     stack.append((below, depth + 1))
-
-    def _leaf(self, piece: _Piece) -> bytes:
-        assert piece.cid is not None
-        data = self.store.get(piece.cid)
-        if piece.length is not None and len(data) != piece.length:
-            raise FormatError(
-                f"the leaf {piece.cid} has {len(data)} bytes where {piece.length} were said",
-                cid=str(piece.cid),
-                offset=piece.offset,
-            )
-        return data
 
     def _node(self, cid: Cid) -> _Node:
         # An identity CID carries its content where others have a hash: it must not be taken for that hash.

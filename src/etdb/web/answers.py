@@ -8,6 +8,7 @@ hashes every block again before it is sent, unless it was told that the files' s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Protocol, runtime_checkable
 
 import msgspec
@@ -70,14 +71,15 @@ class Answer(Struct, kw_only=True):
     Attributes:
         headers: by lower-case name.
         body: a body in one piece, or its beginning.
-        pieces: what follows; reading it may raise, when only breaking off tells the client.
+        pieces: what follows; reading it may raise, when only breaking off tells the client. Whoever takes a place
+            closes it.
         place: the body is this part of a file, unread; whoever sends it closes it.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes | memoryview = b""
-    pieces: Iterator[bytes | memoryview] | None = None
+    pieces: Iterator[bytes | memoryview | OpenPlace] | None = None
     place: OpenPlace | None = None
 
 
@@ -98,8 +100,8 @@ class GatewayAnswers:
     def __init__(self, store: BlockStore, *, check: bool = True) -> None:
         self.store = store
         self.reader = DagReader(store)
-        self._cars = CarWriter(self.reader)
         self._unchecked = store if not check and isinstance(store, _UncheckedStore) else None
+        self._cars = CarWriter(self.reader, self._open_leaf if self._unchecked else None)
 
     def answer(self, wanted: Wanted) -> Answer:
         """The response to a request; it blocks while files are read.
@@ -136,6 +138,9 @@ class GatewayAnswers:
             return self._directory(wanted, cids[-1], common)
         return self._file(wanted, cids[-1], common)
 
+    def _open_leaf(self, cid: Cid) -> OpenPlace | None:
+        return self._unchecked.open_unchecked(cid, as_block=True) if self._unchecked else None
+
     def _raw(self, wanted: Wanted, cid: Cid, headers: dict[str, str]) -> Answer:
         etag = f'"{cid}.raw"'
         headers |= {
@@ -146,7 +151,7 @@ class GatewayAnswers:
         }
         if is_unchanged(wanted, etag):
             return Answer(status=304, headers=headers)
-        place = self._unchecked.open_unchecked(cid, as_block=True) if self._unchecked else None
+        place = self._open_leaf(cid)
         block = b"" if place is not None else self.store.get(cid)
         size = place.length if place is not None else len(block)
         answer, start, stop = _part(wanted, size, etag, headers)
@@ -172,7 +177,7 @@ class GatewayAnswers:
         pieces = self._cars.pieces(root, wanted.path, target, part)
         # The header and the first block before the status: what is not here is a 404, not a broken stream. A CAR has
         # no block when all of its content stands in its root, an identity CID.
-        first = next(pieces) + next(pieces, b"")
+        first = b"".join(piece for piece in islice(pieces, 2) if isinstance(piece, bytes))
         return Answer(status=200, headers=headers, body=first, pieces=pieces)
 
     def _directory(self, wanted: Wanted, cid: Cid, headers: dict[str, str]) -> Answer:

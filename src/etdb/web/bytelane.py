@@ -2,9 +2,9 @@
 
 A thread accepts connections and watches those that wait. When a request comes, its head is looked at without taking it
 (``MSG_PEEK``). A plain request for content is answered by one of a few threads: hashing, reading and sending go on
-outside the GIL, from one buffer, without an event loop's copies. Anything else (a page, a CAR, an error, a
-condition, a client that sends its head in drops, a moment when all threads are busy) goes to the general server,
-connection and all, as if nobody had looked. So the answers are the same, and slow clients never hold the way.
+outside the GIL, from one buffer, without an event loop's copies. Anything else (a page, an error, a condition, a
+client that sends its head in drops, a moment when all threads are busy) goes to the general server, connection and
+all, as if nobody had looked. So the answers are the same, and slow clients never hold the way.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from itertools import chain
 
+from etdb.blocks.files import OpenPlace
 from etdb.errors import EtdbError
 from etdb.web.answers import Answer, GatewayAnswers
 from etdb.web.httphead import MAX_HEAD_BYTES, parse_plain_request
@@ -37,6 +39,9 @@ STAY_S = 0.02
 """How long a thread waits for the next request of the connection it has just served, when nobody else wants it."""
 _PIECE_BYTES = 4 << 20
 _SEND_TIMEOUT = struct.pack("@ll", int(SILENCE_S), 0)
+_MORE = getattr(socket, "MSG_MORE", 0)
+"""More follows at once: the system need not send what is small by itself."""
+_Piece = bytes | memoryview | OpenPlace
 _log = logging.getLogger(__name__)
 
 
@@ -200,12 +205,12 @@ class ByteLane:
         connection.close()
 
     def _try_answer(self, wanted: Wanted) -> Answer | None:
-        """The answer, when it is content whose length is known; None for the general server to answer again."""
+        """The answer, when it is content; None for the general server to answer again."""
         try:
             answer = self._answers.answer(wanted)
         except EtdbError:
             return None
-        if answer.status in {200, 206} and "content-length" in answer.headers:
+        if answer.status in {200, 206} and (_has_length(answer) or not wanted.is_head):
             return answer
         if answer.place is not None:
             answer.place.close()
@@ -216,20 +221,41 @@ def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
     status = "200 OK" if answer.status == 200 else "206 Partial Content"
     lines = [f"HTTP/1.1 {status}", f"date: {formatdate(usegmt=True)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    chunked = not _has_length(answer)
+    if chunked:
+        lines.append("transfer-encoding: chunked")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    if not is_head:
+        pieces = chain((answer.place or answer.body,), answer.pieces or ())
+        _send_body(connection, head, pieces, chunked=chunked)
+        return
     if answer.place is not None:
-        try:
-            _send_all(connection, head)
-            if not is_head:
-                _send_file(connection, answer.place.descriptor, answer.place.offset, answer.place.length)
-        finally:
-            answer.place.close()
-    elif is_head:
-        _send_all(connection, head)
-    else:
-        _send_two(connection, head, memoryview(answer.body))
-        for piece in answer.pieces or ():
-            _send_all(connection, piece)
+        answer.place.close()
+    _send_all(connection, head)
+
+
+def _has_length(answer: Answer) -> bool:
+    return "content-length" in answer.headers
+
+
+def _send_body(connection: socket.socket, head: bytes, pieces: Iterable[_Piece], *, chunked: bool) -> None:
+    """Send the pieces, as chunks (RFC 9112, 7.1) when nobody knows how many come. Small parts go with what follows."""
+    before = head
+    for piece in pieces:
+        length = piece.length if isinstance(piece, OpenPlace) else len(piece)
+        if chunked and length:
+            before += b"%x\r\n" % length
+        if isinstance(piece, OpenPlace):
+            try:
+                _send_all(connection, before, _MORE)
+                _send_file(connection, piece)
+            finally:
+                piece.close()
+        else:
+            _send_two(connection, before, memoryview(piece))
+        before = b"\r\n" if chunked and length else b""
+    if chunked:
+        _send_all(connection, before + b"0\r\n\r\n")
 
 
 def _send_two(connection: socket.socket, head: bytes, body: memoryview) -> None:
@@ -240,20 +266,20 @@ def _send_two(connection: socket.socket, head: bytes, body: memoryview) -> None:
     _send_all(connection, body[sent - len(head) :])
 
 
-def _send_all(connection: socket.socket, data: bytes | memoryview) -> None:
+def _send_all(connection: socket.socket, data: bytes | memoryview, flags: int = 0) -> None:
     """Send it; unlike ``sendall``, the time limit is for silence, not for the whole."""
     view = memoryview(data)
     while view:
-        view = view[connection.send(view) :]
+        view = view[connection.send(view, flags) :]
 
 
-def _send_file(connection: socket.socket, descriptor: int, offset: int, length: int) -> None:
+def _send_file(connection: socket.socket, place: OpenPlace) -> None:
     """Let the kernel send it; nothing passes through this process."""
-    end = offset + length
+    offset, end = place.offset, place.offset + place.length
     connection.settimeout(None)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
     while offset < end:
-        sent = os.sendfile(connection.fileno(), descriptor, offset, min(_PIECE_BYTES, end - offset))
+        sent = os.sendfile(connection.fileno(), place.descriptor, offset, min(_PIECE_BYTES, end - offset))
         if not sent:
             raise ConnectionError("the file became shorter while it was sent")
         offset += sent

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from etdb.blocks import DagReader
+from etdb.blocks.files import OpenPlace
 from etdb.blocks.reader import Scope as DagScope
 from etdb.errors import FormatError, InputError
 from etdb.ipfs import Cid, encode_car_header, encode_car_section
@@ -56,10 +57,15 @@ class CarPart(Struct, frozen=True, kw_only=True):
 
 
 class CarWriter:
-    """Makes CARs from a store. Can be used from several threads."""
+    """Makes CARs from a store. Can be used from several threads.
 
-    def __init__(self, reader: DagReader) -> None:
-        self._reader = reader
+    Args:
+        reader: of the store.
+        open_leaf: where the bytes of a leaf are, for leaves that are sent as they are; None hashes each once more.
+    """
+
+    def __init__(self, reader: DagReader, open_leaf: Callable[[Cid], OpenPlace | None] | None = None) -> None:
+        self._reader, self._open_leaf = reader, open_leaf
         self._free = threading.BoundedSemaphore(MAX_CARS)
 
     def part(self, wanted: Wanted, cid: Cid) -> CarPart:
@@ -97,8 +103,10 @@ class CarWriter:
         stop = min(size, (size + last if last < 0 else last) + 1)
         return start, max(start, stop)
 
-    def pieces(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[bytes]:
-        """The bytes of the CAR: its header first, then blocks.
+    def pieces(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[bytes | OpenPlace]:
+        """The bytes of the CAR: its header first, then blocks; small ones together, large ones without a copy.
+
+        Places come open and unread; whoever takes one closes it.
 
         Raises:
             BusyError: too many are made now.
@@ -111,30 +119,53 @@ class CarWriter:
             joined: list[bytes] = []
             size = 0
             for cid, block in self._blocks(root, path, target, part):
-                joined += (encode_car_section(cid, len(block)), block)
-                size += len(block)
-                if size >= _PIECE_BYTES:
-                    yield b"".join(joined)
-                    joined, size = [], 0
+                length = block.length if isinstance(block, OpenPlace) else len(block)
+                joined.append(encode_car_section(cid, length))
+                size += length
+                if isinstance(block, bytes) and size < _PIECE_BYTES:
+                    joined.append(block)
+                    continue
+                yield from _before(joined, block)
+                joined, size = [], 0
             if joined:
                 yield b"".join(joined)
         finally:
             self._free.release()
 
-    def _blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes]]:
+    def _blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes | OpenPlace]]:
         """Those that show the way to the target, then those of the target."""
         seen: set[bytes] = set()
-        for cid, block in self._all_blocks(root, path, target, part):
+        for cid, length in self._names(root, path, target, part):
             if not part.has_duplicates:
                 if cid.digest in seen:
                     continue
                 if len(seen) == MAX_DIFFERENT_BLOCKS:
                     raise FormatError(f"a CAR without duplicates has at most {MAX_DIFFERENT_BLOCKS} blocks")
                 seen.add(cid.digest)
-            yield cid, block
+            yield cid, self._open(cid, length) or self._reader.block(cid, length)
 
-    def _all_blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes]]:
+    def _names(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, int | None]]:
         for cid in self._reader.blocks_on_way(root, path):
             if not cid.is_identity:
-                yield cid, self._reader.store.get(cid)
-        yield from self._reader.blocks(target, part.scope, part.start, part.stop)
+                yield cid, None
+        yield from self._reader.walk(target, part.scope, part.start, part.stop)
+
+    def _open(self, cid: Cid, length: int | None) -> OpenPlace | None:
+        if self._open_leaf is None or length is None or length < _PIECE_BYTES:
+            return None
+        place = self._open_leaf(cid)
+        if place is not None and place.length != length:
+            place.close()
+            return None
+        return place
+
+
+def _before(joined: list[bytes], block: bytes | OpenPlace) -> Iterator[bytes | OpenPlace]:
+    """What was joined, then the block behind it; a place that is not taken is closed."""
+    try:
+        yield b"".join(joined)
+    except BaseException:
+        if isinstance(block, OpenPlace):
+            block.close()
+        raise
+    yield block

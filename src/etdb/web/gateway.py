@@ -103,7 +103,7 @@ def provider_routes(providers: ProviderAnswers) -> list[Route]:
 
 
 def _response(answer: Answer, *, is_head: bool) -> Response:
-    pieces = answer.pieces
+    pieces = None if answer.pieces is None else _read_places(answer.pieces)
     if answer.place is not None:
         if not is_head:
             pieces = _read_place(answer.place)
@@ -116,6 +116,14 @@ def _response(answer: Answer, *, is_head: bool) -> Response:
         # No length is known of what was not made.
         del response.headers["content-length"]
     return response
+
+
+def _read_places(pieces: Iterator[bytes | memoryview | OpenPlace]) -> Iterator[bytes | memoryview]:
+    for piece in pieces:
+        if isinstance(piece, OpenPlace):
+            yield from _read_place(piece)
+        else:
+            yield piece
 
 
 def _read_place(place: OpenPlace) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -15,10 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etdb.blocks import FilesInPlace
+from etdb.blocks.files import OpenPlace
 from etdb.web import bytelane
+from etdb.web.cars import MAX_CARS
 from etdb.web.gateway import gateway_app
 from etdb.web.httphead import parse_plain_request
 from etdb.web.serving import serving
+from etdb.web.wanted import Wanted
 
 CONTENT = os.urandom(2_500_000)
 
@@ -37,9 +42,8 @@ def store(tmp_path_factory):
 
 
 @contextmanager
-def general(store):
-    """The same application without its fast way."""
-    app = gateway_app(store)
+def serve_generally(app):
+    """An application without its fast way."""
     del app.state.gateway
     with serving(app) as url:
         yield url
@@ -48,7 +52,7 @@ def general(store):
 @pytest.fixture(scope="module")
 def ways(store):
     unchecked = serving(gateway_app(store, check=False))
-    with serving(gateway_app(store)) as lane, unchecked as fast, general(store) as url:
+    with serving(gateway_app(store)) as lane, unchecked as fast, serve_generally(gateway_app(store)) as url:
         yield url, lane, fast
 
 
@@ -84,6 +88,7 @@ def request(path, method="GET", **headers):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+CARS = ["?format=car&car-dups=n", "?format=car&dag-scope=entity&entity-bytes=1048570:1048580"]
 targets = st.sampled_from(["big.mrc", "note.txt", "none", "", "absent"])
 ranges = st.one_of(
     st.none(),
@@ -96,7 +101,7 @@ ranges = st.one_of(
 @given(
     target=targets,
     by_cid=st.booleans(),
-    query=st.sampled_from(["", "?format=raw", "?format=car", "?format=x", "?format=car&format=raw", "?a=b"]),
+    query=st.sampled_from(["", "?format=raw", "?format=car", "?format=x", "?format=car&format=raw", "?a=b", *CARS]),
     method=st.sampled_from(["GET", "HEAD", "POST"]),
     wanted=ranges,
     accept=st.sampled_from([None, "application/vnd.ipld.raw", "application/vnd.ipld.car", "*/*"]),
@@ -181,6 +186,77 @@ def test_wrong_bytes_are_refused_with_and_without_hashing(tmp_path):
             with serving(gateway_app(store, check=check)) as url:
                 assert b"wrong" not in talk(url, request(f"/ipfs/{cid}"))
                 assert b"wrong" not in talk(url, request(f"/ipfs/{cid}?format=raw"))
+                assert b"wrong" not in talk(url, request(f"/ipfs/{cid}?format=car"))
+
+
+def open_files(name):
+    """How often this process has a file of this name open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(descriptor.readlink().name)
+    return found.count(name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="left out: this system does not list open files")
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("server", [serving, serve_generally])
+def test_a_client_that_leaves_a_car_leaves_no_file_open(store, server, check):
+    app = gateway_app(store, check=check)
+    data = request(f"/ipfs/{store.root}?format=car&car-dups=n")
+    with server(app) as url:
+        for _ in range(2 * MAX_CARS):
+            with socket.create_connection(urlsplit(url).netloc.split(":"), timeout=20) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(data)
+                assert connection.recv(100).startswith(b"HTTP/1.1 ")
+        until = time.monotonic() + 20
+        while open_files("big.mrc") and time.monotonic() < until:
+            time.sleep(0.05)
+        assert open_files("big.mrc") == 0
+        assert answered(url, f"/ipfs/{store.root}?format=car", "GET", {})[0] == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="left out: this system does not list open files")
+def test_a_car_that_is_given_up_closes_what_it_opened(store):
+    answers = gateway_app(store, check=False).state.gateway
+    asked = Wanted(
+        is_head=False,
+        cid=str(store.root),
+        path="",
+        url_path=f"/ipfs/{store.root}",
+        query={"format": "car"},
+        headers={},
+    )
+    places = 0
+    for taken in range(9):
+        pieces = answers.answer(asked).pieces
+        for piece in islice(pieces, taken):
+            if isinstance(piece, OpenPlace):
+                places += 1
+                piece.close()
+        pieces.close()
+        assert open_files("big.mrc") == 0
+    assert places
+
+
+def test_a_car_whose_file_changes_meanwhile_is_broken_off(tmp_path):
+    with closing(FilesInPlace(tmp_path / "d.sqlite", content_folder=tmp_path / "own")) as store:
+        path = tmp_path / "file"
+        path.write_bytes(CONTENT * 8)
+        cid = store.add_file(path).cid
+        with serving(gateway_app(store, check=False)) as url, socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(("127.0.0.1", urlsplit(url).port))
+            slow.sendall(request(f"/ipfs/{cid}?format=car"))
+            received = slow.recv(1000)
+            os.truncate(path, 100)
+            slow.settimeout(20)
+            while piece := slow.recv(1 << 20):
+                received += piece
+    assert b"transfer-encoding: chunked" in received
+    assert not received.endswith(b"0\r\n\r\n")
+    assert len(received) < 8 * len(CONTENT)
 
 
 def test_an_end_waits_for_what_is_under_way(store):
