@@ -50,7 +50,7 @@ def run(settings: Settings) -> list[Figure]:
         dataset.mkdir(parents=True)
         (dataset / "dataset.toml").write_text(_TOML.format(number=number, text=_TEXT.strip()), encoding="utf-8")
         (dataset / "cell_rec.mrc").write_bytes(number.to_bytes(4, "big") * 256)
-    with fcoin_node.FcoinNode(settings.folder / "fcoin") as node:
+    with fcoin_node.FcoinNode(settings.folder / "fcoin", log_level="warning") as node:
         return [_publish(settings.folder, lab, node, count)]
 
 

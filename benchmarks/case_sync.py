@@ -95,7 +95,7 @@ def _from_node(settings: Settings, count: int) -> list[Figure]:
     if not is_installed():
         print(f"  a real node {LEFT_OUT}")
         return []
-    with FcoinNode(settings.folder / "fcoin") as node:
+    with FcoinNode(settings.folder / "fcoin", log_level="warning") as node:
         login = RpcLogin(user="etdb", password_file=node.password_file())
         with closing(RpcClient(f"http://127.0.0.1:{node.http_port}", login)) as client:
             hashes = _fill(node, count, settings.folder)

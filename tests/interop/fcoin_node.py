@@ -88,10 +88,12 @@ class FcoinNode:
     Args:
         folder: where it keeps its chain and log; made when absent. A node started again there has its chain again.
         peer_port: the P2P port of another node on this machine to connect to, or None for no peer.
+        log_level: what it writes down; at "debug" every call with all its bytes, which takes most of its time.
     """
 
-    def __init__(self, folder: Path, *, peer_port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, peer_port: int | None = None, log_level: str = "debug") -> None:
         self.folder = folder
+        self._log_level = log_level
         self.peer_port = peer_port
         self.p2p_port = 0
         self.http_port = 0
@@ -164,6 +166,15 @@ class FcoinNode:
             raise FcoinError(f"{method}: {answer['error'].get('message', answer['error'])}", self.log_tail())
         return answer["result"]
 
+    def rpc_each(self, method: str, all_params: Sequence[Sequence[Any]]) -> list[Any]:
+        """Call a method once for each of the parameters, in one request; FcoinError with the first reason."""
+        calls = [{"method": method, "params": list(params), "id": at} for at, params in enumerate(all_params)]
+        answers = sorted(self._call("/", calls), key=lambda answer: answer["id"]) if calls else []
+        for answer in answers:
+            if answer.get("error"):
+                raise FcoinError(f"{method}: {answer['error'].get('message', answer['error'])}", self.log_tail())
+        return [answer["result"] for answer in answers]
+
     def submit_block(self, raw: bytes) -> None:
         """Hand it a block; FcoinError unless it takes the block into its chain."""
         reason = self.rpc("submitblock", raw.hex())
@@ -193,11 +204,9 @@ class FcoinNode:
         """
         script = address_script(address, REGTEST) if address else hash_script(secrets.token_bytes(20))
         height, tip = self.height, self.tip_hash
-        heights = range(max(0, height - 10), height + 1)
-        times = [
-            parse_header(bytes.fromhex(self.rpc("getblockheader", self.block_hash(one), False))).time_s
-            for one in reversed(heights)
-        ]
+        before = self.rpc_each("getblockhash", [[one] for one in range(height, max(-1, height - 11), -1)])
+        headers = self.rpc_each("getblockheader", [[one, False] for one in before])
+        times = [parse_header(bytes.fromhex(one)).time_s for one in headers]
         chosen = self._choose() if transactions is None else [(parse_transaction(raw), 0) for raw in transactions]
         hashes = []
         for number in range(count):
@@ -218,7 +227,9 @@ class FcoinNode:
 
     def _choose(self) -> list[tuple[Transaction, int]]:
         """What waits, parents before children, as much as one block takes. Fees are left lying."""
-        waiting = {txid: parse_transaction(self.raw_transaction(txid)) for txid in self.rpc("getrawmempool")}
+        txids = self.rpc("getrawmempool")
+        raws = self.rpc_each("getrawtransaction", [[txid] for txid in txids])
+        waiting = {txid: parse_transaction(bytes.fromhex(raw)) for txid, raw in zip(txids, raws, strict=True)}
         ordered: dict[str, Transaction] = {}
         while len(ordered) < len(waiting):
             for txid, one in waiting.items():
@@ -301,6 +312,7 @@ class FcoinNode:
             "--upnp=false",
             "--discover=false",
             "--log-console=false",
+            f"--log-level={self._log_level}",
             # Without a peer it is told to know one place only, where nobody is; so it never looks further.
             f"--only=127.0.0.1:{self.peer_port or 1}",
         ]
@@ -325,7 +337,7 @@ class FcoinNode:
             else:
                 return
 
-    def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, path: str, body: Any) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
         try:
             login = base64.b64encode(f"x:{self._api_key}".encode()).decode()
@@ -336,7 +348,7 @@ class FcoinNode:
         finally:
             connection.close()
         try:
-            answer: dict[str, Any] = json.loads(data)
+            answer = json.loads(data)
         except ValueError:
             raise FcoinError(f"fcoin answers HTTP {response.status}: {data[:200]!r}", self.log_tail()) from None
         return answer

@@ -33,7 +33,7 @@ from etdb.flo.header_chain import HeaderChain
 from etdb.flo.header_events import Extend, HeaderEvent, Refusal, Refused, Rollback
 from etdb.flo.header_state import HeaderState, encode_header_state, parse_header_state
 from etdb.flo.keys import PrivateKey, PublicKey
-from etdb.flo.merkle import MerkleProof, make_proof, merkle_root, verify_proof
+from etdb.flo.merkle import MerkleProof, make_proof, make_proofs, merkle_root, verify_proof
 from etdb.flo.messages import message_digest, recover_message_address, sign_message, verify_message
 from etdb.flo.networks import (
     COIN,
@@ -124,6 +124,7 @@ __all__ = [
     "internal_bytes",
     "is_address",
     "make_proof",
+    "make_proofs",
     "merkle_root",
     "message_digest",
     "mine",

@@ -11,7 +11,7 @@ import msgspec
 from etdb.errors import FormatError, InputError, VerificationError
 from etdb.flo.hashes import display_hex, internal_bytes, sha256d
 
-__all__ = ["MerkleProof", "make_proof", "merkle_root", "verify_proof"]
+__all__ = ["MerkleProof", "make_proof", "make_proofs", "merkle_root", "verify_proof"]
 
 _MAX_DEPTH: Final = 32
 
@@ -54,10 +54,22 @@ def make_proof(txids: Sequence[str], index: int) -> MerkleProof:
         InputError: the block has no such place.
         FormatError: as ``merkle_root``.
     """
-    if not 0 <= index < len(txids):
-        raise InputError(f"a block of {len(txids)} transactions has no place {index}")
-    _, (branch,) = row_branches([internal_bytes(txid) for txid in txids], (index,))
-    return MerkleProof(txid=txids[index], index=index, branch=branch)
+    (proof,) = make_proofs(txids, (index,))
+    return proof
+
+
+def make_proofs(txids: Sequence[str], indexes: Sequence[int]) -> list[MerkleProof]:
+    """As :func:`make_proof`, for several places of one block, whose tree is built once."""
+    for index in indexes:
+        if not 0 <= index < len(txids):
+            raise InputError(f"a block of {len(txids)} transactions has no place {index}")
+    if not indexes:
+        return []
+    _, branches = row_branches([internal_bytes(txid) for txid in txids], indexes)
+    return [
+        MerkleProof(txid=txids[index], index=index, branch=branch)
+        for index, branch in zip(indexes, branches, strict=True)
+    ]
 
 
 def row_branches(row: Sequence[bytes], places: Iterable[int]) -> tuple[bytes, list[tuple[bytes, ...]]]:

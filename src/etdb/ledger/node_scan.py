@@ -9,9 +9,8 @@ from etdb.flo import (
     NO_TXID,
     Network,
     Transaction,
-    WholeScan,
     address_script,
-    make_proof,
+    make_proofs,
     parse_transaction,
     scan_whole_block,
 )
@@ -53,7 +52,7 @@ class BlockScanner:
         if whole.block.block_hash != ref.block_hash:
             raise self._lie(ref, f"it is block {whole.block.block_hash}")
         carriers = {one.position for one in whole.block.carriers}
-        finds: BlockFinds = []
+        found: list[tuple[int, list[Outpoint], list[KeptCoin]]] = []
         for position in range(len(whole.txids)):
             data = raw[whole.edges[position] : whole.edges[position + 1]]
             carries = position in carriers
@@ -64,8 +63,23 @@ class BlockScanner:
                 if carries or made or not self._coins.isdisjoint(spent):
                     self._coins.update(coin.outpoint for coin in made)
                     self._coins.difference_update(spent)
-                    finds.append((_kept(whole, ref.height, position, data, has_message=carries), spent, made))
-        return finds
+                    found.append((position, spent, made))
+        proofs = make_proofs(whole.txids, [position for position, _, _ in found])
+        return [
+            (
+                KeptTransaction(
+                    txid=proof.txid,
+                    height=ref.height,
+                    position=position,
+                    raw=raw[whole.edges[position] : whole.edges[position + 1]],
+                    branch=proof.branch,
+                    has_message=position in carriers,
+                ),
+                spent,
+                made,
+            )
+            for (position, spent, made), proof in zip(found, proofs, strict=True)
+        ]
 
     def _made(self, transaction: Transaction, txid: str, height: int) -> list[KeptCoin]:
         return [
@@ -87,14 +101,3 @@ class BlockScanner:
             url=self._where,
             height=ref.height,
         )
-
-
-def _kept(whole: WholeScan, height: int, position: int, data: bytes, *, has_message: bool) -> KeptTransaction:
-    return KeptTransaction(
-        txid=whole.txids[position],
-        height=height,
-        position=position,
-        raw=data,
-        branch=make_proof(whole.txids, position).branch,
-        has_message=has_message,
-    )
