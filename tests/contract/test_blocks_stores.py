@@ -2,7 +2,8 @@
 
 from contextlib import closing, contextmanager
 
-from etdb.blocks import CarStore, FilesInPlace, GatewayStore, MemoryStore, write_car
+from etdb.blocks import CarStore, FilesInPlace, MemoryStore, write_car
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.kubo import KuboNode
 from etdb.ipfs import RAW, IpldBlock
 from etdb.testing.blocks import BlockStoreContract, hostile_gateway

@@ -7,7 +7,8 @@ import hashlib
 from tests.hostile.gateway import HostileGateway
 
 from etdb import ipfs
-from etdb.blocks import GatewayStore, MemoryStore
+from etdb.blocks import MemoryStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.download import SourcePool
 from etdb.download.datasetrun import MAX_GATHERED_BYTES
 

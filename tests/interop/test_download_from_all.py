@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 from fcoin_node import free_port
 
-from etdb.blocks import DagReader, FilesInPlace, GatewayStore, write_car
+from etdb.blocks import DagReader, FilesInPlace, write_car
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.remotecar import RemoteCar
 from etdb.download import download, plan_download
 from etdb.oip.tomogram import FileEntry, Tomogram

@@ -1,8 +1,7 @@
-"""Where blocks are kept: files in place, CAR files, memory, and other people's gateways."""
+"""Where blocks are kept: files in place, CAR files, memory; other people's gateways are in ``etdb.blocks.gateway``."""
 
 from etdb.blocks.car import CarStore, write_car
 from etdb.blocks.files import AddedFile, FilesInPlace
-from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.memory import MemoryStore
 from etdb.blocks.port import BlockStore
 from etdb.blocks.reader import DagReader
@@ -13,7 +12,6 @@ __all__ = [
     "CarStore",
     "DagReader",
     "FilesInPlace",
-    "GatewayStore",
     "MemoryStore",
     "write_car",
 ]

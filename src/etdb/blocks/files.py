@@ -131,18 +131,18 @@ class FilesInPlace:
             large = [index for index, size in enumerate(sizes) if size >= MAPPED_FROM_BYTES]
             chosen = [large[n] for n in plan_side_by_side([sizes[index] for index in large], self._processes.count)]
             jobs = [functools.partial(self._add_alone, paths[index]) for index in chosen]
-            added = dict(zip(chosen, run_side_by_side(jobs, self._processes.count, progress), strict=True))
+            with self._processes.side_by_side(len(jobs)):
+                found = run_side_by_side(jobs, self._processes.count, progress)
+            added = dict(zip(chosen, found, strict=True))
         for index, path in enumerate(paths):
             if index not in added:
                 added[index] = self.add_file(path, sha256=sha256, progress=progress)
         return [added[index] for index in range(len(paths))]
 
     def _add_alone(self, path: Path, progress: Progress) -> AddedFile:
-        return self._add_file(path, sha256=True, progress=progress, at_most=1)
+        return self._add_file(path, sha256=True, progress=progress, alone=True)
 
-    def _add_file(
-        self, path: Path, *, sha256: bool, progress: Progress | None, at_most: int | None = None
-    ) -> AddedFile:
+    def _add_file(self, path: Path, *, sha256: bool, progress: Progress | None, alone: bool = False) -> AddedFile:
         path = path.absolute()
         _verify_path_text(path)
         known = self._table.file(path, self.profile)
@@ -150,7 +150,7 @@ class FilesInPlace:
             if progress is not None:
                 progress(known.state.size_bytes)
             return _added(known, sha256=sha256)
-        hashed = self._hash(path, self.profile, sha256=sha256, progress=progress, at_most=at_most)
+        hashed = self._hash(path, self.profile, sha256=sha256, progress=progress, alone=alone)
         dag = FileDag(hashed.digests, hashed.state.size_bytes, self.profile)
         whole = hashed.sha256
         if whole is None and known is not None and known.root == dag.root:
@@ -317,7 +317,7 @@ class FilesInPlace:
         *,
         sha256: bool,
         progress: Progress | None,
-        at_most: int | None = None,
+        alone: bool = False,
     ) -> HashedFile:
         return hash_file(
             path,
@@ -326,7 +326,7 @@ class FilesInPlace:
             threads=self._threads,
             progress=progress,
             processes=self._processes,
-            at_most=at_most,
+            alone=alone,
         )
 
     def _get_node(self, cid: Cid, _max_bytes: int) -> bytes | None:

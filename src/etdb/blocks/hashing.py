@@ -88,7 +88,7 @@ def hash_file(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     processes: HashProcesses | None = None,
-    at_most: int | None = None,
+    alone: bool = False,
 ) -> HashedFile:
     """Read a file once and hash it.
 
@@ -100,7 +100,7 @@ def hash_file(
         progress: told the bytes of each finished leaf, from the threads, one call at a time. What it raises ends the
             work and is raised here.
         processes: for large files, the faster way; the result is the same.
-        at_most: so many of the processes; all of them by default.
+        alone: by one of the processes, and by others only when they have nothing else to do.
 
     Raises:
         SourceFileError: the file cannot be read, or changed, grew or shrank meanwhile.
@@ -112,9 +112,7 @@ def hash_file(
         told = _Told(progress)
         found = None
         if processes is not None:
-            found = processes.hash(
-                path, descriptor, geometry, profile, sha256=sha256, progress=told.tell, at_most=at_most
-            )
+            found = processes.hash(path, descriptor, geometry, profile, sha256=sha256, progress=told.tell, alone=alone)
         if found is None:
             work = _Work(path, descriptor, geometry, profile, ordered=sha256, progress=told.again())
             work.run(min(threads or 2 * (os.cpu_count() or 1), geometry.leaf_count))

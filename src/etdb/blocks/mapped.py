@@ -7,13 +7,15 @@ once. When anything at all goes wrong the answer is None, and the caller reads t
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from etdb.blocks import hashworker
@@ -44,13 +46,29 @@ class HashProcesses:
     def __init__(self, count: int | None = None) -> None:
         self._count = min(count or _cores(), _MAX_PROCESSES)
         self._free: list[_Worker] = []
-        self._lent = 0
+        self._lent = self._expected = 0
         self._changed = threading.Condition()
 
     @property
     def count(self) -> int:
         """How many there are at most."""
         return self._count
+
+    @property
+    def lent(self) -> int:
+        """How many are at work now."""
+        return self._lent
+
+    @contextmanager
+    def side_by_side(self, files: int) -> Iterator[None]:
+        """So many files will be hashed ``alone``, from several threads; when the last has begun, the free help."""
+        with self._changed:
+            self._expected += files
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected = 0
 
     def hash(
         self,
@@ -61,23 +79,24 @@ class HashProcesses:
         *,
         sha256: bool,
         progress: Callable[[int], None] | None = None,
-        at_most: int | None = None,
+        alone: bool = False,
     ) -> tuple[bytes, bytes | None] | None:
         """The digests of all leaves, joined, and the whole file's SHA-256 when asked for.
 
         None when it cannot be done here: no such processes on this system, others are using all of them, or one was
-        ended by what it read. What ``progress`` raises ends the work and is raised. ``at_most`` so many processes
-        work on it.
+        ended by what it read. What ``progress`` raises ends the work and is raised. ``alone`` one process works on
+        it, and later those for which no other file is left.
         """
         if geometry.size_bytes < MAPPED_FROM_BYTES:
             return None
         workers: list[_Worker] = []
         is_done = False
         try:
-            self._lend(workers, at_most or self._count)
+            self._lend(workers, alone=alone)
             if not workers:
                 return None
-            result = _Run(workers, geometry, profile, sha256=sha256, progress=progress).run(path, descriptor)
+            run = _Run(workers, geometry, profile, sha256=sha256, progress=progress)
+            result = run.run(path, descriptor, functools.partial(self._lend_spare, workers) if alone else None)
             is_done = True
         except (OSError, EOFError, subprocess.SubprocessError) as error:
             if type(error).__module__ == "etdb.errors":
@@ -96,11 +115,20 @@ class HashProcesses:
                 worker.close()
             self._free.clear()
 
-    def _lend(self, workers: list[_Worker], wanted: int) -> None:
+    def _lend(self, workers: list[_Worker], *, alone: bool) -> None:
         with self._changed:
-            for _ in range(min(wanted, self._count - self._lent)):
-                workers.append(self._free.pop() if self._free else _Worker())
-                self._lent += 1
+            if alone:
+                self._expected = max(0, self._expected - 1)
+            self._lend_some(workers, min(1 if alone else self._count, self._count - self._lent))
+
+    def _lend_spare(self, workers: list[_Worker]) -> None:
+        with self._changed:
+            self._lend_some(workers, self._count - self._lent - self._expected)
+
+    def _lend_some(self, workers: list[_Worker], count: int) -> None:
+        for _ in range(count):
+            workers.append(self._free.pop() if self._free else _Worker())
+            self._lent += 1
 
     def _take_back(self, workers: list[_Worker], *, still_good: bool) -> None:
         with self._changed:
@@ -169,24 +197,32 @@ class _Run:
         self.next_leaves = 0
         self.next_ordered = 0 if sha256 else len(self.windows)
 
-    def run(self, path: Path, descriptor: int) -> tuple[bytes, bytes | None]:
+    def run(
+        self, path: Path, descriptor: int, lend_spare: Callable[[], None] | None = None
+    ) -> tuple[bytes, bytes | None]:
+        """The digests of all leaves, joined, and the whole file's hash; ``lend_spare`` adds workers where it can."""
         opening = self._opening(path)
         status = os.fstat(descriptor)
         identity = hashworker.IDENTITY.pack(status.st_dev & _64_BITS, status.st_ino & _64_BITS)
-        by_descriptor = {worker.descriptor: worker for worker in self.workers}
+        by_descriptor: dict[int, _Worker] = {}
         poll = select.poll()
-        for worker in self.workers:
-            worker.in_flight.clear()
-            worker.ask(opening)
-            poll.register(worker.descriptor, select.POLLIN)
-        for worker in self.workers:
-            if worker.answer(len(identity)) != identity:
-                raise EOFError("the file has another name now")
-        self._give_out()
-        while any(worker.in_flight for worker in self.workers):
+        while True:
+            new = self.workers[len(by_descriptor) :]
+            for worker in new:
+                worker.in_flight.clear()
+                worker.ask(opening)
+                by_descriptor[worker.descriptor] = worker
+                poll.register(worker.descriptor, select.POLLIN)
+            for worker in new:
+                if worker.answer(len(identity)) != identity:
+                    raise EOFError("the file has another name now")
+            self._give_out()
+            if not any(worker.in_flight for worker in self.workers):
+                break
             for number, _event in poll.poll():
                 self._take(by_descriptor[number])
-            self._give_out()
+            if lend_spare is not None and self.next_leaves < len(self.windows):
+                lend_spare()
         return bytes(self.digests), self._whole() if self.sha256 else None
 
     def _opening(self, path: Path) -> bytes:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from etdb.blocks import BlockStore, GatewayStore
+from etdb.blocks import BlockStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.routing import Provider
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace

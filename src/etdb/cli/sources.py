@@ -10,7 +10,8 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from etdb.blocks import BlockStore, GatewayStore
+from etdb.blocks import BlockStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.remotecar import RemoteCar
 from etdb.blocks.temporary_kubo import KuboChoice
 from etdb.cli.opening import open_files

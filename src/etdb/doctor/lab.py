@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from typing import Final
 
-from etdb.blocks import GatewayStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.doctor.finding import Finding, Found, Patient, Severity
 from etdb.errors import EtdbError
 from etdb.flo import parse_header

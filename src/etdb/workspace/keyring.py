@@ -19,8 +19,6 @@ import unicodedata
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Struct
 
 from etdb.durable import make_folder, storage_error, storage_errors, write_durably
@@ -159,10 +157,12 @@ class Keyring:
         cipher_key, expected = _derive(passphrase, salt, header)
         if not hmac.compare_digest(check, expected):
             raise PassphraseError(f"the passphrase does not open the key {name}", hint="try again", key=name)
+        from etdb.workspace.sealing import open_sealed  # noqa: PLC0415 - takes longer than reading a folder
+
         try:
-            wif = ChaCha20Poly1305(cipher_key).decrypt(nonce, secret, msgspec.json.encode(header)).decode("ascii")
+            wif = open_sealed(cipher_key, nonce, secret, msgspec.json.encode(header)).decode("ascii")
             key = PrivateKey.from_wif(wif, network(header.network))
-        except (InvalidTag, EtdbError, ValueError):
+        except (EtdbError, ValueError):
             raise self._damaged(name) from None
         if header.name != name or key.address(network(header.network)) != header.address:
             raise self._damaged(name)
@@ -199,7 +199,9 @@ class Keyring:
             nonce=_encode(nonce),
         )
         cipher_key, check = _derive(passphrase, salt, header)
-        secret = ChaCha20Poly1305(cipher_key).encrypt(nonce, key.to_wif(flo).encode(), msgspec.json.encode(header))
+        from etdb.workspace.sealing import seal  # noqa: PLC0415 - as above
+
+        secret = seal(cipher_key, nonce, key.to_wif(flo).encode(), msgspec.json.encode(header))
         document = _KeyFile(header=header, check=_encode(check), secret=_encode(secret))
         self._write_new(name, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
         return KeyInfo(name=name, network=header.network, address=header.address, created_s=header.created_s)

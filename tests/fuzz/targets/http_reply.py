@@ -7,7 +7,7 @@ import socket
 import threading
 
 from etdb import ipfs
-from etdb.blocks import GatewayStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.errors import EtdbError
 
 BLOCK = b"hello, block"

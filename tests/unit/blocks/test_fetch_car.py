@@ -5,7 +5,8 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from etdb.blocks import DagReader, GatewayStore, MemoryStore
+from etdb.blocks import DagReader, MemoryStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.errors import SourceError
 from etdb.ipfs import DAG_PB, UNIXFS_V1_2025, Cid, FileDag, build_tree, cid_of, leaf_digest
 from etdb.testing.blocks import hostile_gateway

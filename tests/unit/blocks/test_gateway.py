@@ -7,7 +7,7 @@ import time
 import msgspec
 import pytest
 
-from etdb.blocks import GatewayStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.http import Stop
 from etdb.errors import FormatError, InputError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import UNIXFS_V1_2025, FileDag, LeafFound, cid_of, leaf_digest

@@ -46,12 +46,12 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _mapped(
-    path: Path, profile: ImportProfile, processes: HashProcesses, *, sha256: bool
+    path: Path, profile: ImportProfile, processes: HashProcesses, *, sha256: bool, alone: bool = False
 ) -> tuple[bytes, bytes | None] | None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         geometry = file_geometry(path.stat().st_size, profile)
-        return processes.hash(path, descriptor, geometry, profile, sha256=sha256)
+        return processes.hash(path, descriptor, geometry, profile, sha256=sha256, alone=alone)
     finally:
         os.close(descriptor)
 
@@ -63,16 +63,16 @@ def _mapped(
         st.builds(lambda n, d: n * MIB // 4 + d, st.integers(1, 35), st.integers(-1, 1)),
     ),
     profile=st.sampled_from(PROFILES),
-    sha256=st.booleans(),
+    how=st.fixed_dictionaries({"sha256": st.booleans(), "alone": st.booleans()}),
 )
 def test_equals_the_general_road(
-    noise: Path, processes: HashProcesses, size: int, profile: ImportProfile, sha256: bool
+    noise: Path, processes: HashProcesses, size: int, profile: ImportProfile, how: dict[str, bool]
 ) -> None:
     path = noise.with_name("part")
     path.write_bytes(noise.read_bytes()[:size])
-    general = hash_file(path, profile, sha256=sha256)
-    assert _mapped(path, profile, processes, sha256=sha256) == (general.digests, general.sha256)
-    if sha256:
+    general = hash_file(path, profile, sha256=how["sha256"])
+    assert _mapped(path, profile, processes, **how) == (general.digests, general.sha256)
+    if how["sha256"]:
         assert general.sha256 == hashlib.sha256(path.read_bytes()).digest()
 
 
@@ -159,3 +159,19 @@ def test_others_who_ask_meanwhile_read_by_themselves(noise: Path, processes: Has
     hash_file(noise, UNIXFS_V1_2025, processes=processes, progress=ask)
     assert answers
     assert set(answers) == {None}
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_the_free_help_when_no_other_file_is_left_and_not_before(noise: Path, files: int) -> None:
+    processes = HashProcesses(2)
+    answers: list[object] = []
+
+    def ask(_count: int) -> None:
+        if not answers and processes.lent == files % 2 + 1:
+            answers.append(_mapped(noise, UNIXFS_V1_2025, processes, sha256=True, alone=True))
+
+    with processes.side_by_side(files):
+        found = hash_file(noise, UNIXFS_V1_2025, processes=processes, progress=ask, alone=True)
+    processes.close()
+    # Of one file both are busy before its end; of two, one is kept for the other.
+    assert answers == ([None] if files == 1 else [(found.digests, found.sha256)])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from etdb.blocks import FilesInPlace, GatewayStore
+from etdb.blocks import FilesInPlace
+from etdb.blocks.gateway import GatewayStore
 from etdb.download import NetworkFinder, SourcePool, download, plan_content, plan_download
 from etdb.ipfs import cid_of
 from etdb.manifest import MANIFEST_NAME

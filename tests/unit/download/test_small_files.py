@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etdb.blocks import GatewayStore, MemoryStore
+from etdb.blocks import MemoryStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.download import download, plan_download
 from etdb.download.filejob import FileJob
 from etdb.errors import StorageError

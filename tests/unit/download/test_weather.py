@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from tests.hostile.gateway import HostileGateway, send
 
-from etdb.blocks import GatewayStore, MemoryStore
+from etdb.blocks import MemoryStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.download import download, plan_download
 from etdb.errors import NotFoundError, SourceError, VerificationError
 from etdb.ipfs import DAG_PB, PbLink, encode_car, encode_node, parse_cid

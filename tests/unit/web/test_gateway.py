@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from etdb.blocks import FilesInPlace, GatewayStore
+from etdb.blocks import FilesInPlace
+from etdb.blocks.gateway import GatewayStore
 from etdb.errors import InputError, VerificationError
 from etdb.ipfs import (
     CarBlock,

@@ -6,7 +6,8 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from etdb.blocks import GatewayStore, MemoryStore
+from etdb.blocks import MemoryStore
+from etdb.blocks.gateway import GatewayStore
 from etdb.ipfs import DAG_PB, UNIXFS_V1_2025, build_symlink, build_tree, cid_of, parse_cid
 from etdb.web.gateway import gateway_app
 from etdb.web.serving import serving
