@@ -250,9 +250,11 @@ class FilesInPlace:
 
     def _now(self, path: Path) -> Path:
         """Where a file is now: what was kept in the content folder moves with its workspace."""
+        folder = path.parent
+        if folder.name != self.content_folder.name or folder == self.content_folder:
+            return path
         moved = self.content_folder / path.name
-        is_kept = path.parent.name == self.content_folder.name and path.parent != self.content_folder
-        return moved if is_kept and not path.exists() and moved.exists() else path
+        return moved if not path.exists() and moved.exists() else path
 
     def get(self, cid: Cid, *, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
         """See :class:`~etdb.blocks.port.BlockStore`. A leaf is read from its file and hashed again.
