@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from etdb.errors import NotFoundError
 from etdb.flo import HEADER_BYTES, MAX_BLOCK_BYTES
 from etdb.ledger.blocksource import MAX_HEADERS
 from etdb.ledger.node_errors import NodeAnswerError, NodeCallError, NodeError
 from etdb.ledger.port import BlockRef
-from etdb.ledger.rpc import RpcClient
+from etdb.ledger.rpc import Call, RpcClient
 
 __all__ = ["RpcBlocks"]
 
-_ASKED_BYTES: Final = 8 << 20
+_ASKED_BYTES: Final = 2 << 20
 """How much a request for blocks should bring; the blocks before say how many those are."""
+_LANES: Final = 8
+"""Requests under way at the same time. FLO Core works on four (``rpcthreads``) and lets sixteen wait."""
+_LANE_ANSWER_BYTES: Final = 10 << 20
+"""Of one answer with blocks: what the largest block takes as hex, and some more."""
 _FEW_BLOCKS: Final = 16
 _MANY_BLOCKS: Final = 500
 _NO_BLOCK: Final = frozenset({-1, -5, -8})
 """What nodes answer for a block or a height that they do not have: FLO Core -5 and -8, fcoin -1."""
+
+Found = TypeVar("Found")
 
 
 class RpcBlocks:
@@ -34,6 +43,7 @@ class RpcBlocks:
         self._rpc = rpc
         self._rest: bool | None = None if rest else False
         self._at_once = _FEW_BLOCKS
+        self._lanes: list[RpcClient] = []
 
     @property
     def where(self) -> str:
@@ -64,7 +74,7 @@ class RpcBlocks:
                 break  # fcoin's way to say so
             hashes.append(self._hash(answer))
         raws: list[bytes] = []
-        for answer in self._rpc.try_batch([("getblockheader", [one, False]) for one in hashes]):
+        for answer in self._spread([("getblockheader", [one, False]) for one in hashes]):
             if isinstance(answer, NodeCallError):
                 if answer.rpc_code not in _NO_BLOCK:
                     raise answer
@@ -77,27 +87,55 @@ class RpcBlocks:
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, in the order asked."""
-        done = 0
-        while done < len(hashes):
-            part = hashes[done : done + self._at_once]
-            raws = self._blocks(part)
+        if len(hashes) <= _FEW_BLOCKS:
+            yield from self._blocks(self._rpc, hashes)
+            return
+        coming: deque[_Request[list[bytes]]] = deque()
+        lanes = self._open_lanes()
+        asked = requests = 0
+        share = _share(len(hashes))
+        while asked < len(hashes) or coming:
+            while asked < len(hashes) and len(coming) < _LANES:
+                part = hashes[asked : asked + min(self._at_once, share)]
+                # The lane of the oldest request is free by now: they are waited for in turn.
+                lane = lanes[requests % _LANES]
+                coming.append(_Request(functools.partial(self._blocks, lane, part)))
+                asked, requests = asked + len(part), requests + 1
+            raws = coming.popleft().result()
             mean = sum(map(len, raws)) // len(raws) or 1
             # Hex takes twice the room. At the most twice as many as before: one large block says little of the next.
             self._at_once = max(1, min(_MANY_BLOCKS, 2 * self._at_once, _ASKED_BYTES // (2 * mean)))
             yield from raws
-            done += len(part)
 
     def close(self) -> None:
-        """Close the connection; the client can be used again."""
-        self._rpc.close()
+        """Close the connections; the client can be used again."""
+        for client in (self._rpc, *self._lanes):
+            client.close()
 
-    def _blocks(self, hashes: Sequence[str]) -> list[bytes]:
+    def _open_lanes(self) -> list[RpcClient]:
+        while len(self._lanes) < _LANES:
+            self._lanes.append(self._rpc.another(max_answer_bytes=_LANE_ANSWER_BYTES))
+        return self._lanes
+
+    def _spread(self, calls: Sequence[Call]) -> list[Any]:
+        """``try_batch`` of many calls, in several requests at once."""
+        if len(calls) <= _MANY_BLOCKS:
+            return self._rpc.try_batch(calls)
+        share = _share(len(calls))
+        parts = [calls[at : at + share] for at in range(0, len(calls), share)]
+        requests = [
+            _Request(functools.partial(lane.try_batch, part))
+            for lane, part in zip(self._open_lanes(), parts, strict=False)
+        ]
+        return [answer for request in requests for answer in request.result()]
+
+    def _blocks(self, rpc: RpcClient, hashes: Sequence[str]) -> list[bytes]:
         if self._rest:
-            found = [self._rpc.get_bytes(f"/rest/block/{one}.bin") for one in hashes]
+            found = [rpc.get_bytes(f"/rest/block/{one}.bin") for one in hashes]
             if all(raw is not None for raw in found):
                 return [raw for raw in found if raw is not None]
         raws: list[bytes] = []
-        for one, answer in zip(hashes, self._rpc.try_batch([("getblock", [one, 0]) for one in hashes]), strict=True):
+        for one, answer in zip(hashes, rpc.try_batch([("getblock", [one, 0]) for one in hashes]), strict=True):
             if isinstance(answer, NodeCallError) and answer.rpc_code in _NO_BLOCK:
                 raise NotFoundError(
                     f"the node at {self.where} does not have block {one}: {answer.rpc_message}",
@@ -159,3 +197,32 @@ class RpcBlocks:
             hint="is it a FLO full node?",
             url=self.where,
         )
+
+
+def _share(count: int) -> int:
+    """Of so many, how many a lane gets."""
+    return -(-count // _LANES)
+
+
+class _Request(threading.Thread, Generic[Found]):
+    """A request that goes on by itself. It ends with the program: nobody waits for one that nobody wants any more."""
+
+    def __init__(self, fetch: Callable[[], Found]) -> None:
+        super().__init__(name="etdb-blocks", daemon=True)
+        self._fetch = fetch
+        self._found: list[Found] = []
+        self._failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._found.append(self._fetch())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is wanted
+            self._failure = error
+
+    def result(self) -> Found:
+        """What was fetched; what went wrong is raised here."""
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._found[0]

@@ -27,7 +27,7 @@ from etdb.ledger.node_errors import (
 from etdb.ledger.rpc_connection import AnswerTooLongError, Connection, open_connection, read_body
 from etdb.ledger.rpc_login import RpcLogin
 
-__all__ = ["RpcClient"]
+__all__ = ["Call", "RpcClient"]
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 """Of one answer. A block of 4 MB takes 8 MB here."""
@@ -88,6 +88,17 @@ class RpcClient:
         self._connection: Connection | None = None
         self._authorization: str | None = None
         self._last_id = 0
+
+    def another(self, *, max_answer_bytes: int) -> RpcClient:
+        """A client of the same node with a connection of its own, for a request beside this one's."""
+        return RpcClient(
+            self.url,
+            self._login,
+            timeout_s=self._timeout_s,
+            deadline_s=self._deadline_s,
+            max_answer_bytes=min(max_answer_bytes, self._max_bytes),
+            sleep=self._sleep,
+        )
 
     # -- JSON-RPC
 
