@@ -21,6 +21,8 @@ _ASKED_BYTES: Final = 2 << 20
 """How much a request for blocks should bring; the blocks before say how many those are."""
 _LANES: Final = 8
 """Requests under way at the same time. FLO Core works on four (``rpcthreads``) and lets sixteen wait."""
+_PATIENCE_S: Final = 0.2
+"""How long the end waits for each request that nobody wants any more."""
 _LANE_ANSWER_BYTES: Final = 10 << 20
 """Of one answer with blocks: what the largest block takes as hex, and some more."""
 _FEW_BLOCKS: Final = 16
@@ -109,8 +111,9 @@ class RpcBlocks:
 
     def close(self) -> None:
         """Close the connections; the client can be used again."""
-        for client in (self._rpc, *self._lanes):
-            client.close()
+        self._rpc.close()
+        for lane in self._lanes:
+            lane.close(wait_s=_PATIENCE_S)
 
     def _open_lanes(self) -> list[RpcClient]:
         while len(self._lanes) < _LANES:

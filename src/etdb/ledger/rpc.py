@@ -289,10 +289,17 @@ class RpcClient:
         if connection is not None:
             connection.close()
 
-    def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        with self._lock:
-            self._drop()
+    def close(self, *, wait_s: float = -1.0) -> None:
+        """Close the connection; the next call opens another.
+
+        Args:
+            wait_s: how long a request under way is waited for, before its connection is left to it; -1 for its end.
+        """
+        if self._lock.acquire(timeout=wait_s):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
     # -- what went wrong
 

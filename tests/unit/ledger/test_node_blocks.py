@@ -86,3 +86,24 @@ def test_nonsense_in_one_of_them_is_raised_where_they_are_wanted(node, source, h
     node.weather = [answer(200, b"<html>busy</html>")]
     with pytest.raises(NodeAnswerError, match="HTML"):
         list(source.blocks(hashes))
+
+
+def test_the_end_does_not_wait_for_a_node_that_is_silent(node, source, hashes):
+    speak, silent, over = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(handler):
+        silent.set()
+        speak.wait(60)
+        over.set()
+        answer(503, b"")(handler)
+
+    came = []
+    node.weather = [wait]
+    reader = threading.Thread(target=lambda: came.extend(source.blocks(hashes)))
+    reader.start()
+    assert silent.wait(60)
+    source.close()
+    assert not over.is_set()
+    speak.set()
+    reader.join()
+    assert [hash_of(raw) for raw in came] == hashes
