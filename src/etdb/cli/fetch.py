@@ -42,6 +42,7 @@ from etdb.errors import (
 )
 from etdb.ipfs import parse_cid
 from etdb.ledger import Ledger
+from etdb.schema import is_unchangeable
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Verification
 from etdb.verify import OF_THE_LEDGER, verify_dataset, verify_folder
@@ -310,7 +311,8 @@ def _verify_dataset(
     Without ``words`` for the sources its bytes are left alone.
     """
     workspace = find_workspace(context)
-    catalogue = stack.enter_context(open_catalogue(workspace, writable=True))
+    can_note = not is_unchangeable(workspace.catalogue_path)
+    catalogue = stack.enter_context(open_catalogue(workspace, writable=can_note))
     view = catalogue.get(named)
     ledger = stack.enter_context(open_ledger(workspace))
     pool = None
@@ -331,7 +333,9 @@ def _verify_dataset(
     if not has_evidence(ledger):
         # What the fold found in the texts stands; of what they cannot prove it says so.
         verification = verification.with_results(one for one in view.claims.results if one.claim in OF_THE_LEDGER)
-    for result in verification.results:
+    if not can_note:
+        context.out.remark("the catalogue can only be read here, so what was seen is not noted in it")
+    for result in verification.results if can_note else ():
         catalogue.observe(
             Observation(
                 dataset_id=view.dataset_id,
