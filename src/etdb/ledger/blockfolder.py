@@ -153,6 +153,7 @@ class BlockFolder:
 
     def _look(self) -> list[int]:
         files, chain = self._files, self._chain
+        files.forget()
         numbers = files.numbers()
         for number in numbers:
             end = self._next.get(number)
@@ -192,7 +193,7 @@ class BlockFolder:
         return self._ahead
 
     def _read(self, block: FolderBlock, shown: str | None) -> bytes:
-        raw = self._files.read(block.file, block.offset, block.length)
+        raw = self._files.read_near(block.file, block.offset, block.length)
         if raw[:HEADER_BYTES] != block.header or len(raw) != block.length:
             path = self._files.path(block.file)
             raise BlockFolderError(

@@ -27,6 +27,8 @@ MAX_TORN: Final = 1_000
 """Records of one file that look whole and are not: each costs the reading of a block."""
 _KEY_BYTES: Final = 8
 _FRAME_BYTES: Final = 8
+_PIECE_BYTES: Final = 512 * 1024
+"""Kept of a file, around the block that was read last."""
 _CHUNK_BYTES: Final = 1 << 20
 _OPEN_FILES: Final = 32
 _NAME: Final = re.compile(r"blk([0-9]{5,7})\.dat", re.ASCII)
@@ -62,6 +64,7 @@ class FolderFiles:
         self._magic = magic
         self._open: OrderedDict[int, int] = OrderedDict()
         self._key = self._load_key()
+        self._piece = (-1, 0, b"")
 
     def numbers(self) -> list[int]:
         """Of the files that are there now, lowest first.
@@ -101,6 +104,24 @@ class FolderFiles:
         key = (self._key[turn:] + self._key[:turn]) * (len(data) // _KEY_BYTES + 1)
         plain = int.from_bytes(data, "little") ^ int.from_bytes(key[: len(data)], "little")
         return plain.to_bytes(len(data), "little")
+
+    def read_near(self, number: int, offset: int, length: int) -> bytes:
+        """As :meth:`read`, out of a larger piece that is kept: blocks of a chain lie near each other.
+
+        What was written since then is not in it; see :meth:`forget`.
+        """
+        kept, base, piece = self._piece
+        if number != kept or not base <= offset <= offset + length <= base + len(piece):
+            if length > _PIECE_BYTES // 4:
+                return self.read(number, offset, length)
+            base = max(0, offset - _PIECE_BYTES // 2)
+            piece = self.read(number, base, _PIECE_BYTES)
+            self._piece = number, base, piece
+        return piece[offset - base : offset - base + length]
+
+    def forget(self) -> None:
+        """Read anew from now on."""
+        self._piece = (-1, 0, b"")
 
     def begins_record(self, number: int, offset: int) -> bool:
         """Whether a record begins here."""
