@@ -21,7 +21,7 @@ from etdb.cli.kept_ledger import (
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.durable import write_durably
-from etdb.errors import InputError, VerificationError
+from etdb.errors import FormatError, InputError, VerificationError
 from etdb.flo import network
 from etdb.index import follow
 from etdb.ledger.archive import LedgerFile
@@ -116,9 +116,12 @@ def import_file(context: Context, file: str, tip: str | None, work: bool) -> Non
         refuse_other_network(workspace, kept)
         is_new = True
         if target.exists():
-            with closing(LedgerFile(target, memory=memory_path(workspace))) as before:
-                is_new = before.checked.sha256 != kept.checked.sha256
-                _refuse_older(before, kept)
+            try:
+                with closing(LedgerFile(target, memory=memory_path(workspace))) as before:
+                    is_new = before.checked.sha256 != kept.checked.sha256
+                    _refuse_older(before, kept)
+            except (FormatError, VerificationError):
+                context.out.remark("the ledger file that was here is damaged; this one takes its place")
         if is_new:
             write_durably(target, kept.copy(kept.checked.size_bytes))
         if is_new or work:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from etdb.catalogue import Batch, Catalogue, Tip
-from etdb.errors import LedgerError, LockedError
+from etdb.errors import LedgerError, LockedError, NotFoundError
 from etdb.flo import Network
 from etdb.index.fold import Fold
 from etdb.ledger import Ledger, LedgerBlock
@@ -27,6 +27,7 @@ BATCH_MESSAGES: Final = 5_000
 BATCH_BYTES: Final = 16 << 20
 """Of messages that wait in memory: a miner may write a megabyte into each."""
 _MAX_RESTARTS: Final = 100
+_MAX_MISSED: Final = 3
 _RULE: Final = "fold"
 
 Progress = Callable[[str, int, int], None]
@@ -102,10 +103,16 @@ def follow(
     totals = _Totals()
     _go_back(ledger, catalogue, totals)
     _apply_rule(catalogue, fold, totals)
+    missed = 0
     for _ in range(_MAX_RESTARTS):
         _go_back(ledger, catalogue, totals)
-        if _go_on(ledger, catalogue, fold, totals, progress=progress, stop=stop):
-            break
+        try:
+            if _go_on(ledger, catalogue, fold, totals, progress=progress, stop=stop):
+                break
+        except NotFoundError:  # a better chain may lack what was just listed
+            missed += 1
+            if missed > _MAX_MISSED:
+                raise
     else:
         raise LedgerError("the ledger's blocks do not follow one another", hint="run it again; then check the ledger")
     tip = catalogue.tip()

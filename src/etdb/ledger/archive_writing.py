@@ -124,7 +124,7 @@ def export_ledger(
                 hint="wait until the ledger has caught up, or write to another name",
                 path=str(path),
             )
-        writer = _Writer(ledger, wanted, kept)
+        writer = _Writer(ledger, wanted, kept, tip.height)
         write_durably(path, writer.pieces(progress))
     finally:
         if kept is not None:
@@ -153,10 +153,12 @@ class _Writer:
         ledger: LedgerWithHeaders,
         preamble: Preamble,
         kept: LedgerFile | None,
+        last_height: int,
     ) -> None:
         self._ledger = ledger
         self._preamble = preamble
         self._kept = kept
+        self._last_height = last_height
         self._is_wanted = _SELECT[preamble.messages]
         self._digest = sha256()
         self._size = self._messages = self._new_blocks = 0
@@ -222,6 +224,8 @@ class _Writer:
                 raise LedgerError("the ledger changed while it was read", hint="run the same command again")
             self._height, self._tip = block.ref.height, block_hash
             yield header_stub(header), _carried(self._ledger, block, self._is_wanted)
+        if self._height < self._last_height:  # a ledger ends early when its chain changes
+            raise LedgerError("the ledger changed while it was read", hint="run the same command again")
 
 
 def _carried(ledger: Ledger, block: LedgerBlock, is_wanted: Callable[[bytes], bool]) -> CarriedBlock | None:

@@ -19,6 +19,8 @@ __all__ = ["FolderBesideNode"]
 
 _MUCH: Final = 5_000
 _LOOK_SHARE: Final = 30
+_MOST_MISSES: Final = 3
+"""Times that the folder lacked what was asked for; then it is left alone."""
 _BURIED: Final = 100
 """No node goes back further: so deep the folder and the node cannot differ for a while."""
 
@@ -37,6 +39,7 @@ class FolderBesideNode:
         self._folder: BlockFolder | None = None
         self._buried = -1
         self._given = 0
+        self._misses = 0
 
     @property
     def where(self) -> str:
@@ -53,7 +56,7 @@ class FolderBesideNode:
         Raises:
             BlockFolderError: the folder is not of a node on the same chain.
         """
-        if count > 1 and self._folder is None:
+        if count > 1 and self._may_open:
             height = self._node.tip().height
             if _is_much(height - start_height, height):
                 self._open()
@@ -66,7 +69,7 @@ class FolderBesideNode:
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, from the folder as long as it has them."""
-        if self._folder is None and self._given > _MUCH and _is_much(self._given, self._node.tip().height):
+        if self._may_open and self._given > _MUCH and _is_much(self._given, self._node.tip().height):
             self._open()
         done = 0
         if self._folder is not None:
@@ -75,7 +78,12 @@ class FolderBesideNode:
                     yield raw
                     done += 1
             except (NotFoundError, BlockFolderError):
-                pass  # not written to the disk yet, pruned, or made anew: the node knows
+                # Not written to the disk yet, pruned, or made anew: the node knows. To look for each new block in a
+                # folder that was read to its end costs more than to ask for it.
+                self._misses += 1
+                if self._misses == _MOST_MISSES:
+                    self._folder.close()
+                    self._folder = None
         self._given += len(hashes) - done
         yield from self._node.blocks(hashes[done:])
 
@@ -84,6 +92,10 @@ class FolderBesideNode:
         if self._folder is not None:
             self._folder.close()
         self._node.close()
+
+    @property
+    def _may_open(self) -> bool:
+        return self._folder is None and self._misses < _MOST_MISSES
 
     def _open(self) -> None:
         folder = self._open_folder()

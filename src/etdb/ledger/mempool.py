@@ -15,6 +15,11 @@ __all__ = ["Mempool"]
 MAX_TRANSACTIONS: Final = 50_000
 MAX_BYTES: Final = 256 << 20
 """Of all that is mirrored. What is beyond is known by its id only."""
+_FETCHED: Final = 500
+"""Asked for at once, so that no more than these are in memory beyond the limit."""
+_MAX_ROOTS: Final = 64
+"""Lines of pending transactions that may meet in one; nodes allow 25 transactions, some forks 1,250."""
+_FULL: Final = 1 << 30
 
 Fetch = Callable[[Sequence[str]], Sequence[bytes | None]]
 
@@ -43,11 +48,19 @@ class Mempool:
         listed = set(txids)
         if listed == self._ids:
             return
+        self._uses.clear()
         for txid in self._ids - listed:
             self._drop(txid)
-        self._ids = listed
+        self._ids &= listed
         new = [txid for txid in listed if txid not in self._raws][: max(0, MAX_TRANSACTIONS - len(self._raws))]
-        for txid, raw in zip(new, fetch(new) if new else (), strict=True):
+        for at in range(0, len(new), _FETCHED):
+            if self._bytes >= MAX_BYTES:
+                break
+            self._take(new[at : at + _FETCHED], fetch)
+        self._ids = listed  # only now: what a failure kept from us is asked for again
+
+    def _take(self, txids: Sequence[str], fetch: Fetch) -> None:
+        for txid, raw in zip(txids, fetch(txids), strict=True):
             if raw is None or self._bytes + len(raw) > MAX_BYTES:
                 continue
             try:
@@ -56,7 +69,6 @@ class Mempool:
                 continue
             if transaction.txid == txid:
                 self._keep(transaction, raw)
-        self._uses.clear()
 
     def add(self, raw: bytes, transaction: Transaction) -> None:
         """A transaction that the node took just now."""
@@ -139,8 +151,11 @@ class Mempool:
                 continue
             above = [lines[parent] for parent in parents]
             roots = above[0][2] if len(above) == 1 else frozenset().union(*(line[2] for line in above))
+            is_tangle = len(roots) > _MAX_ROOTS  # no honest node's; nothing more may hang there
+            if is_tangle:
+                roots = frozenset(sorted(roots)[:_MAX_ROOTS])
             lines[one] = (
-                1 + sum(line[0] for line in above),
+                _FULL if is_tangle else 1 + sum(line[0] for line in above),
                 len(self._raws[one]) + sum(line[1] for line in above),
                 roots or frozenset({one}),
             )

@@ -150,18 +150,20 @@ class FloNode:
             while self._store.scanned() < height:
                 if not self._follower.scan_some():
                     return
-            for block in self._stored(height, min(_READ_BLOCKS, tip.height - height + 1, self._scanned_from(height))):
+            blocks = self._stored(height, min(_READ_BLOCKS, tip.height - height + 1))
+            if not blocks:
+                return
+            for block in blocks:
                 if previous and block.previous_hash != previous:
                     return
                 yield block
                 height, previous = height + 1, block.ref.block_hash
 
-    def _scanned_from(self, height: int) -> int:
-        return self._store.scanned() - height + 1
-
     def _stored(self, height: int, count: int) -> list[LedgerBlock]:
         messages: dict[int, list[LedgerMessage]] = {}
         with self._store.view():
+            # Of one moment: another process may go back, and there are headers then whose blocks nobody has read.
+            count = max(0, min(count, self._store.scanned() - height + 1))
             kept, raws = self._store.messages(height, count), self._store.headers(height, count)
         for one in kept:
             transaction = parse_transaction(one.raw)

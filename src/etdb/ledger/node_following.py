@@ -160,9 +160,11 @@ class NodeFollower:
             finds = self._read_or_look(refs, self._store.watched())
             if finds is None:
                 continue
-            last = refs[len(finds) - 1]
+            read = refs[: len(finds)]
+            last = read[-1]
             with self._store.commit():
-                if self.next_height() == height and self._store.block_ref(last.height) == last:
+                # Each of them: another process may have gone back between two that were asked for.
+                if self.next_height() == height and self._refs(ref.height for ref in read) == read:
                     self._keep(finds)
                     self._store.set_scanned(last.height)
                     self._progress("sync", last.height, tip.height)

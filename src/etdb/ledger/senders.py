@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from etdb.flo import Network, PublicKey, Transaction, input_key
+from etdb.flo import Network, Transaction, input_key
 
 __all__ = ["shown_senders"]
 
 
 def shown_senders(transaction: Transaction, network: Network) -> tuple[str, ...]:
     """The addresses of the keys that its inputs show, each once; claims until its signatures are verified."""
-    keys: list[PublicKey] = []
+    addresses: dict[str, None] = {}
     for index in range(len(transaction.inputs)):
         shown = input_key(transaction, index)
-        if shown is not None and shown[1] not in keys:
-            keys.append(shown[1])
-    return tuple(key.address(network) for key in keys)
+        if shown is not None:
+            addresses[shown[1].address(network)] = None
+    return tuple(addresses)

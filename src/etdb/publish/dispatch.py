@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from etdb.errors import LedgerError, RefusedError
+from etdb.errors import LedgerError, NotFoundError, RefusedError
 from etdb.ledger import Ledger
-from etdb.ledger.node_errors import NodeChainError, NodePrunedError
+from etdb.ledger.node_errors import NodeAnswerError, NodeChainError, NodeLoginError, NodePrunedError
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.offering import Note, Offering
@@ -22,6 +22,8 @@ __all__ = ["Dispatch"]
 
 _IN_A_BLOCK: Final = 590
 """Full transactions that a block holds."""
+_MOST_STRANGE: Final = 10
+"""Tries in a row at a node that does not let us in or answers nonsense; they take some minutes."""
 
 
 class Dispatch:
@@ -94,14 +96,18 @@ class Dispatch:
         self._go_on(until_final=True)
 
     def _go_on(self, *, until_final: bool) -> None:
+        strange = 0
         while True:
             try:
                 moved = self._step()
+                strange = 0
             except (RefusedError, NodeChainError, NodePrunedError):
                 raise  # time does not mend these
-            except LedgerError as error:
+            except (LedgerError, NotFoundError) as error:  # not found: another transaction took its place meanwhile
                 self._is_in_doubt = True
-                if self._pace is None:
+                # A new cookie, or a proxy before a node that starts: time may mend them, but not much time.
+                strange = strange + 1 if isinstance(error, (NodeLoginError, NodeAnswerError, NotFoundError)) else 0
+                if self._pace is None or strange > _MOST_STRANGE:
                     raise
                 self._note(f"{error.message}; trying again")
                 if not until_final:

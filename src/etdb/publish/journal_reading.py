@@ -147,10 +147,11 @@ class JournalReading:
         )
         return [row[0] for row in rows]
 
-    def doubtful(self) -> list[DatasetEntry]:
+    def doubtful(self, publisher: str) -> list[DatasetEntry]:
         """Records on their way of which a transaction is void or goes by another id: not all parts may fit."""
         odd = "SELECT dataset FROM transactions WHERE state = 'void' OR (part = 0 AND seen_as IS NOT NULL)"
-        return list(self._datasets(f"state IN ('signed', 'prepared', 'sent', 'confirmed') AND id IN ({odd})"))
+        on_their_way = "state IN ('signed', 'prepared', 'sent', 'confirmed')"
+        return list(self._datasets(f"{on_their_way} AND publisher = ? AND id IN ({odd})", publisher))
 
     def unfinished(self, ids: Iterable[int]) -> set[int]:
         """Those of these datasets that are not final."""

@@ -54,7 +54,8 @@ def plan_publish(
         messages = message_sizes(record, publisher, limits)
         sent = entry is not None and entry.state in SENT_STATES
         if not sent:
-            sizes += messages
+            live = {one.part for one in journal.parts(entry.id)} if journal and entry else set()
+            sizes += [size for part, size in enumerate(messages) if part not in live]
         datasets.append(
             PlannedDataset(
                 sid=draft.sid,

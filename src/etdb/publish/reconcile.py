@@ -68,7 +68,7 @@ def reconcile(
                 lost.append(entry)
             elif look == "rivalled":
                 rivalled.append(entry)
-        changed = [_mend(journal, ledger, split, dataset) for dataset in journal.doubtful()]
+        changed = [_mend(journal, ledger, split, dataset) for dataset in journal.doubtful(publisher)]
         if journal.count_void() == before and not any(changed):
             break
     # Only now, when nothing waits that refers to an id that is gone.

@@ -166,7 +166,8 @@ class Sender:
             return wallet  # they pay for the messages, one after the other, but not for lanes of equal length
         self.fee_sat += signed.fee_sat
         self._journal.fan_out(signed)
-        self._offer([signed])
+        if not self._offer([signed]):
+            raise ChainFullError("the ledger does not take more now", hint="wait for a block")
         self._ledger.settle()
         return self.wallet()
 

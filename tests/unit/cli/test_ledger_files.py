@@ -162,6 +162,18 @@ def test_a_damaged_file_changes_nothing(lab):
     assert lab.file.read_bytes() == data
 
 
+def test_a_file_that_was_damaged_here_is_replaced_by_a_good_one(lab):
+    reader = Reader(lab)
+    assert reader.run("ledger", "import", lab.file).status == 0
+    (here,) = reader.root.rglob("imported.etdb-ledger")
+    good = here.read_bytes()
+    here.write_bytes(good[:300] + bytes([good[300] ^ 1]) + good[301:])
+    said = reader.run("ledger", "import", lab.file)
+    assert said.status == 0
+    assert "damaged" in said.err
+    assert here.read_bytes() == good
+
+
 def test_a_chain_of_ones_own_is_never_hidden(lab):
     refused = lab.run("ledger", "import", lab.file)
     assert (refused.status, "chain of its own" in refused.err) == (3, True)

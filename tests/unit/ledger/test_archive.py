@@ -513,3 +513,24 @@ def test_sections_with_their_parts_out_of_order_are_refused(small, tmp_path):
             continue
         with pytest.raises(FormatError, match="in order"):
             parse_section(encode_section(changed))
+
+
+def test_a_ledger_that_ends_early_does_not_take_the_place_of_a_longer_file(tmp_path):
+    class Early:
+        def __init__(self, chain):
+            self._chain = chain
+
+        def __getattr__(self, name):
+            return getattr(self._chain, name)
+
+        def blocks(self, start_height):
+            return (block for block in self._chain.blocks(start_height) if block.ref.height < 20)
+
+    with closing(LocalChain(tmp_path / "chain", writable=True)) as chain:
+        chain.mine(30)
+        path = tmp_path / "f.etdb-ledger"
+        export(chain, path)
+        before = path.read_bytes()
+        with pytest.raises(LedgerError, match="changed while it was read"):
+            export(Early(chain), path)
+    assert path.read_bytes() == before

@@ -121,3 +121,30 @@ def test_never_less_than_what_hangs_together(parents):
         depth = pool.use(one.txid).depth
         assert depth >= exact
         assert meets or depth == exact
+
+
+def test_what_could_not_be_fetched_is_asked_for_again():
+    paid = pay(("11" * 32, 0))
+    pool = Mempool()
+
+    def fail(_txids):
+        raise ConnectionError("busy")
+
+    with pytest.raises(ConnectionError):
+        pool.refresh([paid.txid], fail)
+    asked = []
+    for _ in range(2):
+        pool.refresh([paid.txid], lambda txids: asked.append(txids) or [paid.encode()])
+    assert asked == [[paid.txid]]
+    assert pool.spender(Outpoint("11" * 32, 0)) == paid.txid
+
+
+def test_a_tangle_of_lines_costs_little_and_takes_no_more():
+    """No honest node has it: thousands of lines that all meet, again and again."""
+    lines = [pay((f"{number:064x}", 0), outputs=1, tag=number) for number in range(1, 1501)]
+    knots, before = [], lines[0]
+    for one in lines[1:]:
+        before = pay((before.txid, 0), (one.txid, 0))
+        knots.append(before)
+    pool = mirrored(*lines, *knots)
+    assert pool.use(knots[-1].txid).depth > 10**6

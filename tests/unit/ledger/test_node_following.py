@@ -480,3 +480,12 @@ def test_an_answer_that_is_lost_on_the_way_of_a_transaction(ledger, node):
     assert ledger.submit(signed.raw) == signed.txid
     node.chain.mine(1)
     assert ledger.status(signed.txid).confirmations == 1
+
+
+def test_a_block_that_nobody_has_read_is_not_given_as_an_empty_one(ledger):
+    """Another process went back and took other headers, just when the blocks were to be handed out."""
+    assert len(list(ledger.blocks(0))) == 105
+    with ledger._store.commit():
+        ledger._store.set_scanned(50)
+    assert [block.ref.height for block in ledger._stored(40, 100)] == list(range(40, 51))
+    assert ledger._stored(60, 10) == []

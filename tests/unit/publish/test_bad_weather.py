@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
 
 import pytest
 from weather import ADDRESS, LAB, Desk, ledger
 
-from etdb.errors import InsufficientFundsError, LedgerError, RefusedError
+from etdb.errors import InsufficientFundsError, LedgerError, NotFoundError, RefusedError
 from etdb.flo import COIN, REGTEST
 from etdb.ledger import Limits, Wallet
-from etdb.publish import RivalPublisherError
+from etdb.ledger.node_errors import NodeAnswerError, NodeLoginError
+from etdb.publish import Journal, Publisher, RivalPublisherError
 from etdb.publish.refusals import explain, judge
 from etdb.testing.ledger import malleated
+from etdb.testing.records import RecordSigner
 from etdb.testing.simulated_ledger import unreachable
 
 LONG = 2500  # notes of a record in three or four parts
@@ -243,6 +246,74 @@ def test_each_refusal_says_what_to_do(reason, verdict, word):
     assert word in told.hint
     assert reason in told.message
     assert "ab" * 32 in told.message
+
+
+@pytest.mark.parametrize("reason", ["mempool full", "missing-inputs"])
+def test_a_fan_out_that_is_not_taken_at_once_is_offered_again(tmp_path, reason):
+    chain = ledger(1000 * COIN)
+    desk = Desk(tmp_path, chain, [LONG] * 20)
+    refused = []
+
+    def refuse(name: str) -> None:
+        if name == "submit" and len(refused) < 2:
+            refused.append(name)
+            raise RefusedError("no", reason=reason)
+
+    chain.before_call = refuse
+    desk.run()
+    desk.verify_done()
+    assert len(refused) == 2
+
+
+def test_a_transaction_that_goes_while_it_is_looked_at_does_not_end_the_wait(tmp_path):
+    chain = ledger()
+    desk = Desk(tmp_path, chain, [LONG] * 3)
+    gone = []
+
+    def miss(name: str) -> None:
+        if name == "status" and not gone:
+            gone.append(name)
+            raise NotFoundError("no transaction of this id is known")
+
+    chain.before_call = miss
+    desk.run()
+    desk.verify_done()
+    assert gone
+
+
+@pytest.mark.parametrize("error", [NodeLoginError, NodeAnswerError])
+def test_a_node_that_stays_strange_ends_the_wait(tmp_path, error):
+    chain = ledger()
+    desk = Desk(tmp_path, chain, [LONG])
+
+    def lock_out(_name: str) -> None:
+        raise error("the node does not let us in")
+
+    chain.before_call = lock_out
+    with pytest.raises(error):
+        desk.run()
+    chain.before_call = lambda _name: None
+    desk.run()
+    desk.verify_done()
+
+
+def test_a_run_with_another_key_leaves_records_on_their_way_alone(tmp_path):
+    """Of a record that has a part given up, too: only its own key can say what belongs into it."""
+    chain = ledger()
+    desk = Desk(tmp_path, chain, [LONG])
+    desk.run(wait=False)
+    with closing(Journal(desk.path)) as journal:
+        journal.void(journal.transactions(states=("submitted",))[-1])
+        assert [one.publisher for one in journal.doubtful(ADDRESS)] == [ADDRESS]
+        before = journal.transactions()
+    key = RecordSigner("another lab").key
+    with closing(Journal(desk.path)) as journal:
+        Publisher(
+            journal=journal, blocks=None, ledger=chain, key=key, network=REGTEST, limits=desk.limits, final_depth=3
+        ).resume()
+        assert journal.transactions() == before
+    desk.run()
+    desk.verify_done()
 
 
 def test_a_refusal_that_stays_ends_the_run_and_loses_nothing(tmp_path):
