@@ -12,9 +12,10 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from etdb.errors import DiskFullError, EtdbError, LockedError, StorageError
 
@@ -127,7 +128,14 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
     sync_folder(folder.parent)
 
 
-def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True, mode: int = 0o666) -> None:
+def write_durably(
+    target: Path,
+    pieces: Iterable[bytes],
+    *,
+    replace: bool = True,
+    mode: int = 0o666,
+    unless: Callable[[], bool] | None = None,
+) -> None:
     """Write a file under a temporary name, flush it to the disk, and rename it; nothing half is ever seen.
 
     Args:
@@ -135,6 +143,7 @@ def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True
         pieces: its bytes.
         replace: take the place of a file that is there; otherwise that is an error.
         mode: its rights, less the process's own mask.
+        unless: asked when no other writer of this target is at work; if true, nothing is written.
 
     Raises:
         FileExistsError: it is there, and was not to be replaced.
@@ -147,15 +156,10 @@ def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True
         make_folder(target.parent)
         with os.fdopen(_claim(temporary, mode), "wb") as file:
             try:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-                if replace:
-                    temporary.replace(target)
-                else:
-                    taken = _link(temporary, target)
+                if unless is not None and unless():
                     temporary.unlink()
+                else:
+                    taken = _fill(file, pieces, temporary, target, replace=replace)
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
@@ -163,6 +167,19 @@ def write_durably(target: Path, pieces: Iterable[bytes], *, replace: bool = True
         sync_folder(target.parent)
     if taken:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _fill(file: BinaryIO, pieces: Iterable[bytes], temporary: Path, target: Path, *, replace: bool) -> bool:
+    """Write, flush and rename; whether the name was taken already by a file that was not to be replaced."""
+    file.writelines(pieces)
+    file.flush()
+    os.fsync(file.fileno())
+    if replace:
+        temporary.replace(target)
+        return False
+    taken = _link(temporary, target)
+    temporary.unlink()
+    return taken
 
 
 def _claim(temporary: Path, mode: int) -> int:

@@ -388,3 +388,40 @@ def test_processes_make_and_fill_one_table_together(tmp_path):
     store = FilesInPlace(tmp_path / "d.sqlite", content_folder=tmp_path / "c")
     assert len(store.files()) == 20
     store.close()
+
+
+@pytest.mark.parametrize("before", [None, b"damaged"])
+def test_the_same_content_kept_by_several_at_once_is_written_once(tmp_path, before, monkeypatch):
+    """A file that one has kept and reads is not replaced by the next one's copy."""
+    together = threading.Barrier(4)
+    kept, failures = [], []
+
+    def meet(path):
+        found = path.read_bytes() if path.exists() else None
+        if threading.current_thread() not in met:
+            met.add(threading.current_thread())
+            together.wait(timeout=30)
+        return found
+
+    def work(number):
+        store = FilesInPlace(tmp_path / f"{number}.sqlite", content_folder=tmp_path / "c")
+        try:
+            path = store.add_bytes(b"a manifest", "m").path
+            kept.append((path, path.stat().st_ino))
+        except BaseException as error:
+            failures.append(error)
+        store.close()
+
+    if before is not None:
+        cid = FilesInPlace(tmp_path / "first.sqlite", content_folder=tmp_path / "c").add_bytes(b"a manifest", "m").cid
+        (tmp_path / "c" / str(cid)).write_bytes(before)
+    met = set()
+    monkeypatch.setattr("etdb.blocks.files._content", meet)
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(set(kept)) == 1
+    assert [path.name for path in (tmp_path / "c").iterdir()] == [kept[0][0].name]
