@@ -30,7 +30,7 @@ from etdb.ledger.coins import (
 )
 from etdb.ledger.port import Coin, Outpoint, SignedTransaction
 
-__all__ = ["Wallet", "is_same_payment", "is_signed_by"]
+__all__ = ["Wallet", "is_same_payment", "is_signed_by", "payment"]
 
 
 class Wallet:
@@ -240,14 +240,16 @@ class Wallet:
         return SignedTransaction(txid=transaction.txid, raw=raw, fee_sat=fee, spends=tuple(chosen), creates=creates)
 
 
+def payment(raw: bytes) -> Transaction:
+    """A transaction without its signatures: what a stranger cannot change on the way."""
+    transaction = parse_transaction(raw)
+    inputs = tuple(msgspec.structs.replace(one, script_sig=b"") for one in transaction.inputs)
+    return msgspec.structs.replace(transaction, inputs=inputs, witnesses=())
+
+
 def is_same_payment(first: bytes, second: bytes) -> bool:
-    """Whether two transactions differ in nothing but their signatures: what a stranger can change on the way."""
-    bare = []
-    for raw in (first, second):
-        transaction = parse_transaction(raw)
-        inputs = tuple(msgspec.structs.replace(one, script_sig=b"") for one in transaction.inputs)
-        bare.append(msgspec.structs.replace(transaction, inputs=inputs, witnesses=()))
-    return bare[0] == bare[1]
+    """Whether two transactions differ in nothing but their signatures."""
+    return payment(first) == payment(second)
 
 
 def is_signed_by(raw: bytes, address: str, network: Network) -> bool:

@@ -33,6 +33,7 @@ class Dispatch:
         journal: what was signed, and what became of it.
         ledger: where it goes.
         sender: signs.
+        watch: follows the blocks.
         offering: gives the ledger what is stored.
         final_depth: blocks on top of and with a record's last transaction that make it final.
         pace: how to wait for blocks; None not to wait.
@@ -47,6 +48,7 @@ class Dispatch:
         ledger: Ledger,
         sender: Sender,
         offering: Offering,
+        watch: BlockWatch,
         *,
         final_depth: int,
         pace: Pace | None,
@@ -63,10 +65,11 @@ class Dispatch:
         self._progress = progress
         self._note = note
         self._fund: Callable[[], None] | None = fund
-        self._watch = BlockWatch(journal, ledger, sender.address)
+        self._watch = watch
         self._wanted: list[int] = []
         self._held: list[TransactionEntry] = []
         self._is_in_doubt = True
+        self._is_reorganised = True
         self._has_more = False
         self._has_waited = False
 
@@ -131,9 +134,9 @@ class Dispatch:
             if not has_waited or not self._watch.missed_any():
                 return False
             self._is_in_doubt = True
+        self._is_reorganised |= seen == "changed"
         reconciles = seen == "changed" or self._is_in_doubt or (bool(self._held) and seen == "grown")
         if reconciles:
-            self._offering.begin()
             self._held = reconcile(
                 self._journal,
                 self._ledger,
@@ -142,7 +145,9 @@ class Dispatch:
                 publisher=self._sender.address,
                 final_depth=self._final_depth,
                 note=self._note,
+                is_reorganised=self._is_reorganised,
             )
+            self._is_reorganised = False
         self._is_in_doubt = self._has_more = False
         self._send()
         settle_records(self._journal, self._watch.height, final_depth=self._final_depth)

@@ -182,6 +182,13 @@ class Journal(JournalReading):
         """The transaction was void, but the ledger holds it."""
         self._move_transaction("revive", entry)
 
+    # -- what is noted, and can be noted again
+
+    def know_as(self, entry: TransactionEntry, txid: str) -> None:
+        """This id is that of a stranger's copy of the transaction, whose state stays."""
+        with _storage(self._path):
+            self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (txid, entry.seq))
+
     # -- inside
 
     def _insert(self, dataset_id: int | None, number: int, data: bytes, signed: SignedTransaction) -> None:

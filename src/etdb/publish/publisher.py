@@ -23,6 +23,7 @@ from etdb.publish.sender import Sender
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, hash_files, sign_record, store_manifest
 from etdb.publish.submission import Progress, PublishedDataset, PublishReport, Submission
+from etdb.publish.watching import BlockWatch
 
 __all__ = ["Publisher"]
 
@@ -81,11 +82,13 @@ class Publisher:
                 note(text)
 
         self._offering = Offering(journal, ledger, limits, self.address, progress=progress, note=note_once, clock=clock)
+        watch = BlockWatch(journal, ledger, self.address)
         self._dispatch = Dispatch(
             journal,
             ledger,
-            Sender(journal, ledger, key, network, self._offering, final_depth=final_depth),
+            Sender(journal, ledger, key, network, self._offering, watch=watch, final_depth=final_depth),
             self._offering,
+            watch,
             final_depth=final_depth,
             pace=pace,
             progress=progress,

@@ -8,21 +8,24 @@ took ours, else only when the other is in a block, because until then either of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 import msgspec
 
 from etdb import oip
 from etdb.ledger import Ledger, is_same_payment
+from etdb.ledger.wallet import payment
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.offering import Note, Offering
 
-__all__ = ["orphaned_parts", "reconcile", "settle_records"]
+__all__ = ["know_copies", "orphaned_parts", "reconcile", "settle_records"]
 
 Split = Callable[[bytes], oip.Split]
 _Look = Literal["there", "gone", "lost", "rivalled"]
+_DEEPEST_REORGANISATION: Final = 200
+"""FLO Core stops at 100 blocks on main net; as many may have come on top before anybody looked again."""
 _MOST_PASSES: Final = 100
 """What is void takes with it what hangs on it, lane by lane; more passes than that mean that something flips."""
 
@@ -36,6 +39,7 @@ def reconcile(
     publisher: str,
     final_depth: int,
     note: Note,
+    is_reorganised: bool,
 ) -> list[TransactionEntry]:
     """Make the journal true, offer again what the ledger has lost, and void what it can never take.
 
@@ -47,6 +51,8 @@ def reconcile(
         publisher: whose records are looked at.
         final_depth: of a record that is final.
         note: hears what somebody should know.
+        is_reorganised: whether the chain may be another than before, so that the newest final record, when it is
+            where it was, says nothing of the others.
 
     Returns:
         Live transactions that the ledger does not hold now, in the order of signing: their coins are not free.
@@ -54,15 +60,41 @@ def reconcile(
     Raises:
         LedgerError: the ledger cannot be read, or refuses bytes for a reason that does not pass.
     """
-    _return_final(journal, ledger, publisher, note)
     tip = ledger.tip()
     height = tip.height if tip else 0
+    all_above = height - _DEEPEST_REORGANISATION if is_reorganised else height
+    _return_final(journal, ledger, publisher, note, all_above=all_above)
+    held: list[TransactionEntry] = []
+    rivalled: list[TransactionEntry] = []
+    for _ in range(_MOST_PASSES):
+        lost, rivalled = _look_at_all(journal, ledger, split, height - final_depth, publisher=publisher, note=note)
+        # Only now, when nothing waits that refers to an id that is gone.
+        offered = []
+        for entry in sorted([*lost, *_lost_parents(journal, ledger, lost)], key=lambda one: one.seq):
+            if entry.state == "confirmed":
+                journal.unbury(entry)
+            again = journal.find_transaction(entry.signed.txid)
+            offered.append(again or entry)
+        journal.settle("return", journal.undone())
+        offering.begin()
+        held = offering.offer(offered)
+        # What was known under a stranger's id has its own again: what hangs on the other is to be signed anew.
+        if not {entry.seq for entry in offered if entry.seen_as}.difference(entry.seq for entry in held):
+            break
+    settle_records(journal, height, final_depth=final_depth)
+    return sorted([*held, *rivalled], key=lambda one: one.seq)
+
+
+def _look_at_all(
+    journal: Journal, ledger: Ledger, split: Split, shallow_height: int, *, publisher: str, note: Note
+) -> tuple[list[TransactionEntry], list[TransactionEntry]]:
+    """Make the journal true; the live transactions that the ledger lacks, and those of them that have a rival."""
     lost: list[TransactionEntry] = []
     rivalled: list[TransactionEntry] = []
     for _ in range(_MOST_PASSES):
         lost, rivalled = [], []
         before = journal.count_void()
-        for entry in journal.unsettled(height - final_depth):
+        for entry in journal.unsettled(shallow_height):
             look = _look(journal, ledger, entry, note)
             if look == "lost":
                 lost.append(entry)
@@ -71,26 +103,21 @@ def reconcile(
         changed = [_mend(journal, ledger, split, dataset) for dataset in journal.doubtful(publisher)]
         if journal.count_void() == before and not any(changed):
             break
-    # Only now, when nothing waits that refers to an id that is gone.
-    offered = []
-    for entry in sorted([*lost, *_lost_parents(journal, ledger, lost)], key=lambda one: one.seq):
-        if entry.state == "confirmed":
-            journal.unbury(entry)
-        again = journal.find_transaction(entry.signed.txid)
-        offered.append(again or entry)
-    journal.settle("return", journal.undone())
-    held = offering.offer(offered)
-    settle_records(journal, height, final_depth=final_depth)
-    return sorted([*held, *rivalled], key=lambda one: one.seq)
+    return lost, rivalled
 
 
-def _return_final(journal: Journal, ledger: Ledger, publisher: str, note: Note) -> None:
-    """Records that were final and whose blocks are gone all the same: a reorganisation deeper than the user foresaw."""
+def _return_final(journal: Journal, ledger: Ledger, publisher: str, note: Note, *, all_above: int) -> None:
+    """Records that were final and whose blocks are gone all the same: a reorganisation deeper than the user foresaw.
+
+    All above a height are looked at; below it those that come, newest first, before one that is where it was.
+    """
     returned = set()
     for entry in journal.last_final(publisher):
         status = ledger.status(entry.ledger_txid)
-        if status.state == "confirmed" and status.height == entry.height:
-            break
+        if status.height is not None and status.height == entry.height:
+            if status.height <= all_above:
+                break
+            continue
         returned.add(entry.dataset)
     returned |= set(journal.undone())
     if returned:
@@ -204,6 +231,21 @@ def settle_records(journal: Journal, tip_height: int, *, final_depth: int) -> No
             state = "sent"
         if state == "confirmed" and tip_height - record.height + 1 >= final_depth:
             journal.settle("finalise", [record.dataset])
+
+
+def know_copies(journal: Journal, ledger: Ledger, txids: Iterable[str]) -> None:
+    """Note which of these are strangers' copies of what we gave up.
+
+    Our key may spend their coins as if somebody had paid us. But when a reorganisation takes such a copy back, nobody
+    may ever send it again: then what hangs on it is void, as what hangs on the transaction itself would be.
+    """
+    unknown = [txid for txid in txids if journal.find_transaction(txid) is None]
+    void = journal.transactions(states=("void",)) if unknown else []
+    given_up = {payment(entry.signed.raw): entry for entry in void}
+    for txid in unknown if given_up else ():
+        entry = given_up.get(payment(ledger.raw(txid)))
+        if entry is not None:
+            journal.know_as(entry, txid)
 
 
 def orphaned_parts(journal: Journal, ledger: Ledger) -> list[str]:

@@ -18,6 +18,8 @@ from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.offering import Offering
 from etdb.publish.planning import message_sizes
+from etdb.publish.reconcile import know_copies
+from etdb.publish.watching import BlockWatch
 
 __all__ = ["Sender"]
 
@@ -40,6 +42,7 @@ class Sender:
         key: the publisher's key; it never leaves this process.
         network: whose address form the key is shown in.
         offering: gives the ledger what is stored.
+        watch: knows the chain that the journal is in line with.
         final_depth: of a block that stays.
 
     Attributes:
@@ -56,8 +59,10 @@ class Sender:
         network: Network,
         offering: Offering,
         *,
+        watch: BlockWatch,
         final_depth: int,
     ) -> None:
+        self._watch = watch
         self._journal = journal
         self._ledger = ledger
         self._key = key
@@ -65,6 +70,7 @@ class Sender:
         self._offering = offering
         self._deposit_depth = min(final_depth, _DEPOSIT_DEPTH)
         self._own_foreign: dict[str, bool] = {}
+        self._looked_at: set[str] = set()
         self._batch = _FIRST_BATCH
         self._on_the_way_sat = 0
         self.address = key.address(network)
@@ -80,15 +86,23 @@ class Sender:
 
         Not free are coins that a live transaction of the journal spends, whether the ledger knows it now or not, and
         coins from others that are not deep enough: when they are lost, all that hangs on them is.
+
+        Raises:
+            ChainFullError: a reorganisation came, so that coins may look free that a final record spent.
         """
         live = self._journal.unsettled(-1)
         spent = {coin.outpoint for entry in live for coin in entry.signed.spends}
         own = {entry.ledger_txid for entry in live}
         coins = self._ledger.coins(self.address)
+        if not self._watch.is_still():
+            raise ChainFullError("the chain was reorganised", hint="look at it again")
         strange = [coin for coin in coins if coin.confirmations < self._deposit_depth and coin.outpoint.txid not in own]
         self._on_the_way_sat = sum(coin.amount_sat for coin in strange)
         self.foreign = [coin.outpoint.txid for coin in strange if not coin.confirmations and self._is_foreign(coin)]
         free = [coin for coin in coins if coin.outpoint not in spent and coin not in strange]
+        makers = {coin.outpoint.txid for coin in free} - own - self._looked_at
+        know_copies(self._journal, self._ledger, sorted(makers))
+        self._looked_at |= makers
         return Wallet(self._key, self._network, self._offering.limits, free, first=self._journal.void_spends())
 
     def send(self, datasets: Sequence[DatasetEntry], *, is_waiting: bool) -> bool:
@@ -108,10 +122,10 @@ class Sender:
         sizes = [size for dataset in datasets for size in self._lacking(dataset)]
         if not sizes:
             return self._store([], [dataset.id for dataset in datasets])
-        wallet = self.wallet()
-        if self.foreign or self._offering.is_full:
-            return False
         try:
+            wallet = self.wallet()
+            if self.foreign or self._offering.is_full:
+                return False
             self._verify_means(wallet, sizes)
             if lanes := wallet.lanes_wanted(len(sizes)):
                 wallet = self._fan_out(wallet, lanes, len(sizes))

@@ -47,6 +47,11 @@ class BlockWatch:
             return "changed"
         return self._read(last, tip)
 
+    def is_still(self) -> bool:
+        """Whether the chain that was looked at last holds yet, blocks on top apart."""
+        last = self._last
+        return (self._ledger.tip() if last is None else self._ledger.block_ref(last.height)) == last
+
     def missed_any(self) -> bool:
         """Whether one of a few transactions that wait is not known any more, or is in a block that was read already.
 

@@ -100,9 +100,12 @@ class SimulatedLedger(SimulatedPool):
         self._add_block(paid)
         return [one.txid for one in paid]
 
-    def reorganise(self, depth: int, *, forget: bool = False) -> None:
-        """The newest ``depth`` blocks give way to ``depth + 1`` empty ones; what was in them waits again, or is gone.
+    def reorganise(
+        self, depth: int, *, forget: bool = False, keep: Callable[[str], bool] = lambda _txid: False
+    ) -> None:
+        """The newest ``depth`` blocks give way to ``depth + 1`` others; what was in them waits again, or is gone.
 
+        What is to be kept is in the new blocks at the height at which it was.
         Payments that made coins out of nothing (``credit``) come back in the first of the new blocks.
         """
         taken = self._blocks[len(self._blocks) - depth :] if depth else []
@@ -114,9 +117,10 @@ class SimulatedLedger(SimulatedPool):
         self._clear_pending()
         returned = [one for mined in taken for one in mined.block.transactions if not one.is_coinbase]
         gifts = [one for one in returned if one.inputs[0].script_sig == b""]
-        self._add_block(gifts)
-        for _ in range(depth):
-            self._add_block([])
+        again = {one.txid for one in returned if one not in gifts and keep(one.txid)}
+        places = [[one for one in mined.block.transactions if one.txid in again] for mined in taken]
+        for number, held in enumerate([*places, []]):
+            self._add_block(held if number else [*gifts, *held])
         for one in ([] if forget else returned) + list(waiting.values()):
             self._wait_if_possible(one)
 

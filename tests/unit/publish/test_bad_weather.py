@@ -388,6 +388,29 @@ def test_a_strangers_copy_of_ours_is_no_other_publisher(tmp_path):
     desk.verify_done()
 
 
+def test_what_hangs_on_a_strangers_copy_of_what_was_given_up_goes_with_it(tmp_path):
+    """The copy pays us like any payment; a reorganisation takes it back, and the stranger never sends it again."""
+    chain = ledger(COIN // 100, COIN)
+    desk = Desk(tmp_path, chain, [1500])
+    desk.run(wait=False)
+    first, second, *_ = desk.entries()
+    chain.force(malleated(first.signed.raw))
+    desk.run(wait=False)
+    assert second.signed.txid in {entry.signed.txid for entry in desk.entries("void")}
+    copy = chain.force(malleated(second.signed.raw))
+    desk.run()
+    chain.mine(6)
+    desk.add(10)
+    desk.add(10)
+    desk.run(wait=False)
+    hung = [entry.dataset for entry in desk.entries() if entry.signed.spends[0].outpoint.txid == copy]
+    assert hung == [3]
+    chain.reorganise(100, forget=True)
+    desk.run(wait=False)
+    desk.run(timeout_s=5000)
+    desk.verify_done()
+
+
 def test_coins_from_others_count_when_they_are_deep(tmp_path):
     chain = ledger(30_000, interval_s=0)
     desk = Desk(tmp_path, chain, [10])
@@ -451,3 +474,33 @@ def test_final_is_taken_back_by_what_was_deeper_than_final(tmp_path):
     chain.mine(2)
     desk.run(wait=False, final_depth=2)
     desk.verify_done()
+
+
+def test_a_final_record_is_lost_while_another_stays_where_it_was(tmp_path):
+    chain = ledger(COIN, COIN)
+    desk = Desk(tmp_path, chain, [10, 10])
+    desk.run(final_depth=2)
+    _, newest = desk.entries()
+    chain.reorganise(3, forget=True, keep=lambda txid: txid == newest.signed.txid)
+    assert set(chain.mined) & {entry.signed.txid for entry in desk.entries()} == {newest.signed.txid}
+    desk.run(final_depth=2)
+    desk.verify_done()
+
+
+def test_a_coin_of_a_final_record_is_not_spent_again_when_its_block_goes_while_coins_are_chosen(tmp_path):
+    chain = ledger()
+    desk = Desk(tmp_path, chain, [10])
+    desk.run(final_depth=2)
+    desk.add(LONG)
+
+    def turn(name: str) -> None:
+        if name == "coins":
+            chain.before_call = lambda _name: None
+            chain.reorganise(5, forget=True)
+
+    chain.before_call = turn
+    desk.run(wait=False, final_depth=2)
+    desk.verify_laws()
+    desk.run(final_depth=2)
+    desk.verify_done()
+    assert desk.entries("void") == []

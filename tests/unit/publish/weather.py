@@ -39,13 +39,19 @@ class Desk:
         self.notes: list[str] = []
         self.seen: list[tuple[str, int, int]] = []
         self.observer = None
-        self.sids = [f"d{number}" for number in range(len(notes_bytes))]
+        self.sids: list[str] = []
+        for size in notes_bytes:
+            self.add(size)
+
+    def add(self, notes_bytes: int) -> None:
+        """One more signed record."""
+        sid = f"d{len(self.sids)}"
+        self.sids.append(sid)
+        tomogram = LAB.tomogram(sid=sid, location="", notes="n" * notes_bytes)
         with closing(Journal(self.path)) as journal:
-            for sid, size in zip(self.sids, notes_bytes, strict=True):
-                tomogram = LAB.tomogram(sid=sid, location="", notes="n" * size)
-                entry = journal.plan(ADDRESS, sid, "/data/" + sid, msgspec.json.encode(tomogram))
-                journal.add(entry.id, {}, ROOT)
-                journal.sign(entry.id, sign_record(tomogram, ROOT, 1_700_000_000, LAB.key))
+            entry = journal.plan(ADDRESS, sid, "/data/" + sid, msgspec.json.encode(tomogram))
+            journal.add(entry.id, {}, ROOT)
+            journal.sign(entry.id, sign_record(tomogram, ROOT, 1_700_000_000, LAB.key))
 
     def run(self, *, wait: bool = True, timeout_s: float | None = None, final_depth: int = 3):
         """One command, as it would be given again and again."""
