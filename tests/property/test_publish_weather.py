@@ -46,8 +46,9 @@ class Storm:
         self.happened: list[str] = []
         self.is_busy = False
         events = [self.blocks, self.some_of_them, self.reorganised, self.forgets, self.away, self.refuses, self.lost]
-        more = {"strangers": [self.copied, self.again], "rivals": [self.rival, self.rival]}[kind]
-        self.events = [*events, *more]
+        more = {"strangers": [self.copied, self.again], "rivals": [self.rival, self.rival]}
+        more["both"] = [*more["strangers"], self.rival]
+        self.events = [*events, *more[kind]]
 
     def begin(self) -> None:
         self.ledger.before_call = self.maybe
@@ -151,7 +152,7 @@ def weathered(seed: int, folder: Path, kind: str) -> Storm:
     return storm
 
 
-@pytest.mark.parametrize("kind", ["strangers", "rivals"])
+@pytest.mark.parametrize("kind", ["strangers", "rivals", "both"])
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_after_any_storm_each_record_is_there_once(tmp_path, seed, kind):
     weathered(seed, tmp_path, kind)

@@ -130,13 +130,16 @@ class SimulatedLedger(SimulatedPool):
         self._clear_pending()
 
     def force(self, raw: bytes, *, mined: bool = True) -> str:
-        """A rival that came another way: whatever wants the same coins gives way to it, and all that hangs on that."""
+        """A rival that came another way: whatever wants the same coins gives way to it, and all that hangs on that.
+
+        What it hangs on itself and that waits is in the same block.
+        """
         rival = parse_transaction(raw)
         for one in rival.inputs:
             self._evict(self._pending_spender.get(Outpoint(one.txid, one.vout)))
         self._raw[rival.txid] = raw
         if mined:
-            self._add_block([rival])
+            self._add_block([*self._forebears(rival), rival])
         else:
             self._wait(rival)
         return rival.txid

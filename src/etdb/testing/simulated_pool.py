@@ -64,6 +64,13 @@ class SimulatedPool:
                 chosen.append(one)
         return chosen
 
+    def _forebears(self, transaction: Transaction) -> list[Transaction]:
+        wanted = {one.txid for one in transaction.inputs}
+        for txid in reversed(self._mempool):
+            if txid in wanted:
+                wanted |= self._parents[txid]
+        return [one for txid, one in self._mempool.items() if txid in wanted]
+
     def _index(self, block: Block, height: int) -> None:
         for one in block.transactions:
             txid = one.txid
