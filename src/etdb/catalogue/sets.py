@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = ["MAX_VALUES", "RecordSets", "as_set", "has_each", "highest_first", "l
 MAX_VALUES: Final = 4_096
 """A field of more values (a sid, a location) is counted row by row: its sets would take too much memory."""
 _MAX_CONDITIONS: Final = 256
+"""Of the conditions that were asked last."""
 
 Kept = TypeVar("Kept")
 ValueSets = dict[tuple[str, str], int]
@@ -88,11 +90,13 @@ class RecordSets:
     def meeting(self, db: sqlite3.Connection, condition: object, find: Callable[[], int]) -> int:
         """The records that meet a condition; ``find`` is asked once for each state of the fold."""
         stamp = _stamp(db)
-        entry = self._conditions.get(condition)
+        entry = self._conditions.pop(condition, None)
         if entry is None or entry.stamp != stamp:
-            if len(self._conditions) >= _MAX_CONDITIONS:
-                self._conditions = {}
-            self._conditions[condition] = entry = _Entry(stamp, find())
+            entry = _Entry(stamp, find())
+        self._conditions[condition] = entry
+        while len(self._conditions) > _MAX_CONDITIONS:
+            with suppress(KeyError, RuntimeError):  # another thread does the same
+                del self._conditions[next(iter(self._conditions))]
         return entry.kept
 
     def of_rows(self, db: sqlite3.Connection, sql: str, *parameters: object) -> int:
