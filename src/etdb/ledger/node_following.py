@@ -156,7 +156,7 @@ class NodeFollower:
                 return False
             if self.info is not None:
                 check_pruned(self.info, height, self._rpc.url)
-            refs = self._refs(range(height, min(height + most, tip.height + 1)))
+            refs = self._store.block_refs(height, min(most, tip.height - height + 1))
             finds = self._read_or_look(refs, self._store.watched())
             if finds is None:
                 continue
@@ -164,7 +164,7 @@ class NodeFollower:
             last = read[-1]
             with self._store.commit():
                 # Each of them: another process may have gone back between two that were asked for.
-                if self.next_height() == height and self._refs(ref.height for ref in read) == read:
+                if self.next_height() == height and self._store.block_refs(height, len(read)) == read:
                     self._keep(finds)
                     self._store.set_scanned(last.height)
                     self._progress("sync", last.height, tip.height)
@@ -191,7 +191,8 @@ class NodeFollower:
         """Keep what blocks that were read before have for some addresses; False when the chain changed meanwhile."""
         done = 0
         while done < len(heights):
-            refs = self._refs(heights[done : done + BATCH_BLOCKS])
+            found = [self._store.block_ref(height) for height in heights[done : done + BATCH_BLOCKS]]
+            refs = [ref for ref in found if ref is not None]
             finds = self._read_or_look(refs, addresses)
             if not finds:
                 return False
@@ -212,10 +213,6 @@ class NodeFollower:
                 return range(self._start, top + 1)
             heights.update(found)
         return [height for height in sorted(heights) if self._start <= height <= top]
-
-    def _refs(self, heights: Iterable[int]) -> list[BlockRef]:
-        found = (self._store.block_ref(height) for height in heights)
-        return [ref for ref in found if ref is not None]
 
     def _read_or_look(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> list[BlockFinds] | None:
         """What to keep of some blocks, or of the first of them, when that is a lot.

@@ -167,6 +167,15 @@ class NodeStore:
         header = self.header(height)
         return BlockRef(height, _hash(header)) if header is not None else None
 
+    def block_refs(self, start_height: int, count: int) -> list[BlockRef]:
+        """The blocks from a height on, as far as there are headers."""
+        with self.guard():
+            rows = self._db.execute(
+                "SELECT height, header FROM headers WHERE height >= ? AND height < ? ORDER BY height",
+                (start_height, start_height + count),
+            ).fetchall()
+        return [BlockRef(row[0], _hash(row[1])) for row in rows]
+
     def add_header(self, height: int, raw: bytes) -> None:
         """A header that was checked; within ``commit``."""
         assert len(raw) == HEADER_BYTES
