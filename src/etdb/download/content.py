@@ -12,7 +12,8 @@ from etdb.oip.tomogram import FileEntry, Tomogram
 
 __all__ = ["plan_content"]
 
-MAX_FILES = 1 << 20
+MAX_ENTRIES = 1 << 20
+"""Files and links."""
 MAX_FOLDERS = 1 << 16
 MAX_DEPTH = 32
 
@@ -47,10 +48,10 @@ def plan_content(root: Cid, pool: SourcePool) -> DownloadPlan:
                 if depth == MAX_DEPTH or folders + len(open_folders) >= MAX_FOLDERS:
                     raise FormatError(f"{root} has too many folders at {name!r}", cid=str(root), path=name)
                 open_folders.append((link.cid, f"{name}/", depth + 1))
+            elif len(entries) + len(left_out) == MAX_ENTRIES:
+                raise FormatError(f"{root} has more than {MAX_ENTRIES} files and links", cid=str(root))
             elif reader.is_symlink(link.cid):
                 left_out.append(name)
-            elif len(entries) == MAX_FILES:
-                raise FormatError(f"{root} has more than {MAX_FILES} files", cid=str(root))
             else:
                 entries.append(FileEntry(path=name, size_bytes=_size(reader, link.cid)))
     names = safe_paths((entry.path for entry in entries), reserved=(INCOMPLETE_FOLDER,))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from etdb.download.ending import Ending
 from etdb.ipfs import MAX_BLOCK_BYTES
 
 __all__ = ["Crew"]
@@ -33,12 +34,13 @@ class Crew:
 
     Args:
         workers: how many threads.
+        ending: what ends all work.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, ending: Ending) -> None:
         self._changed = threading.Condition()
         self._shifts: list[_Shift[object]] = []
-        self._error: BaseException | None = None
+        self._ending = ending
         self._is_over = False
         self._threads = [
             threading.Thread(target=self._run, name=f"etdb-download-{number}", daemon=True) for number in range(workers)
@@ -49,7 +51,7 @@ class Crew:
     @property
     def is_stopped(self) -> bool:
         """Whether something happened that ends all work."""
-        return self._error is not None
+        return self._ending.error is not None
 
     def work_through(self, supply: Iterator[Item], work: Work[Item]) -> None:
         """Have the threads do the work on each item; returns when all of it is done.
@@ -59,6 +61,7 @@ class Crew:
         """
         shift = _Shift(supply, work)
         with self._changed:
+            self._ending.check()
             self._shifts.append(shift)  # type: ignore[arg-type]
             self._changed.notify_all()
             try:
@@ -71,8 +74,7 @@ class Crew:
                 raise
             finally:
                 self._shifts.remove(shift)  # type: ignore[arg-type]
-        if self._error is not None:
-            raise self._error
+        self._ending.check()
 
     def stop(self, error: BaseException) -> None:
         """End the work of all datasets with this error."""
@@ -88,7 +90,7 @@ class Crew:
             thread.join()
 
     def _fail(self, error: BaseException) -> None:
-        self._error = self._error or error
+        self._ending.set(error)
         for shift in self._shifts:
             shift.is_over = True
         self._changed.notify_all()
@@ -105,8 +107,8 @@ class Crew:
                 error = raised
             with self._changed:
                 shift.is_feeding = False
-                shift.is_over = shift.is_over or is_end
-                is_wanted = not is_end and error is None and self._error is None
+                shift.is_over = shift.is_over or is_end or self.is_stopped
+                is_wanted = not is_end and error is None and not self.is_stopped
                 shift.open_items += is_wanted
                 if error is not None:
                     self._fail(error)

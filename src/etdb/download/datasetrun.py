@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from etdb.download.crew import Crew
-from etdb.download.filejob import FileJob, Piece
+from etdb.download.filejob import MAX_UNKNOWN_FILE_BYTES, FileJob, Piece
 from etdb.download.partfile import storage_error
 from etdb.download.plan import INCOMPLETE_FOLDER, PlannedDataset
 from etdb.download.pool import SourcePool
@@ -17,7 +17,7 @@ from etdb.download.reports import DatasetReport, Evidence, FailedFile
 from etdb.download.resolve import DirectoryReader
 from etdb.download.smallfiles import SmallFiles, bring_small_files, in_batches
 from etdb.durable import make_folder
-from etdb.errors import EtdbError, FormatError, NotFoundError, StorageError, VerificationError
+from etdb.errors import EtdbError, NotFoundError, StorageError, VerificationError
 from etdb.ipfs import Cid
 from etdb.manifest import MANIFEST_NAME, Manifest, compare, parse_manifest
 from etdb.sources.received import ReceivedDataset, ReceivedFile, store_received
@@ -142,12 +142,10 @@ class DatasetRun:
             if "path" not in error.fields:
                 raise  # not the entry is missing, but the directory itself
             return None
-        job = self._job(MANIFEST_NAME, MANIFEST_NAME, cid, None)
+        job = self._job(MANIFEST_NAME, MANIFEST_NAME, cid, None, max_bytes=MAX_MANIFEST_BYTES)
         self._work_through(iter([job]))
         if job.error is not None:
             return None
-        if job.size_bytes > MAX_MANIFEST_BYTES:
-            raise FormatError(f"the manifest has {job.size_bytes} bytes; {MAX_MANIFEST_BYTES} are the limit")
         try:
             return parse_manifest(job.final.read_bytes())
         except OSError as error:
@@ -165,12 +163,15 @@ class DatasetRun:
 
         self._work_through(jobs())
 
-    def _job(self, path: str, target: str, cid: Cid, size_bytes: int | None) -> FileJob:
+    def _job(
+        self, path: str, target: str, cid: Cid, size_bytes: int | None, max_bytes: int = MAX_UNKNOWN_FILE_BYTES
+    ) -> FileJob:
         return FileJob(
             path,
             target,
             cid,
             size_bytes=size_bytes,
+            max_bytes=max_bytes,
             sha256=self.sha256.get(path),
             folder=self.folder,
             hidden=self.hidden,
@@ -243,6 +244,7 @@ class DatasetRun:
         try:
             if job.error is None:
                 job.finish()
+                self.pool.settle(job.cid)
         except VerificationError as error:
             self._fail(job.path, error, job)
         finally:

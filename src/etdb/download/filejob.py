@@ -13,7 +13,7 @@ from msgspec import Struct
 from etdb.download.partfile import PartFile, storage_error
 from etdb.download.pool import SourcePool
 from etdb.download.runninghash import RunningHash
-from etdb.errors import EtdbError, VerificationError
+from etdb.errors import EtdbError, FormatError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
     RAW,
@@ -29,7 +29,7 @@ from etdb.ipfs import (
     verify_leaf,
 )
 
-__all__ = ["GROUP_BYTES", "FileJob", "Piece", "PieceResult"]
+__all__ = ["GROUP_BYTES", "MAX_UNKNOWN_FILE_BYTES", "FileJob", "Piece", "PieceResult"]
 
 # One request. Memory does not depend on it: a worker's buffer holds one leaf.
 GROUP_BYTES = 8 << 20
@@ -60,6 +60,7 @@ class FileJob:
         target: its safe path below `folder`.
         cid: its content.
         size_bytes: what the record says of its size, if it does.
+        max_bytes: more than that is not written, where the record says nothing.
         sha256: what the manifest says of it, if it does.
         folder: the dataset's folder.
         hidden: the folder for what is incomplete.
@@ -72,12 +73,13 @@ class FileJob:
         cid: Cid,
         *,
         size_bytes: int | None,
+        max_bytes: int = MAX_UNKNOWN_FILE_BYTES,
         sha256: str | None,
         folder: Path,
         hidden: Path,
     ) -> None:
         self.path, self.target, self.cid = path, target, cid
-        self.claimed_bytes = size_bytes
+        self.claimed_bytes, self._max_bytes = size_bytes, max_bytes
         self.size_bytes = 0
         self.kept_bytes = self.fetched_bytes = 0
         self.error: EtdbError | None = None
@@ -111,7 +113,7 @@ class FileJob:
             VerificationError: the content is not what the record says it is, or not a file.
             SourceError: nobody gives a node.
         """
-        limit = self.claimed_bytes if self.claimed_bytes is not None else MAX_UNKNOWN_FILE_BYTES
+        limit = self.claimed_bytes if self.claimed_bytes is not None else self._max_bytes
         walk = DagWalk(self.cid, WalkLimits(max_size_bytes=limit, max_entries=1))
         number = 0
         events = walk.start()
@@ -155,7 +157,7 @@ class FileJob:
         """Take over the size of the content.
 
         Raises:
-            VerificationError: the record says another.
+            VerificationError: the record says another, or it is beyond the limit.
         """
         if self.claimed_bytes is not None and size != self.claimed_bytes:
             # The user agreed to the record's size; another one may be a mistake or a trap.
@@ -164,6 +166,10 @@ class FileJob:
                 hint="the record is wrong; the publisher can correct it",
                 cid=str(self.cid),
                 path=self.path,
+            )
+        if size > self._max_bytes:
+            raise FormatError(
+                f"{self.path!r} has {size} bytes; {self._max_bytes} are the limit", cid=str(self.cid), path=self.path
             )
         self.size_bytes = size
 

@@ -1,6 +1,7 @@
 """Where bytes come from: several stores at once, none of them trusted.
 
-A store that gives wrong bytes is banned for the whole run and reported. One that cannot be reached is left for a while,
+A store that gives a block whose hash is wrong is banned for the whole run and reported; what may be the fault of the
+dataset itself is held against nobody. One that cannot be reached is left for a while,
 one that is slow is asked for less, and what it owes is asked for elsewhere. Every byte is checked here before anybody
 uses it. Who else could be asked is looked for when the known ones cannot help.
 """
@@ -14,11 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 from etdb.blocks.port import BlockStore, block_too_large
+from etdb.download.ending import Ending
 from etdb.download.gathered import CarSource, Gathered
 from etdb.download.sources import Attempt, Source
 from etdb.download.sourceset import NOT_RETRIEVED, BannedSource, SlowError, SourceSet
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, StorageError, VerificationError
-from etdb.ipfs import MAX_BLOCK_BYTES, Cid, LeafFound, verify_leaf
+from etdb.ipfs import MAX_BLOCK_BYTES, Cid, LeafFound, SizeLieError, verify_leaf
 
 __all__ = ["BannedSource", "RangeStore", "SourceFinder", "SourcePool"]
 
@@ -56,6 +58,7 @@ class SourcePool:
     Args:
         stores: in the order of preference.
         finder: who else could be asked, found out for one dataset at a time.
+        ending: what ends the run; waiting and asking end with it.
         sleep: waits before another try; for tests.
         clock: seconds; for tests.
     """
@@ -65,16 +68,20 @@ class SourcePool:
         stores: Sequence[BlockStore],
         *,
         finder: SourceFinder | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        ending: Ending | None = None,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._set = SourceSet(stores, clock)
-        self._finder, self._sleep = finder, sleep
+        self._ending = ending or Ending()
+        self._set = SourceSet(stores, clock, self._ending)
+        self._finder, self._sleep = finder, sleep or self._ending.wait
         self._begin(None)
 
     def _begin(self, root: Cid | None) -> None:
         self._root = root
         self._lacking: set[int] = set()
+        self._without_ranges: set[int] = set()
+        self._suspects: dict[Cid, list[tuple[Source, VerificationError]]] = {}
         self._step = 0
         self._find_lock = threading.Lock()
         self._gathered = Gathered()
@@ -82,7 +89,7 @@ class SourcePool:
     def for_dataset(self, root: Cid) -> SourcePool:
         """The same sources, for one dataset: it remembers who does not have it, and who else was looked for."""
         view = object.__new__(SourcePool)
-        view._set, view._finder, view._sleep = self._set, self._finder, self._sleep
+        view._set, view._finder, view._sleep, view._ending = self._set, self._finder, self._sleep, self._ending
         view._begin(root)
         return view
 
@@ -147,6 +154,7 @@ class SourcePool:
             and not self._gathered
             and (source := self._set.take(tried, self._lacking)) is not None
         ):
+            self._ending.check()
             try:
                 if not isinstance(source.store, CarSource):
                     continue
@@ -203,11 +211,22 @@ class SourcePool:
                 attempt.done_bytes += len(view)
                 attempt.moved = self._set.clock()
 
-            if source.has_ranges and isinstance(source.store, RangeStore) and len(part) > 1:
+            if (
+                source.has_ranges
+                and id(source) not in self._without_ranges
+                and isinstance(source.store, RangeStore)
+                and len(part) > 1
+            ):
                 before = len(rest)
                 try:
                     for leaf, view in source.store.read_leaves(file_cid, part, buffer):
                         done(leaf, view)
+                except VerificationError as error:
+                    # Where a leaf lies in its file is what the dataset says. A block by itself is right or wrong.
+                    self._without_ranges.add(id(source))
+                    self._lacking.add(id(source))
+                    _read_singly(source.store, (rest[0],), done)
+                    self._suspects.setdefault(file_cid, []).append((source, error))
                 except (SourceError, NotFoundError) as error:
                     if len(rest) < before or attempt.stop.is_set or "retry_after_s" in error.fields:
                         raise
@@ -220,17 +239,24 @@ class SourcePool:
         while rest:
             self._ask(read, f"{leaves[0].path or file_cid} at offset {leaves[0].offset}", file_cid, size)
 
+    def settle(self, file_cid: Cid) -> None:
+        """A file is complete, so its sizes are right: whoever gave other bytes for a part of it is banned."""
+        for source, error in self._suspects.pop(file_cid, ()):
+            self._set.ban(source, error)
+
     def _ask(self, read: Callable[[Source, Attempt], T], what: str, cid: Cid, size: int) -> T:
         """One after the other, until somebody gives it; then those who were slow, then all again after a pause."""
         missing: EtdbError | None = None
         delays = list(RETRY_DELAYS_S)
         waits = 0
         while True:
+            self._ending.check()
             tried = self._not_yet()
             patient = False
             slow: set[int] = set()
             unreachable = False
             while True:
+                self._ending.check()
                 source = self._set.take(tried, self._lacking)
                 if source is None and slow:
                     # Nobody else has it: whoever was too slow has all the time of its own deadline.
@@ -242,15 +268,15 @@ class SourcePool:
                 try:
                     with self._set.attempt(source, size, tried, is_watched=not patient) as attempt:
                         result = read(source, attempt)
-                except StorageError:
-                    raise  # our own disk: no other source can help
+                except (StorageError, SizeLieError):
+                    raise  # our own disk, or the dataset itself: no other source can help
                 except SlowError:
                     slow.add(id(source))
-                except VerificationError as error:
-                    self._set.ban(source, error)
-                except NotFoundError as error:
+                except (NotFoundError, FormatError) as error:
                     missing = error
                     self._lacking.add(id(source))
+                except VerificationError as error:
+                    self._set.ban(source, error)
                 except SourceError as error:
                     if error.fields.get("status") == NOT_RETRIEVED:
                         missing = error
@@ -260,7 +286,7 @@ class SourcePool:
                 except OSError:
                     unreachable = True
                 else:
-                    self._lacking.discard(id(source))
+                    self._lacking -= {id(source)} - self._without_ranges
                     return result
                 finally:
                     self._set.release(source)

@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from etdb.blocks.port import BlockStore
 from etdb.download.crew import Crew
 from etdb.download.datasetrun import DatasetRun
+from etdb.download.ending import Ending
 from etdb.download.partfile import storage_error
 from etdb.download.plan import INCOMPLETE_FOLDER, DownloadPlan, PlannedDataset
 from etdb.download.pool import SourceFinder, SourcePool
@@ -43,7 +43,7 @@ def download(
     finder: SourceFinder | None = None,
     progress: Callable[[int], None] | None = None,
     evidence: Mapping[str, Evidence] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> DownloadReport:
     """Bring everything of a plan, several datasets side by side.
 
@@ -67,7 +67,8 @@ def download(
     """
     folder = Path(target_folder)
     _check_space(plan, folder)
-    pool = SourcePool(stores, finder=finder, sleep=sleep)
+    ending = Ending()
+    pool = SourcePool(stores, finder=finder, ending=ending, sleep=sleep)
     workers = max(1, min(jobs, MAX_WORKERS))
     telling, gathering = threading.Lock(), threading.Lock()
 
@@ -76,7 +77,7 @@ def download(
             with telling:
                 progress(count)
 
-    crew = Crew(workers)
+    crew = Crew(workers, ending)
 
     def run(planned: PlannedDataset) -> DatasetReport:
         known = (evidence or {}).get(planned.dataset_id, Evidence())

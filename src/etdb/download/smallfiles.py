@@ -74,24 +74,21 @@ def bring_small_files(
     """
     written: list[_Written] = []
     done: list[FileJob] = []
-    try:
-        for job in batch.jobs:
-            if is_stopped():
-                break
-            final, part = job.small_paths()
-            try:
-                if not _is_there(job, final, part):
-                    written.append(_Written(final, part, _write(job, final, part, pool)))
-            except StorageError:
-                raise
-            except EtdbError as error:
-                failed(job, error)
-            else:
-                done.append(job)
-        _settle(written)
-    finally:
-        for one in written:
-            os.close(one.descriptor)
+    for job in batch.jobs:
+        if is_stopped():
+            break
+        final, part = job.small_paths()
+        try:
+            if not _is_there(job, final, part):
+                _write(job, final, part, pool)
+                written.append(_Written(final, part))
+        except StorageError:
+            raise
+        except EtdbError as error:
+            failed(job, error)
+        else:
+            done.append(job)
+    _settle(written)
     for job in done:
         try:
             job.verify_sha256(job.cid.digest)
@@ -103,7 +100,6 @@ def bring_small_files(
 class _Written(NamedTuple):
     final: str
     part: str
-    descriptor: int
 
 
 def _is_there(job: FileJob, final: str, part: str) -> bool:
@@ -133,8 +129,8 @@ def _is_there(job: FileJob, final: str, part: str) -> bool:
     return False
 
 
-def _write(job: FileJob, final: str, part: str, pool: SourcePool) -> int:
-    """Write the checked content under its temporary name; gives the open file."""
+def _write(job: FileJob, final: str, part: str, pool: SourcePool) -> None:
+    """Write the checked content under its temporary name."""
     content = pool.get(job.cid)
     job.verify_size(len(content))
     try:
@@ -143,20 +139,25 @@ def _write(job: FileJob, final: str, part: str, pool: SourcePool) -> int:
             at = os.write(descriptor, content)
             while at < len(content):
                 at += os.write(descriptor, memoryview(content)[at:])
-        except BaseException:
+        finally:
             os.close(descriptor)
-            raise
     except OSError as error:
         raise storage_error(error, Path(final)) from error
     job.fetched_bytes = len(content)
-    return descriptor
 
 
 def _settle(written: list[_Written]) -> None:
-    """Flush all, then name all, then flush the names."""
+    """Flush all, then name all, then flush the names.
+
+    Each is opened again for it: all of them open at once, in each thread, would be more than a process may have.
+    """
     try:
         for one in written:
-            os.fsync(one.descriptor)
+            descriptor = os.open(one.part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         for one in written:
             os.replace(one.part, one.final)
         for folder in {one.final.rpartition("/")[0] for one in written}:

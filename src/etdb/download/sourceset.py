@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from etdb.blocks.port import BlockStore
+from etdb.download.ending import Ending
 from etdb.download.sources import Attempt, Source, plan_source
 from etdb.download.watch import Watch
-from etdb.errors import EtdbError, NotFoundError, SourceError, StorageError, VerificationError
+from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, StorageError, VerificationError
 from etdb.ipfs import Cid
 
 __all__ = ["NOT_RETRIEVED", "BannedSource", "SlowError", "SourceSet"]
@@ -39,18 +40,18 @@ class SourceSet:
     Args:
         stores: in the order of preference.
         clock: seconds.
+        ending: when the run ends, so does what is being asked for.
     """
 
-    def __init__(
-        self,
-        stores: Sequence[BlockStore],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, stores: Sequence[BlockStore], clock: Callable[[], float], ending: Ending) -> None:
         self.sources = [Source(store) for store in stores]
         self.banned: list[BannedSource] = []
         self.clock = clock
         self.lock = threading.Lock()
         self.watch = Watch(lambda: tuple(self.sources), clock)
+        self.ending = ending
+        self._running: set[Attempt] = set()
+        ending.call(self._stop_all)
 
     def add(self, stores: Sequence[BlockStore], *, is_last: bool) -> None:
         """Take up more stores, but nobody twice, and nobody again who was banned."""
@@ -72,6 +73,10 @@ class SourceSet:
         is_watched = is_watched and len(self.sources) > 1
         if is_watched:
             self.watch.begin(attempt)
+        with self.lock:
+            self._running.add(attempt)
+        if self.ending.error is not None:
+            attempt.stop.set()
         try:
             with attempt.stop:
                 yield attempt
@@ -89,8 +94,16 @@ class SourceSet:
             with self.lock:
                 source.succeeded(attempt.done_bytes, self.clock() - attempt.began, attempt.connections)
         finally:
+            with self.lock:
+                self._running.discard(attempt)
             if is_watched:
                 self.watch.end(attempt)
+
+    def _stop_all(self) -> None:
+        with self.lock:
+            running = tuple(self._running)
+        for attempt in running:
+            attempt.stop.set()
 
     def _note_failure(self, source: Source, error: OSError, now: float) -> None:
         name = source.store.name
@@ -161,4 +174,6 @@ class SourceSet:
                 cid=str(cid),
                 source=banned.name,
             )
+        if isinstance(missing, FormatError):
+            return FormatError(f"{what}: {missing.message}", hint=missing.hint, cid=str(cid))
         return NotFoundError(f"{what}: no source has it", hint="name another gateway", cid=str(cid))

@@ -16,6 +16,7 @@ __all__ = [
     "FileFound",
     "InlineFound",
     "LeafFound",
+    "SizeLieError",
     "SymlinkFound",
     "WalkEvent",
     "WalkLimits",
@@ -142,9 +143,13 @@ def group_leaves(leaves: Iterable[LeafFound], max_bytes: int) -> Iterator[Sequen
         yield group
 
 
-def size_lie(path: str, offset: int, cid: Cid, what: str) -> FormatError:
+class SizeLieError(FormatError):
+    """A DAG whose sizes do not agree: it is so wherever it comes from."""
+
+
+def size_lie(path: str, offset: int, cid: Cid, what: str) -> SizeLieError:
     """The error of a DAG whose sizes do not agree."""
-    return FormatError(
+    return SizeLieError(
         f"{path!r} at offset {offset}: {what} ({cid})",
         hint="the dataset itself is wrong; no other source can mend it",
         cid=str(cid),
