@@ -303,7 +303,8 @@ class TestDownloads:
         desk.run("index")
         assert desk.run("download").status == INPUT
 
-    def test_gateway_that_is_not_there(self, desk, published):
+    def test_gateway_that_is_not_there(self, desk, published, monkeypatch):
+        monkeypatch.setattr("etdb.download.pool.RETRY_DELAYS_S", (0.01, 0.01))
         desk.workspace.digests_path.unlink()
         said = desk.run("--json", "download", published, "-o", desk.root / "got", "--gateway", "http://127.0.0.1:9")
         assert said.status == UNREACHABLE, said.err
