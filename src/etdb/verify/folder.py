@@ -13,7 +13,6 @@ from msgspec import Struct
 from etdb.blocks.hashing import hash_file
 from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.ipfs import (
-    DIGEST_BYTES,
     ETDB_2018,
     UNIXFS_V0_2015,
     UNIXFS_V1_2025,
@@ -21,19 +20,17 @@ from etdb.ipfs import (
     FileDag,
     ImportProfile,
     build_tree,
-    file_geometry,
     parse_cid,
 )
 from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from etdb.sources.received import ReceivedDataset, load_received
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
 from etdb.verify.record import verify_record
+from etdb.verify.treesize import file_tree_size
 
 __all__ = ["verify_folder"]
 
 MAX_MANIFEST_BYTES = 64 << 20
-# The shape of a file that is not here is computed leaf by leaf from its size, which someone else said.
-MAX_ABSENT_BYTES = 1 << 42
 MAX_SHOWN = 10
 # How many files are read to find out how all of them were cut; the first does, unless it is damaged.
 TRIED_FILES = 3
@@ -152,12 +149,7 @@ def _compare_root(
             "were left out are needed to compare them with the signed location",
         )
     for file in absent:
-        if not 0 <= file.size_bytes <= MAX_ABSENT_BYTES:
-            return _result(Outcome.NOT_POSSIBLE, f"{file.path!r} is not here and too large to be reckoned with")
-        leaves = file_geometry(file.size_bytes, profile).leaf_count
-        # The sizes in a tree follow from the file's size alone; the digests do not matter for them.
-        shape = FileDag(bytes(DIGEST_BYTES * leaves), file.size_bytes, profile)
-        tree[file.path] = (parse_cid(file.cid), shape.tree_size)
+        tree[file.path] = (parse_cid(file.cid), file_tree_size(file.size_bytes, profile))
     built, _ = build_tree(tree, profile)
     if built.cid.digest != root.digest:
         return _result(Outcome.FAILED, f"these files make the directory {built.cid}, the record says {root}")
