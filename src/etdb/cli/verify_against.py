@@ -6,16 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etdb.cli.opening import find_workspace, open_catalogue
+from etdb.cli.opening import find_workspace, open_catalogue, open_files
 from etdb.durable import storage_error
-from etdb.errors import FormatError, InputError
+from etdb.errors import EtdbError, FormatError, InputError
 from etdb.ipfs import parse_cid
 from etdb.oip import Tomogram
-from etdb.verify import MAX_RECORD_BYTES, OF_THE_LEDGER, parse_record_file, verify_rebuilt, verify_record_file
+from etdb.trust import Claim, ClaimResult, Outcome
+from etdb.verify import (
+    MAX_RECORD_BYTES,
+    OF_THE_LEDGER,
+    parse_record_file,
+    read_manifest,
+    verify_rebuilt,
+    verify_record_file,
+)
 
 if TYPE_CHECKING:
     from etdb.cli.app import Context
-    from etdb.trust import ClaimResult, Verification
+    from etdb.trust import Verification
+    from etdb.workspace import Workspace
 
 __all__ = ["verify_against"]
 
@@ -35,24 +44,39 @@ def verify_against(context: Context, folder: Path, named: str, advance: Callable
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", hint="--record compares the files of a folder with a record")
-    tomogram, claims = _record(context, named)
-    verification = verify_rebuilt(folder, tomogram, progress=advance)
+    tomogram, claims, manifest = _record(context, named)
+    verification = verify_rebuilt(folder, tomogram, manifest=manifest, progress=advance)
     return verification.with_results(claims)
 
 
-def _record(context: Context, named: str) -> tuple[Tomogram, list[ClaimResult]]:
-    """The record, and what is known of its own claims."""
+def _record(context: Context, named: str) -> tuple[Tomogram, list[ClaimResult], bytes | None]:
+    """The record, what is known of its own claims, and its manifest where the workspace published it."""
     path = Path(named)
     if path.is_file():
         message = parse_record_file(_read(path))
-        return message.tomogram, [verify_record_file(message)]
+        return message.tomogram, [verify_record_file(message)], None
     try:
         cid = parse_cid(named)
     except FormatError:
-        with open_catalogue(find_workspace(context)) as catalogue:
+        workspace = find_workspace(context)
+        with open_catalogue(workspace) as catalogue:
             view = catalogue.get(named)
-        return view.tomogram, [one for one in view.claims.results if one.claim in OF_THE_LEDGER]
-    return Tomogram(title="", location=str(cid)), []
+        claims = [one for one in view.claims.results if one.claim in OF_THE_LEDGER]
+        return view.tomogram, claims, _kept_manifest(workspace, view.tomogram.location)
+    detail = "there is no record to compare with, only a location"
+    claim = ClaimResult(claim=Claim.MANIFEST_AGREES, outcome=Outcome.NOT_POSSIBLE, detail=detail)
+    return Tomogram(title="", location=str(cid)), [claim], None
+
+
+def _kept_manifest(workspace: Workspace, location: str) -> bytes | None:
+    """The manifest of a dataset that was published from here; the lab's folder never gets it."""
+    if not workspace.digests_path.exists():
+        return None
+    try:
+        with open_files(workspace) as files:
+            return read_manifest(location, files)
+    except EtdbError:
+        return None
 
 
 def _read(path: Path) -> bytes:

@@ -8,12 +8,12 @@ from etdb.blocks.port import BlockStore
 from etdb.blocks.reader import DagReader
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import DagWalk, DirectoryFound, FileFound, InlineFound, LeafFound, SymlinkFound, parse_cid, verify_leaf
-from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from etdb.manifest import MANIFEST_NAME, parse_manifest
 from etdb.oip import Tomogram
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
 from etdb.verify.record import LedgerEvidence, verify_record
 
-__all__ = ["verify_dataset"]
+__all__ = ["read_manifest", "verify_dataset"]
 
 MAX_MANIFEST_BYTES = 64 << 20
 
@@ -47,19 +47,15 @@ def verify_dataset(
     return Verification.of(results)
 
 
-def _verify_manifest(tomogram: Tomogram, store: BlockStore) -> ClaimResult:
-    claim = Claim.MANIFEST_AGREES
-    try:
-        return check_manifest(_load_manifest(tomogram, store), tomogram)
-    except VerificationError as error:
-        return ClaimResult(claim=claim, outcome=Outcome.FAILED, detail=error.message)
-    except EtdbError as error:
-        return ClaimResult(claim=claim, outcome=Outcome.NOT_CHECKED, detail=error.message)
+def read_manifest(location: str, store: BlockStore) -> bytes | None:
+    """The manifest of a dataset, as its location commits to it; None when it has none.
 
-
-def _load_manifest(tomogram: Tomogram, store: BlockStore) -> Manifest | None:
+    Raises:
+        NotFoundError, SourceError: the store does not have it.
+        VerificationError: the location is none, its nodes are not what they should be, or the manifest is too long.
+    """
     reader = DagReader(store)
-    root = parse_cid(tomogram.location)
+    root = parse_cid(location)
     if not reader.is_directory(root):
         return None
     cid = reader.find(root, MANIFEST_NAME)
@@ -67,7 +63,18 @@ def _load_manifest(tomogram: Tomogram, store: BlockStore) -> Manifest | None:
         return None
     if reader.file_size(cid) > MAX_MANIFEST_BYTES:
         raise FormatError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", cid=str(cid))
-    return parse_manifest(b"".join(reader.content(cid)))
+    return b"".join(reader.content(cid))
+
+
+def _verify_manifest(tomogram: Tomogram, store: BlockStore) -> ClaimResult:
+    claim = Claim.MANIFEST_AGREES
+    try:
+        text = read_manifest(tomogram.location, store)
+        return check_manifest(None if text is None else parse_manifest(text), tomogram)
+    except VerificationError as error:
+        return ClaimResult(claim=claim, outcome=Outcome.FAILED, detail=error.message)
+    except EtdbError as error:
+        return ClaimResult(claim=claim, outcome=Outcome.NOT_CHECKED, detail=error.message)
 
 
 def _verify_content(tomogram: Tomogram, store: BlockStore, progress: Callable[[int], None] | None) -> ClaimResult:

@@ -15,8 +15,18 @@ from msgspec import Struct
 
 from etdb.blocks.hashing import hash_file
 from etdb.errors import EtdbError, InputError, SourceFileError, VerificationError
-from etdb.ipfs import ETDB_2018, UNIXFS_V0_2015, UNIXFS_V1_2025, Cid, FileDag, ImportProfile, build_tree, parse_cid
-from etdb.manifest import MANIFEST_NAME
+from etdb.ipfs import (
+    ETDB_2018,
+    UNIXFS_V0_2015,
+    UNIXFS_V1_2025,
+    Cid,
+    FileDag,
+    ImportProfile,
+    build_tree,
+    leaf_digest,
+    parse_cid,
+)
+from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from etdb.oip import Tomogram
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
@@ -38,7 +48,11 @@ class _Found(Struct, frozen=True):
 
 
 def verify_rebuilt(
-    folder: Path | str, tomogram: Tomogram, *, progress: Callable[[int], None] | None = None
+    folder: Path | str,
+    tomogram: Tomogram,
+    *,
+    manifest: bytes | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Verify that a folder holds what a record's location commits to.
 
@@ -48,6 +62,7 @@ def verify_rebuilt(
     Args:
         folder: the dataset's files under the record's names.
         tomogram: the record; only its location and files matter.
+        manifest: the dataset's, from elsewhere: who published the folder has it in a workspace, not beside the files.
         progress: told of each number of bytes that was hashed. Where the first way to cut files does not fit, they are
             read once more.
 
@@ -67,8 +82,12 @@ def verify_rebuilt(
         if not found.files:
             raise SourceFileError(f"there are no files in {folder}", path=str(folder))
         if MANIFEST_NAME in found.files:
-            results.append(_manifest(found.files[MANIFEST_NAME], tomogram))
-        results.append(_compare(found, tomogram, root, progress))
+            results.append(_check(lambda: load_manifest(found.files[MANIFEST_NAME]), tomogram))
+            manifest = None
+        elif manifest is not None:
+            text = manifest
+            results.append(_check(lambda: parse_manifest(text), tomogram))
+        results.append(_compare(found, tomogram, root, manifest, progress))
     except EtdbError as error:
         results.append(_result(Outcome.FAILED, error.message))
     return Verification.of(results)
@@ -78,9 +97,9 @@ def _result(outcome: Outcome, detail: str) -> ClaimResult:
     return ClaimResult(claim=Claim.FILE_BYTES, outcome=outcome, detail=detail)
 
 
-def _manifest(path: Path, tomogram: Tomogram) -> ClaimResult:
+def _check(load: Callable[[], Manifest], tomogram: Tomogram) -> ClaimResult:
     try:
-        return check_manifest(load_manifest(path), tomogram)
+        return check_manifest(load(), tomogram)
     except EtdbError as error:
         return ClaimResult(claim=Claim.MANIFEST_AGREES, outcome=Outcome.FAILED, detail=error.message)
 
@@ -121,7 +140,13 @@ def _walk(folder: Path, inside: str, depth: int, empty: list[str]) -> Iterator[t
         empty.append(inside)
 
 
-def _compare(found: _Found, tomogram: Tomogram, root: Cid, progress: Callable[[int], None] | None) -> ClaimResult:
+def _compare(
+    found: _Found,
+    tomogram: Tomogram,
+    root: Cid,
+    manifest: bytes | None,
+    progress: Callable[[int], None] | None,
+) -> ClaimResult:
     named = {entry.path for entry in tomogram.files}
     made: list[str] = []
     for profile in (UNIXFS_V1_2025,) if root.version == 1 else (ETDB_2018, UNIXFS_V0_2015):
@@ -130,13 +155,28 @@ def _compare(found: _Found, tomogram: Tomogram, root: Cid, progress: Callable[[i
             hashed = hash_file(place, profile, sha256=False, progress=progress)
             dag = FileDag(hashed.digests, hashed.state.size_bytes, profile)
             tree[path] = (dag.root, dag.tree_size)
+        if manifest is not None:
+            tree[MANIFEST_NAME] = _leaves_of(manifest, profile)
         for what, is_it in _ways(tree, named, found.empty, profile, root):
             if is_it == root.digest:
+                beside = " with the manifest from elsewhere" if manifest is not None else ""
                 size = sum(found.sizes.values())
-                return _result(Outcome.HELD, f"{what}: {len(tree)} files here, {size} bytes, profile {profile.name}")
+                detail = f"{what}: {len(found.files)} files here{beside}, {size} bytes, profile {profile.name}"
+                return _result(Outcome.HELD, detail)
         built, _ = build_tree(tree, profile, folders=found.empty)
         made.append(f"{built.cid} ({profile.name})")
-    return _result(Outcome.FAILED, f"these files make {', or '.join(made)}; {_differences(found, tomogram)}")
+    missing, more = _differences(found, tomogram)
+    if root.version == 1 and named and not missing and MANIFEST_NAME not in tree:
+        # A publisher's own folder: etdb puts a manifest beside the files where it adds them, and only there.
+        detail = "the manifest is not here, so the location cannot be made; names and sizes are those of the record"
+        return _result(Outcome.NOT_POSSIBLE, detail)
+    return _result(Outcome.FAILED, f"these files make {', '.join(made)}; {_shown(missing + more)}")
+
+
+def _leaves_of(content: bytes, profile: ImportProfile) -> tuple[Cid, int]:
+    pieces = [content[at : at + profile.leaf_bytes] for at in range(0, max(1, len(content)), profile.leaf_bytes)]
+    dag = FileDag(b"".join(leaf_digest(piece, profile) for piece in pieces), len(content), profile)
+    return dag.root, dag.tree_size
 
 
 def _ways(
@@ -149,22 +189,29 @@ def _ways(
     chosen = {path: leaf for path, leaf in tree.items() if path in named}
     if chosen and len(chosen) < len(tree):
         yield f"the files of the record are {root}", build_tree(chosen, profile)[0].cid.digest
+    # The record does not name the manifest, which describes it.
+    if chosen and MANIFEST_NAME in tree and MANIFEST_NAME not in chosen:
+        described = {**chosen, MANIFEST_NAME: tree[MANIFEST_NAME]}
+        yield f"the files of the record and its manifest are {root}", build_tree(described, profile)[0].cid.digest
     for path, (cid, _) in (chosen or tree).items():
         if len(chosen or tree) == 1:
             yield f"{path!r} is {root}", cid.digest
 
 
-def _differences(found: _Found, tomogram: Tomogram) -> str:
-    """What the record's names and sizes say about it; they are not signed, so this is a hint."""
-    said = []
+def _differences(found: _Found, tomogram: Tomogram) -> tuple[list[str], list[str]]:
+    """What is not as the record's names and sizes say, and what is too much. They are not signed: this is a hint."""
+    missing = []
     for entry in tomogram.files:
         size = found.sizes.get(entry.path)
         if size is None:
-            said.append(f"{entry.path!r} is not here")
+            missing.append(f"{entry.path!r} is not here")
         elif entry.size_bytes is not None and entry.size_bytes != size:
-            said.append(f"{entry.path!r} has {size} bytes, the record says {entry.size_bytes}")
+            missing.append(f"{entry.path!r} has {size} bytes, the record says {entry.size_bytes}")
     more = sorted(set(found.files) - {entry.path for entry in tomogram.files})
-    said += [f"{path!r} is not in the record" for path in more]
+    return missing, [f"{path!r} is not in the record" for path in more]
+
+
+def _shown(said: list[str]) -> str:
     if not said:
         return "names and sizes are those of the record, so the bytes differ, or they were added in another way"
     left = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""

@@ -1,5 +1,6 @@
 """``etdb providers`` and ``etdb fetch``: a machine that knows a CID, routing servers, and nothing else."""
 
+import datetime as dt
 import json
 from contextlib import closing
 
@@ -8,6 +9,8 @@ import pytest
 from etdb.blocks import FilesInPlace
 from etdb.cli import main
 from etdb.ipfs import DAG_PB, UNIXFS_V1_2025, FileDag, build_tree, cid_of, leaf_digest
+from etdb.manifest import MANIFEST_NAME, ManifestFile, encode_manifest
+from etdb.oip import FileEntry, Tomogram
 from etdb.testing.blocks import hostile_gateway
 from etdb.testing.routing import http_provider, routing_server
 from etdb.web.gateway import gateway_app
@@ -65,6 +68,25 @@ def test_a_cid_a_router_and_its_gateway_are_enough(etdb, dataset, tmp_path, as_l
         status, said = etdb("fetch", root, "--router", router.url, "--allow-private", "-o", "data")
         assert (status, said["fetched_bytes"]) == (0, 0)
     assert router.asked == [f"/routing/v1/providers/{root}"] * 2
+
+
+def test_what_came_is_verified_with_its_cid(etdb, tmp_path):
+    """It has a manifest, and there is no record that the manifest could agree with."""
+    draft = Tomogram(title="A title", files=(FileEntry(path="notes.txt", size_bytes=5),))
+    described = [ManifestFile(path="notes.txt", size_bytes=5, cid=str(cid_of(b"short")))]
+    leaves = [b"short", encode_manifest(draft, described, prepared_on=dt.date(2026, 1, 1))]
+    placed = dict(zip(("notes.txt", MANIFEST_NAME), ((cid_of(leaf), len(leaf)) for leaf in leaves), strict=True))
+    root, nodes = build_tree(placed)
+    blocks = [*((cid_of(leaf), leaf) for leaf in leaves), *((node.cid, node.data) for node in nodes)]
+    with hostile_gateway(blocks) as gateway:
+        assert etdb("fetch", root.cid, "--gateway", gateway.url, "-o", "data")[0] == 0
+    folder = tmp_path / "data" / str(root.cid)
+    status, said = etdb("verify", folder, "--record", root.cid)
+    found = {one["claim"]: one["outcome"] for one in said["results"]}
+    assert (status, found["file_bytes"], found["manifest_agrees"]) == (0, "held", "not possible")
+    (folder / "notes.txt").write_bytes(b"other")
+    status, said = etdb("verify", folder, "--record", root.cid)
+    assert (status, said["error"]) == (4, "verification")
 
 
 def test_a_single_file(etdb, tmp_path):

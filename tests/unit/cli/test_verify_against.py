@@ -69,6 +69,42 @@ def test_by_a_file_or_a_cid_without_a_workspace(old):
     assert "etdb-2018" in said.out
 
 
+@pytest.fixture
+def lab(desk):
+    """A dataset that was published from its folder, which etdb never writes into."""
+    assert desk.publish().status == 0
+    desk.dataset_id = desk.index()
+    assert [path.name for path in desk.short.iterdir() if path.name.startswith("ro-crate")] == []
+    return desk
+
+
+def test_the_folder_that_was_published_from_here(lab):
+    said = lab.run("--json", "verify", lab.short, "--record", lab.dataset_id)
+    assert (said.status, outcomes(said)["file_bytes"], outcomes(said)["manifest_agrees"]) == (0, "held", "held")
+    tilts = lab.short / "a.rawtlt"
+    tilts.write_bytes(b"1" + tilts.read_bytes()[1:])
+    said = lab.run("--json", "verify", lab.short, "--record", lab.dataset_id)
+    assert (said.status, outcomes(said)["file_bytes"]) == (4, "failed")
+
+
+def test_a_published_folder_where_its_manifest_is_not(lab):
+    lab.workspace.digests_path.unlink()
+    said = lab.run("--json", "verify", lab.short, "--record", lab.dataset_id)
+    assert (said.status, outcomes(said)["file_bytes"]) == (0, "not possible")
+    assert "the manifest is not here" in said.out
+    (lab.short / "a.rawtlt").write_bytes(b"shorter")
+    said = lab.run("--json", "verify", lab.short, "--record", lab.dataset_id)
+    assert (said.status, outcomes(said)["file_bytes"]) == (4, "failed")
+
+
+def test_a_download_with_something_beside_it(lab):
+    assert lab.run("download", lab.dataset_id, "-o", lab.root / "got").status == 0
+    (folder,) = (lab.root / "got").iterdir()
+    (folder / "notes of mine.txt").write_text("x")
+    said = lab.run_bare("-w", lab.workspace.root, "--json", "verify", folder, "--record", lab.dataset_id)
+    assert (said.status, outcomes(said)["file_bytes"]) == (0, "held")
+
+
 def test_files_that_are_others_fail_and_say_so(old):
     (old.archive / "keyimg_a.jpg").write_bytes(b"gpj")
     said = old.run_bare("--json", "verify", old.archive, "--record", old.location)
