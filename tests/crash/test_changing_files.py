@@ -25,6 +25,7 @@ from lab import Lab
 
 from etdb.blocks import FilesInPlace
 from etdb.blocks.mapped import MAPPED_FROM_BYTES
+from etdb.cli.fetch import targets_of
 from etdb.errors import SourceFileError
 from etdb.ipfs import UNIXFS_V1_2025, FileDag, leaf_digest
 from etdb.ledger import LocalChain
@@ -343,16 +344,16 @@ def test_a_folder_that_changes_while_it_is_verified(big_lab, tmp_path):
     right, outcomes = path.read_bytes(), set()
     with writer(path, right, 11, pause_s=0.01):
         for _ in range(60):
-            result = verify_folder(path.parent)[Claim.FILE_BYTES]
+            result = verify_folder(path.parent, targets_of=targets_of)[Claim.FILE_BYTES]
             outcomes.add(result.outcome)
             if result.outcome is Outcome.FAILED:
                 assert "big.dat" in result.detail
     assert outcomes == {Outcome.HELD, Outcome.FAILED}
     for kind in KINDS:
         path.write_bytes(right)
-        assert verify_folder(path.parent)[Claim.FILE_BYTES].outcome is Outcome.HELD
+        assert verify_folder(path.parent, targets_of=targets_of)[Claim.FILE_BYTES].outcome is Outcome.HELD
         while not path.exists() or path.read_bytes() == right:
             change(path, kind, random.Random(kind), right)
             if not path.exists():
                 break
-        assert verify_folder(path.parent)[Claim.FILE_BYTES].outcome is Outcome.FAILED
+        assert verify_folder(path.parent, targets_of=targets_of)[Claim.FILE_BYTES].outcome is Outcome.FAILED

@@ -36,18 +36,20 @@ from etdb.errors import (
     EtdbError,
     FormatError,
     InputError,
+    LedgerError,
     SourceError,
     StorageError,
     VerificationError,
 )
 from etdb.ipfs import parse_cid
 from etdb.ledger import Ledger
+from etdb.oip import Tomogram
 from etdb.schema import is_unchangeable
-from etdb.sources.received import RECEIVED_NAME
-from etdb.trust import Verification
-from etdb.verify import OF_THE_LEDGER, verify_dataset, verify_folder
+from etdb.sources.received import RECEIVED_NAME, load_received
+from etdb.trust import Claim, Outcome, Verification
+from etdb.verify import FLO_NETWORK_OF, OF_THE_LEDGER, verify_dataset, verify_folder
 
-__all__ = ["download", "verify"]
+__all__ = ["download", "targets_of", "verify"]
 
 _MANY = 1000
 
@@ -262,7 +264,7 @@ def _failure(report: DownloadReport) -> EtdbError | None:
 def verify(context: Context, what: str, record: str | None, no_content: bool, words: SourceWords) -> None:
     """Check every claim about a dataset, and say of each whether it held.
 
-    The exit status is 4 when a claim failed.
+    The exit status is 4 when a claim failed, 5 when content was to be read and no source has all of it.
     """
     out = context.out
     with ExitStack() as stack:
@@ -274,38 +276,92 @@ def verify(context: Context, what: str, record: str | None, no_content: bool, wo
             done += count
             bar("check", done, 0)
 
+        about: dict[str, str] = {}
+        is_content_wanted = False
         if record is not None:
             verification = verify_against(context, Path(what), record, advance)
         elif Path(what).is_dir():
-            verification = _verify_folder(context, Path(what), stack, advance)
+            about, verification = _verify_folder(context, Path(what), stack, advance)
         else:
-            verification = _verify_dataset(context, what, None if no_content else words, stack, advance)
-    failure = None
+            is_content_wanted = not no_content
+            about, verification = _verify_dataset(context, what, words if is_content_wanted else None, stack, advance)
+    failure: EtdbError | None = None
+    content = verification[Claim.FILE_BYTES]
     if verification.failed:
         failure = VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
-    out.document({**msgspec.to_builtins(verification), **(failure.to_dict() if failure else {})})
+    elif is_content_wanted and content.outcome is Outcome.NOT_CHECKED:
+        failure = SourceError(
+            content.detail, hint="name another source, or leave the files alone with --no-content; the rest was checked"
+        )
+    out.document({**about, **msgspec.to_builtins(verification), **(failure.to_dict() if failure else {})})
+    for name, value in about.items():
+        out.say(f"{name.replace('_', ' '):<10}  {printable(value)}")
     show_claims(out, verification)
     if failure:
         raise failure
 
 
-def _verify_folder(context: Context, folder: Path, stack: ExitStack, advance: Callable[[int], None]) -> Verification:
+def _about(dataset_id: str, tomogram: Tomogram, network: str) -> dict[str, str]:
+    """Whose it is, as the record says; the claims tell what of it holds."""
+    return {
+        "dataset_id": dataset_id,
+        "publisher": tomogram.publisher,
+        "location": tomogram.location,
+        "network": network,
+    }
+
+
+def targets_of(tomogram: Tomogram) -> dict[str, str]:
+    """Where a download puts each file of a record."""
+    (planned,) = plan_download([("", tomogram)]).datasets
+    return {file.path: file.target for file in planned.files}
+
+
+def _verify_folder(
+    context: Context, folder: Path, stack: ExitStack, advance: Callable[[int], None]
+) -> tuple[dict[str, str], Verification]:
     """A folder speaks for itself; a workspace, where there is one, adds its own view of the chain."""
     if not (folder / RECEIVED_NAME).is_file():
         raise InputError(
             f"{folder} is not a dataset folder: it has no {RECEIVED_NAME}",
             hint="name a folder that etdb download made, a dataset's id, or the record with --record",
         )
-    block_hash_at = None
-    with suppress(ConfigurationError, StorageError):
-        ledger = stack.enter_context(open_ledger(find_workspace(context)))
-        block_hash_at = _hashes_of(ledger)
-    return verify_folder(folder, block_hash_at=block_hash_at, progress=advance)
+    received = load_received(folder)
+    network = received.transactions[0].network if received.transactions else received.network
+    about = _about(received.dataset_id, received.tomogram, network)
+
+    def check(block_hash_at: Callable[[int], str | None] | None) -> Verification:
+        return verify_folder(
+            folder, targets_of=targets_of, received=received, block_hash_at=block_hash_at, progress=advance
+        )
+
+    try:
+        return about, check(_chain_here(context, network, stack))
+    except (LedgerError, StorageError) as error:
+        # It is asked before any file is read, so that nothing is read twice.
+        context.out.remark(f"without the workspace's ledger: {printable(error.message)}")
+        return about, check(None)
+
+
+def _chain_here(context: Context, network: str, stack: ExitStack) -> Callable[[int], str | None] | None:
+    """The workspace's chain, if there is one of this network that has headers."""
+    try:
+        workspace = find_workspace(context)
+    except (ConfigurationError, StorageError):
+        return None
+    if workspace.flo_network_name != FLO_NETWORK_OF.get(network, network):
+        return None
+    try:
+        ledger = stack.enter_context(open_ledger(workspace))
+    except EtdbError as error:
+        context.out.remark(f"without the workspace's ledger: {printable(error.message)}")
+        return None
+    return _hashes_of(ledger) if has_evidence(ledger) else None
 
 
 def _verify_dataset(
     context: Context, named: str, words: SourceWords | None, stack: ExitStack, advance: Callable[[int], None]
-) -> Verification:
+) -> tuple[dict[str, str], Verification]:
     """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted.
 
     Without ``words`` for the sources its bytes are left alone.
@@ -336,6 +392,8 @@ def _verify_dataset(
     if not can_note:
         context.out.remark("the catalogue can only be read here, so what was seen is not noted in it")
     for result in verification.results if can_note else ():
+        if result.outcome is Outcome.NOT_CHECKED:
+            continue  # who did not look has nothing to say against what was seen before
         catalogue.observe(
             Observation(
                 dataset_id=view.dataset_id,
@@ -346,7 +404,7 @@ def _verify_dataset(
                 time_s=int(time.time()),
             )
         )
-    return verification
+    return _about(view.dataset_id, view.tomogram, workspace.flo_network_name), verification
 
 
 def _hashes_of(ledger: Ledger) -> Callable[[int], str | None]:

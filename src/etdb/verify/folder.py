@@ -5,10 +5,12 @@ Its bytes are compared with the signed root, its record with the ledger's eviden
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from etdb.blocks.hashing import hash_file
 from etdb.errors import EtdbError, SourceFileError, VerificationError
@@ -23,7 +25,8 @@ from etdb.ipfs import (
     parse_cid,
 )
 from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from etdb.sources.received import ReceivedDataset, load_received
+from etdb.oip import FileEntry, Tomogram
+from etdb.sources.received import RECEIVED_NAME, ReceivedDataset, load_received
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
 from etdb.verify.record import verify_record
 from etdb.verify.treesize import file_tree_size
@@ -37,17 +40,19 @@ TRIED_FILES = 3
 
 
 class _Expected(Struct, frozen=True, kw_only=True):
-    """A file that should be here, and what it should be."""
+    """A file that should be here, and what it should be; only the location tells of one without a CID."""
 
     path: str
     place: Path
-    cid: Cid
+    cid: Cid | None
     sha256: str | None
 
 
 def verify_folder(
     path: Path | str,
     *,
+    targets_of: Callable[[Tomogram], Mapping[str, str]],
+    received: ReceivedDataset | None = None,
     block_hash_at: Callable[[int], str | None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Verification:
@@ -55,6 +60,8 @@ def verify_folder(
 
     Args:
         path: the folder, with `etdb-dataset.json` in it.
+        targets_of: where a download puts each file of a record, see :func:`etdb.download.plan_download`.
+        received: what stands in `etdb-dataset.json`, when it was read already.
         block_hash_at: the hash of the block at a height of the reader's own chain, if there is one.
         progress: told of each number of bytes that was hashed.
 
@@ -63,18 +70,19 @@ def verify_folder(
         FormatError: its `etdb-dataset.json` is damaged.
     """
     folder = Path(path)
-    received = load_received(folder)
+    received = received or load_received(folder)
     results = verify_record(received.dataset_id, received.tomogram, received.transactions, block_hash_at=block_hash_at)
-    manifest_path = _places(folder, received).get(MANIFEST_NAME)
+    manifest_path = folder / MANIFEST_NAME
+    has_manifest = os.path.lexists(manifest_path) or any(file.path == MANIFEST_NAME for file in received.files)
     manifest: Manifest | None = None
-    if manifest_path is not None:
+    if has_manifest:
         try:
             manifest = load_manifest(manifest_path)
         except EtdbError as error:
             results.append(ClaimResult(claim=Claim.MANIFEST_AGREES, outcome=Outcome.FAILED, detail=error.message))
-    if manifest is not None or manifest_path is None:
+    if manifest is not None or not has_manifest:
         results.append(check_manifest(manifest, received.tomogram))
-    results.append(_verify_bytes(folder, received, manifest, progress))
+    results.append(_verify_bytes(folder, received, manifest, targets_of, progress))
     return Verification.of(results)
 
 
@@ -95,42 +103,76 @@ def load_manifest(path: Path) -> Manifest:
     return parse_manifest(data)
 
 
-def _places(folder: Path, received: ReceivedDataset) -> dict[str, Path]:
-    """Where the files of the record lie; a target that would leave the folder is not followed."""
-    places = {}
-    for file in received.files:
-        target = PurePosixPath(file.target)
-        if not target.is_absolute() and ".." not in target.parts and target.parts:
-            places[file.path] = folder.joinpath(*target.parts)
-    return places
-
-
 def _verify_bytes(
-    folder: Path, received: ReceivedDataset, manifest: Manifest | None, progress: Callable[[int], None] | None
+    folder: Path,
+    received: ReceivedDataset,
+    manifest: Manifest | None,
+    targets_of: Callable[[Tomogram], Mapping[str, str]],
+    progress: Callable[[int], None] | None,
 ) -> ClaimResult:
-    places = _places(folder, received)
     try:
-        root = parse_cid(received.tomogram.location)
-        expected = _expected(received, manifest, places)
-        profile = _choose_profile(root, expected)
-        problems, tree = _hash_all(expected, profile, progress)
-        if problems:
-            shown = "; ".join(problems[:MAX_SHOWN])
-            more = f"; and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
-            return _result(Outcome.FAILED, shown + more)
-        if (
-            received.tomogram.files
-            and set(tree) == {received.tomogram.files[0].path}
-            and root in {cid for cid, _ in tree.values()}
-        ):
-            return _result(Outcome.HELD, "the location is this file itself")
-        return _compare_root(root, tree, profile, manifest, received.left_out)
+        targets = _targets(received.tomogram, manifest, targets_of)
+        strays = _strays(folder, targets)
+        result = _compare_bytes(folder, received, manifest, targets, progress)
     except EtdbError as error:
         return _result(Outcome.FAILED, error.message)
+    if not strays:
+        return result
+    return _result(result.outcome, f"{result.detail}; not of the dataset: {_listed(map(repr, strays), ', ')}")
 
 
 def _result(outcome: Outcome, detail: str) -> ClaimResult:
     return ClaimResult(claim=Claim.FILE_BYTES, outcome=outcome, detail=detail)
+
+
+def _listed(words: Iterable[str], between: str = "; ") -> str:
+    every = list(words)
+    more = [f"and {len(every) - MAX_SHOWN} more"] if len(every) > MAX_SHOWN else []
+    return between.join(every[:MAX_SHOWN] + more)
+
+
+def _targets(
+    record: Tomogram, manifest: Manifest | None, targets_of: Callable[[Tomogram], Mapping[str, str]]
+) -> dict[str, str]:
+    """Where each file of the record and of the manifest lies.
+
+    It follows from their names. What `etdb-dataset.json` says is signed by nobody, and could point elsewhere.
+    """
+    known = {entry.path for entry in record.files}
+    more = () if manifest is None else (FileEntry(path=file.path) for file in manifest.files if file.path not in known)
+    # Behind the record's own files, which keep the names that the download gave them.
+    targets = targets_of(replace(record, files=(*record.files, *more)))
+    return {**targets, MANIFEST_NAME: MANIFEST_NAME}
+
+
+def _strays(folder: Path, targets: Mapping[str, str]) -> list[str]:
+    """What lies in the folder and belongs to nothing; names that begin with a dot are other programs' notes."""
+    known = {*targets.values(), RECEIVED_NAME}
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name).relative_to(folder).as_posix() for name in files if not name.startswith("."))
+        found += [path for path in paths if path not in known]
+    return sorted(found)
+
+
+def _compare_bytes(
+    folder: Path,
+    received: ReceivedDataset,
+    manifest: Manifest | None,
+    targets: Mapping[str, str],
+    progress: Callable[[int], None] | None,
+) -> ClaimResult:
+    record = received.tomogram
+    root = parse_cid(record.location)
+    expected = _expected(folder, received, manifest, targets)
+    profile = _choose_profile(root, expected)
+    problems, tree = _hash_all(expected, profile, progress)
+    if problems:
+        return _result(Outcome.FAILED, _listed(problems))
+    if record.files and set(tree) == {record.files[0].path} and root in {cid for cid, _ in tree.values()}:
+        return _result(Outcome.HELD, "the location is this file itself")
+    return _compare_root(root, tree, profile, manifest, record)
 
 
 def _compare_root(
@@ -138,39 +180,52 @@ def _compare_root(
     tree: dict[str, tuple[Cid, int]],
     profile: ImportProfile,
     manifest: Manifest | None,
-    left_out: Sequence[str],
+    record: Tomogram,
 ) -> ClaimResult:
     present = len(tree)
+    missing = [entry.path for entry in record.files if entry.path not in tree]
     absent = [file for file in manifest.files if file.path not in tree] if manifest is not None else []
-    if manifest is None and left_out:
-        return _result(
-            Outcome.NOT_POSSIBLE,
-            f"{present} files are what the download found; without a manifest the {len(left_out)} files that "
-            "were left out are needed to compare them with the signed location",
-        )
     for file in absent:
         tree[file.path] = (parse_cid(file.cid), file_tree_size(file.size_bytes, profile))
     built, _ = build_tree(tree, profile)
-    if built.cid.digest != root.digest:
-        return _result(Outcome.FAILED, f"these files make the directory {built.cid}, the record says {root}")
-    detail = f"{present} files" + (f"; {len(absent)} of the dataset are not here" if absent else "")
-    return _result(Outcome.HELD, detail)
+    if built.cid.digest == root.digest:
+        detail = f"{present} files" + (f"; {len(absent)} of the dataset are not here" if absent else "")
+        return _result(Outcome.HELD, detail)
+    if manifest is None and missing:
+        return _result(
+            Outcome.NOT_POSSIBLE,
+            f"{present} files are what the download found; without a manifest the {len(missing)} files that "
+            "are not here are needed to compare them with the signed location",
+        )
+    return _result(Outcome.FAILED, f"these files make the directory {built.cid}, the record says {root}")
 
 
-def _expected(received: ReceivedDataset, manifest: Manifest | None, places: Mapping[str, Path]) -> list[_Expected]:
+def _expected(
+    folder: Path, received: ReceivedDataset, manifest: Manifest | None, targets: Mapping[str, str]
+) -> list[_Expected]:
+    """The files that the download brought, and all others of the dataset that are here."""
     described = {file.path: file for file in manifest.files} if manifest is not None else {}
-    expected = []
+    listed = {file.path: file for file in received.files}
     for file in received.files:
-        known = described.get(file.path)
-        if file.path not in places:
-            raise VerificationError(f"{file.path!r} is said to lie outside of the folder", path=file.path)
-        if manifest is not None and known is None and file.path != MANIFEST_NAME:
-            raise VerificationError(f"{file.path!r} is not in the manifest", path=file.path)
+        if file.path not in targets:
+            raise VerificationError(f"{file.path!r} is neither in the record nor in the manifest", path=file.path)
+        if file.target != targets[file.path]:
+            raise VerificationError(
+                f"{file.path!r} is said to lie at {file.target!r}, where no download puts it", path=file.path
+            )
+    expected = []
+    for path, target in targets.items():
+        known, place = described.get(path), folder / target
+        if path not in listed and not os.path.lexists(place):
+            continue
+        if manifest is not None and known is None and path != MANIFEST_NAME:
+            raise VerificationError(f"{path!r} is not in the manifest", path=path)
+        said = known.cid if known is not None else listed[path].cid if path in listed else None
         expected.append(
             _Expected(
-                path=file.path,
-                place=places[file.path],
-                cid=parse_cid(known.cid if known is not None else file.cid),
+                path=path,
+                place=place,
+                cid=parse_cid(said) if said is not None else None,
                 sha256=known.sha256 if known is not None else None,
             )
         )
@@ -183,13 +238,13 @@ def _choose_profile(root: Cid, expected: list[_Expected]) -> ImportProfile:
     """Old directories do not say how their files were cut: a raw leaf tells, or the smallest file that is right."""
     if root.version == 1:
         return UNIXFS_V1_2025
-    if any(file.cid.version == 1 for file in expected):
+    if any(file.cid is not None and file.cid.version == 1 for file in expected):
         return ETDB_2018
-    present = [(file.place.stat().st_size, file) for file in expected if file.place.is_file()]
+    present = [(file.place.stat().st_size, file) for file in expected if file.cid and file.place.is_file()]
     for _, file in sorted(present, key=lambda pair: pair[0])[:TRIED_FILES]:
         for profile in (ETDB_2018, UNIXFS_V0_2015):
             hashed = hash_file(file.place, profile, sha256=False)
-            if FileDag(hashed.digests, hashed.state.size_bytes, profile).root.digest == file.cid.digest:
+            if file.cid and FileDag(hashed.digests, hashed.state.size_bytes, profile).root.digest == file.cid.digest:
                 return profile
     return UNIXFS_V0_2015
 
@@ -208,7 +263,7 @@ def _hash_all(
         except EtdbError as error:
             problems.append(f"{file.path!r}: {error.message}")
             continue
-        if dag.root.digest != file.cid.digest:
+        if file.cid is not None and dag.root.digest != file.cid.digest:
             problems.append(f"{file.path!r} is {dag.root}, it should be {file.cid}")
         elif file.sha256 is not None and hashed.sha256 is not None and hashed.sha256.hex() != file.sha256.lower():
             problems.append(f"{file.path!r} has another SHA-256 than the manifest says")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from etdb.errors import EtdbError, FormatError
-from etdb.flo import Network, Transaction, network, parse_header, parse_transaction
+from etdb.flo import REGTEST, BlockHeader, Network, Transaction, network, parse_header, parse_transaction
 from etdb.oip import Joined, OtherMessage, Part, PartJoiner, PublishMessage, Tomogram, parse_message
 from etdb.trust import (
     Claim,
@@ -19,7 +19,7 @@ from etdb.trust import (
     check_work,
 )
 
-__all__ = ["OF_THE_LEDGER", "LedgerEvidence", "verify_record"]
+__all__ = ["FLO_NETWORK_OF", "OF_THE_LEDGER", "LedgerEvidence", "verify_record"]
 
 OF_THE_LEDGER = (
     Claim.ARTIFACT_SIGNATURE,
@@ -30,8 +30,10 @@ OF_THE_LEDGER = (
 )
 """The claims that a ledger's evidence speaks to."""
 MAX_TRANSACTIONS = 1000
-# A chain of one's own is made with the constants of FLO's regtest.
+MAX_HEIGHT = 1 << 31
 FLO_NETWORK_OF = {"local": "regtest"}
+"""A chain of one's own is made with the constants of FLO's regtest."""
+_STRENGTHS = (Outcome.FAILED, Outcome.NOT_CHECKED, Outcome.NOT_POSSIBLE, Outcome.HELD)
 
 
 class LedgerEvidence(Protocol):
@@ -68,7 +70,7 @@ def verify_record(
         dataset_id: the id of the record's first transaction.
         tomogram: the record that is to be believed.
         evidence: its transactions, in any order.
-        block_hash_at: the reader's own chain, to compare blocks with; without it a block is what the evidence says.
+        block_hash_at: the reader's own chain, of the evidence's network; without it no block is known to be in one.
     """
     if not evidence:
         detail = "there is no evidence of the ledger here"
@@ -142,20 +144,63 @@ def _inclusion(
             ClaimResult(claim=c, outcome=Outcome.NOT_CHECKED, detail=detail)
             for c in (Claim.BLOCK_INCLUSION, Claim.HEADER_CHAIN_WORK)
         ]
-    results = []
-    for one in evidence:
-        try:
-            own_hash = parse_header(one.header).block_hash
-        except EtdbError as error:
-            return [ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.FAILED, detail=error.message)]
-        wanted = block_hash_at(one.height) if block_hash_at is not None and one.height is not None else own_hash
-        if wanted is None:
-            detail = f"there is no block at height {one.height} of the chain here"
-            results.append(ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.FAILED, detail=detail))
-            continue
-        found = check_inclusion(one.raw_transaction, one.header, one.position, one.branch, wanted)
-        if found.outcome is Outcome.HELD and block_hash_at is None:
-            detail = f"in the block {own_hash}, which was not compared with the chain"
-            found = ClaimResult(claim=found.claim, outcome=found.outcome, detail=detail)
-        results += [found, check_work(one.header, flo, has_work=one.has_work, checked_blocks=one.checked_work_blocks)]
-    return results
+    try:
+        headers = [parse_header(one.header) for one in evidence]
+    except EtdbError as error:
+        return [ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.FAILED, detail=error.message)]
+    chain = _Chain(flo, block_hash_at, evidence, headers)
+    inclusion = []
+    for one, header in zip(evidence, headers, strict=True):
+        found = check_inclusion(one.raw_transaction, one.header, one.position, one.branch, header.block_hash)
+        inclusion.append(found if found.outcome is Outcome.FAILED else chain.place(header.block_hash, one.height))
+    work = [
+        check_work(one.header, flo, has_work=one.has_work, checked_blocks=one.checked_work_blocks) for one in evidence
+    ]
+    return [_weakest(inclusion), _weakest(work)]
+
+
+def _weakest(results: Sequence[ClaimResult]) -> ClaimResult:
+    """What can be said of all transactions: not more than of each."""
+    return min(results, key=lambda result: _STRENGTHS.index(result.outcome))
+
+
+class _Chain:
+    """The reader's own chain, as far as blocks of the evidence can be looked for in it."""
+
+    def __init__(
+        self,
+        flo: Network,
+        block_hash_at: Callable[[int], str | None] | None,
+        evidence: Sequence[LedgerEvidence],
+        headers: Sequence[BlockHeader],
+    ) -> None:
+        self._block_hash_at = block_hash_at
+        # Everybody can have a chain by the rules of regtest, and all of them begin with the same block.
+        self._is_theirs = flo is not REGTEST or any(
+            self._hash_at(one.height) == header.block_hash
+            or (one.height is not None and self._hash_at(one.height - 1) == header.prev_hash)
+            for one, header in zip(evidence, headers, strict=True)
+        )
+
+    def _hash_at(self, height: int | None) -> str | None:
+        """The hash above the first block; None where there is none, or no chain at all."""
+        if self._block_hash_at is None or height is None or not 0 < height <= MAX_HEIGHT:
+            return None
+        return self._block_hash_at(height)
+
+    def place(self, block_hash: str, height: int | None) -> ClaimResult:
+        """Whether a block is in the chain, at its height."""
+        found = self._hash_at(height)
+        if found == block_hash:
+            return ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.HELD)
+        if found is not None and self._is_theirs:
+            detail = f"the header is of block {block_hash}, the chain has {found} at height {height}"
+            return ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.FAILED, detail=detail)
+        if self._block_hash_at is None:
+            why = "was not compared with a chain"
+        elif found is None:
+            why = f"cannot be compared: the chain here has no block at height {height}"
+        else:
+            why = "cannot be compared: the chain here is another one, and has no block in common with the evidence"
+        detail = f"a branch leads to the block {block_hash}, which {why}"
+        return ClaimResult(claim=Claim.BLOCK_INCLUSION, outcome=Outcome.NOT_CHECKED, detail=detail)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from etdb.blocks import DagReader, FilesInPlace
+from etdb.cli.fetch import targets_of
 from etdb.download import download, plan_download
 from etdb.ipfs import ETDB_2018, PROFILES, UNIXFS_V0_2015, UNIXFS_V1_2025, FileDag, parse_cid
 from etdb.manifest import MANIFEST_NAME, ManifestFile, encode_manifest
@@ -58,7 +59,7 @@ def received(tmp_path, files, profile, *, manifest=False, types=(), role="other"
 
 
 def file_bytes(folder):
-    return verify_folder(folder)[Claim.FILE_BYTES]
+    return verify_folder(folder, targets_of=targets_of)[Claim.FILE_BYTES]
 
 
 @pytest.mark.parametrize("manifest", [False, True])

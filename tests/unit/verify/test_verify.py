@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from etdb.blocks import FilesInPlace, MemoryStore
+from etdb.cli.fetch import targets_of
 from etdb.download import Evidence, TransactionEvidence, download, plan_download
 from etdb.errors import FormatError, InputError
 from etdb.flo import REGTEST, PrivateKey, sign_message
@@ -110,21 +111,27 @@ def folder(published, tmp_path):
     return published.get(tmp_path / "out")
 
 
+def verify(folder, **options):
+    return verify_folder(folder, targets_of=targets_of, **options)
+
+
 def outcomes(verification):
     return {result.claim: result.outcome for result in verification.results}
 
 
 ALL_HELD = dict.fromkeys(Claim, Outcome.HELD) | {Claim.HEADER_CHAIN_WORK: Outcome.NOT_POSSIBLE}
+WITHOUT_A_CHAIN = ALL_HELD | {Claim.BLOCK_INCLUSION: Outcome.NOT_CHECKED}
 
 
 def test_everything_holds_that_can_hold(published, folder):
     assert len(published.txids) > 1, "the record takes several transactions"
     told = []
-    verification = verify_folder(folder, progress=told.append)
-    assert outcomes(verification) == ALL_HELD, verification.failed
-    assert "not compared with the chain" in verification[Claim.BLOCK_INCLUSION].detail
+    verification = verify(folder, progress=told.append)
+    assert outcomes(verification) == WITHOUT_A_CHAIN, verification.failed
+    assert "a branch leads to the block" in verification[Claim.BLOCK_INCLUSION].detail
+    assert "not compared with a chain" in verification[Claim.BLOCK_INCLUSION].detail
     assert sum(told) >= sum(map(len, FILES.values()))
-    assert outcomes(verify_folder(folder, block_hash_at=published.block_hash_at)) == ALL_HELD
+    assert outcomes(verify(folder, block_hash_at=published.block_hash_at)) == ALL_HELD
 
 
 def test_the_dataset_in_a_store(published):
@@ -140,14 +147,14 @@ def test_the_dataset_in_a_store(published):
 
 def test_a_part_of_the_files_is_tied_to_the_signed_root_by_the_manifest(published, tmp_path):
     folder = published.get(tmp_path / "part", ["reconstructions"])
-    verification = verify_folder(folder)
-    assert outcomes(verification) == ALL_HELD
+    verification = verify(folder)
+    assert outcomes(verification) == WITHOUT_A_CHAIN
     assert verification[Claim.FILE_BYTES].detail == "2 files; 2 of the dataset are not here"
 
 
 def test_the_folder_can_be_moved(folder, tmp_path):
     shutil.move(folder, tmp_path / "elsewhere")
-    assert outcomes(verify_folder(tmp_path / "elsewhere")) == ALL_HELD
+    assert outcomes(verify(tmp_path / "elsewhere")) == WITHOUT_A_CHAIN
 
 
 @pytest.mark.parametrize("damage", ["flip", "gone", "empty", "link", "manifest"])
@@ -167,8 +174,8 @@ def test_changed_files_fail(folder, damage, tmp_path):
     else:
         manifest = folder / MANIFEST_NAME
         manifest.write_bytes(manifest.read_bytes() + b"\n")
-    verification = verify_folder(folder)
-    assert outcomes(verification) == ALL_HELD | {Claim.FILE_BYTES: Outcome.FAILED}
+    verification = verify(folder)
+    assert outcomes(verification) == WITHOUT_A_CHAIN | {Claim.FILE_BYTES: Outcome.FAILED}
     assert damage == "manifest" or "raw/a b.st" in verification[Claim.FILE_BYTES].detail
 
 
@@ -191,22 +198,22 @@ def test_a_manifest_that_agrees_with_changed_files_does_not_help(folder):
     )
     files += tuple(f for f in received.files if f.path == MANIFEST_NAME)
     store_received(folder, replace(received, files=files))
-    verification = verify_folder(folder)
+    verification = verify(folder)
     assert verification[Claim.FILE_BYTES].outcome is Outcome.FAILED
 
 
 def test_a_changed_record_fails(folder):
     received = load_received(folder)
     store_received(folder, replace(received, tomogram=replace(received.tomogram, title="Better")))
-    verification = verify_folder(folder)
+    verification = verify(folder)
     assert verification[Claim.ARTIFACT_SIGNATURE].outcome is Outcome.FAILED
     assert verification[Claim.MANIFEST_AGREES].outcome is Outcome.FAILED
 
 
-def changed_evidence(folder, change):
+def changed_evidence(folder, change, **options):
     received = load_received(folder)
     store_received(folder, replace(received, transactions=tuple(change(list(received.transactions)))))
-    return verify_folder(folder)
+    return verify(folder, **options)
 
 
 def test_evidence_that_is_missing_or_wrong(folder):
@@ -231,11 +238,47 @@ def test_evidence_that_is_missing_or_wrong(folder):
     assert strange[Claim.ARTIFACT_SIGNATURE].outcome is Outcome.FAILED
 
 
-def test_a_block_of_another_chain_fails(published, folder):
-    verification = verify_folder(folder, block_hash_at=lambda _: "00" * 32)
-    assert verification[Claim.BLOCK_INCLUSION].outcome is Outcome.FAILED
-    verification = verify_folder(folder, block_hash_at=lambda _: None)
-    assert verification[Claim.BLOCK_INCLUSION].outcome is Outcome.FAILED
+def test_a_block_that_the_chain_has_not_at_its_height_fails(published, folder):
+    """The block before it is in both: so it is the same chain, and not the block that it has."""
+    heights = {one.height for one in published.evidence()}
+
+    def other_at_its_height(height):
+        return "00" * 32 if height in heights else published.block_hash_at(height)
+
+    result = verify(folder, block_hash_at=other_at_its_height)[Claim.BLOCK_INCLUSION]
+    assert result.outcome is Outcome.FAILED
+    assert "00" * 32 in result.detail
+
+
+def test_a_chain_of_somebody_else_tells_nothing(published, folder):
+    """Chains by regtest's rules have one name and one first block, whoever made them."""
+
+    def another(height):
+        return published.block_hash_at(0) if height == 0 else "00" * 32
+
+    verification = verify(folder, block_hash_at=another)
+    assert outcomes(verification) == WITHOUT_A_CHAIN
+    assert "another one" in verification[Claim.BLOCK_INCLUSION].detail
+
+
+def test_a_chain_that_is_shorter_tells_nothing(published, folder):
+    last = max(one.height for one in published.evidence())
+    for chain in (lambda _: None, lambda height: published.block_hash_at(height) if height < last else None):
+        verification = verify(folder, block_hash_at=chain)
+        assert outcomes(verification) == WITHOUT_A_CHAIN
+        assert f"no block at height {last}" in verification[Claim.BLOCK_INCLUSION].detail
+
+
+def test_of_several_blocks_the_one_that_was_not_compared_counts(published, folder):
+    changed = changed_evidence(
+        folder, lambda t: [replace(t[0], height=10**6), *t[1:]], block_hash_at=published.block_hash_at
+    )
+    assert changed[Claim.BLOCK_INCLUSION].outcome is Outcome.NOT_CHECKED
+    for height in (None, -1, 1 << 80):
+        changed = changed_evidence(
+            folder, lambda t, h=height: [replace(t[0], height=h), *t[1:]], block_hash_at=published.block_hash_at
+        )
+        assert changed[Claim.BLOCK_INCLUSION].outcome is Outcome.NOT_CHECKED
 
 
 def test_targets_that_leave_the_folder_are_not_read(folder):
@@ -243,27 +286,84 @@ def test_targets_that_leave_the_folder_are_not_read(folder):
     for target in ("../../etc/passwd", "/etc/passwd", ""):
         document["files"][0]["target"] = target
         (folder / RECEIVED_NAME).write_text(json.dumps(document))
-        verification = verify_folder(folder)
+        verification = verify(folder)
         assert verification[Claim.FILE_BYTES].outcome is Outcome.FAILED
+
+
+def change_files(folder, change):
+    received = load_received(folder)
+    store_received(folder, replace(received, files=tuple(change(file) for file in received.files if change(file))))
+
+
+@pytest.mark.parametrize("path", ["b.rec", "raw/a b.st", MANIFEST_NAME])
+def test_a_file_that_is_said_to_lie_elsewhere_fails(folder, path):
+    """The right bytes are where `etdb-dataset.json` points, and wrong ones where everybody looks for them."""
+    hidden = folder / ".x" / path
+    hidden.parent.mkdir(parents=True)
+    (folder / path).rename(hidden)
+    (folder / path).write_bytes(hidden.read_bytes()[:-2] + b"?\n")
+    change_files(folder, lambda file: replace(file, target=f".x/{path}") if file.path == path else file)
+    result = verify(folder)[Claim.FILE_BYTES]
+    assert result.outcome is Outcome.FAILED
+    assert f"{path!r} is said to lie at '.x/{path}'" in result.detail
+
+
+@pytest.mark.parametrize("path", ["b.rec", "raw/a b.st", MANIFEST_NAME])
+def test_a_file_that_is_here_and_not_listed_is_read(folder, path):
+    change_files(folder, lambda file: file if file.path != path else None)
+    result = verify(folder)[Claim.FILE_BYTES]
+    assert (result.outcome, result.detail) == (Outcome.HELD, "4 files")
+    (folder / path).write_bytes((folder / path).read_bytes()[:-2] + b"?\n")
+    assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.FAILED
+
+
+def test_the_manifest_tells_of_files_that_the_record_does_not_name(folder):
+    received = load_received(folder)
+    fewer = tuple(entry for entry in received.tomogram.files if entry.path != "notes.txt")
+    store_received(folder, replace(received, tomogram=replace(received.tomogram, files=fewer)))
+    change_files(folder, lambda file: file if file.path != "notes.txt" else None)
+    assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.HELD
+    (folder / "notes.txt").write_bytes(b"m")
+    result = verify(folder)[Claim.FILE_BYTES]
+    assert result.outcome is Outcome.FAILED
+    assert "notes.txt" in result.detail
+
+
+def test_what_belongs_to_nothing_is_named(folder):
+    (folder / "raw/more.txt").write_bytes(b"x")
+    (folder / "other.rec").write_bytes(b"x")
+    (folder / ".DS_Store").write_bytes(b"x")
+    result = verify(folder)[Claim.FILE_BYTES]
+    assert result.outcome is Outcome.HELD
+    assert result.detail == "4 files; not of the dataset: 'other.rec', 'raw/more.txt'"
+    for number in range(30):
+        (folder / f"z{number:02d}").write_bytes(b"x")
+    assert verify(folder)[Claim.FILE_BYTES].detail.endswith("'z07', and 22 more")
 
 
 def test_folders_that_are_no_downloads(tmp_path):
     with pytest.raises(InputError, match="not a downloaded dataset"):
-        verify_folder(tmp_path)
+        verify(tmp_path)
     for text in ("", "{}", "[" * 5000, '{"format": "other"}'):
         (tmp_path / RECEIVED_NAME).write_text(text)
         with pytest.raises(FormatError):
-            verify_folder(tmp_path)
+            verify(tmp_path)
 
 
 def test_without_a_manifest(tmp_path):
     made = Published(tmp_path / "p", manifest=False)
     try:
-        verification = verify_folder(made.get(tmp_path / "all"))
+        verification = verify(made.get(tmp_path / "all"))
         assert verification[Claim.MANIFEST_AGREES].outcome is Outcome.NOT_POSSIBLE
         assert verification[Claim.FILE_BYTES].outcome is Outcome.HELD
-        part = verify_folder(made.get(tmp_path / "part", ["reconstructions"]))
-        assert part[Claim.FILE_BYTES].outcome is Outcome.NOT_POSSIBLE
+        folder = made.get(tmp_path / "part", ["reconstructions"])
+        assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.NOT_POSSIBLE
+        # The others come later, into the same folder: then all are here, whichever the last download brought.
+        for types in (["tilt-series"], ["others"]):
+            assert made.get(tmp_path / "part", types) == folder
+        assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.HELD
+        (folder / "b.rec").write_bytes(b"other")
+        assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.FAILED
     finally:
         made.close()
 
