@@ -25,7 +25,7 @@ from lab import Lab
 
 from etdb.blocks import FilesInPlace
 from etdb.blocks.mapped import MAPPED_FROM_BYTES
-from etdb.cli.fetch import targets_of
+from etdb.download import targets_of
 from etdb.errors import SourceFileError
 from etdb.ipfs import UNIXFS_V1_2025, FileDag, leaf_digest
 from etdb.ledger import LocalChain

@@ -27,6 +27,7 @@ from etdb.download import (
     SourcePool,
     TransactionEvidence,
     plan_download,
+    targets_of,
 )
 from etdb.download import (
     download as run_download,
@@ -49,7 +50,7 @@ from etdb.sources.received import RECEIVED_NAME, load_received
 from etdb.trust import Claim, Outcome, Verification
 from etdb.verify import FLO_NETWORK_OF, OF_THE_LEDGER, verify_dataset, verify_folder
 
-__all__ = ["download", "targets_of", "verify"]
+__all__ = ["download", "verify"]
 
 _MANY = 1000
 
@@ -309,12 +310,6 @@ def _about(dataset_id: str, tomogram: Tomogram, network: str) -> dict[str, str]:
         "location": tomogram.location,
         "network": network,
     }
-
-
-def targets_of(tomogram: Tomogram) -> dict[str, str]:
-    """Where a download puts each file of a record."""
-    (planned,) = plan_download([("", tomogram)]).datasets
-    return {file.path: file.target for file in planned.files}
 
 
 def _verify_folder(

@@ -3,7 +3,15 @@
 from etdb.download.content import plan_content
 from etdb.download.finder import KnownProvider, NetworkFinder
 from etdb.download.names import dataset_folder_name, safe_component, safe_paths
-from etdb.download.plan import FILE_CLASSES, DownloadPlan, PlannedDataset, PlannedFile, file_class, plan_download
+from etdb.download.plan import (
+    FILE_CLASSES,
+    DownloadPlan,
+    PlannedDataset,
+    PlannedFile,
+    file_class,
+    plan_download,
+    targets_of,
+)
 from etdb.download.pool import RangeStore, SourceFinder, SourcePool
 from etdb.download.reports import DatasetReport, DownloadReport, Evidence, FailedFile
 from etdb.download.run import download
@@ -33,4 +41,5 @@ __all__ = [
     "plan_download",
     "safe_component",
     "safe_paths",
+    "targets_of",
 ]

@@ -12,7 +12,7 @@ from etdb.manifest import MANIFEST_NAME
 from etdb.oip.tomogram import FileEntry, Tomogram
 from etdb.sources.received import RECEIVED_NAME
 
-__all__ = ["FILE_CLASSES", "DownloadPlan", "PlannedDataset", "PlannedFile", "file_class", "plan_download"]
+__all__ = ["FILE_CLASSES", "DownloadPlan", "PlannedDataset", "PlannedFile", "file_class", "plan_download", "targets_of"]
 
 FILE_CLASSES = ("tilt-series", "reconstructions", "images", "videos", "others")
 METADATA_ONLY = "none"
@@ -117,6 +117,11 @@ def plan_download(records: Sequence[tuple[str, Tomogram]], types: Collection[str
         folders.add(folder.casefold())
         planned[dataset_id] = _plan_dataset(dataset_id, tomogram, folder, wanted)
     return DownloadPlan(datasets=tuple(planned.values()))
+
+
+def targets_of(tomogram: Tomogram) -> dict[str, str]:
+    """Where a download puts each file of a record, below the dataset's folder."""
+    return {file.path: file.target for file in _plan_dataset("", tomogram, "", set(FILE_CLASSES)).files}
 
 
 def _plan_dataset(dataset_id: str, tomogram: Tomogram, folder: str, wanted: set[str]) -> PlannedDataset:

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from etdb.blocks import DagReader, FilesInPlace
-from etdb.cli.fetch import targets_of
-from etdb.download import download, plan_download
+from etdb.download import download, plan_download, targets_of
 from etdb.ipfs import ETDB_2018, PROFILES, UNIXFS_V0_2015, UNIXFS_V1_2025, FileDag, parse_cid
 from etdb.manifest import MANIFEST_NAME, ManifestFile, encode_manifest
 from etdb.oip import FileEntry, Tomogram

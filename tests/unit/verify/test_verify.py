@@ -8,8 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from etdb.blocks import FilesInPlace, MemoryStore
-from etdb.cli.fetch import targets_of
-from etdb.download import Evidence, TransactionEvidence, download, plan_download
+from etdb.download import Evidence, TransactionEvidence, download, plan_download, targets_of
 from etdb.errors import FormatError, InputError
 from etdb.flo import REGTEST, PrivateKey, sign_message
 from etdb.ledger.coins import Limits
