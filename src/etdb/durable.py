@@ -19,10 +19,16 @@ from typing import BinaryIO
 
 from etdb.errors import DiskFullError, EtdbError, LockedError, StorageError
 
-__all__ = ["make_folder", "storage_error", "storage_errors", "sync_folder", "write_durably"]
+__all__ = ["NotAllowedError", "make_folder", "storage_error", "storage_errors", "sync_folder", "write_durably"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PROBE_BYTES = 32_768  # what SQLite's shared memory begins with
+
+
+class NotAllowedError(StorageError):
+    """The file may be whole, but it is not ours to open, or to write."""
+
+    code = "not-allowed"
 
 
 @contextmanager
@@ -39,6 +45,7 @@ def storage_errors(
     Raises:
         DiskFullError: no room left.
         LockedError: another process writes and does not stop.
+        NotAllowedError: SQLite may not open or write it.
         StorageError: anything else.
     """
     try:
@@ -64,10 +71,12 @@ def _database_error(error: sqlite3.Error, place: Path, what: str, damaged: str) 
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         # SQLite also calls it damaged when the disk does not give a part of it back.
         return StorageError(f"{what} {place} is damaged: {error}", hint=f"look at the disk; {damaged}", path=str(place))
-    hint = damaged
-    if unclear:
-        hint = "look at the disk and its rights, then run the same command again"
-    return StorageError(f"{what} {place} cannot be used: {error}", hint=hint, path=str(place))
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        hint = "ask its owner, or work in a workspace of your own: etdb init FOLDER"
+        return NotAllowedError(f"you may not write {what} {place}, or its folder", hint=hint, path=str(place))
+    kind = NotAllowedError if code == sqlite3.SQLITE_CANTOPEN else StorageError
+    hint = "look at the disk and its rights, then run the same command again" if unclear else damaged
+    return kind(f"{what} {place} cannot be used: {error}", hint=hint, path=str(place))
 
 
 def _is_full(database: Path) -> bool:

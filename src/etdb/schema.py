@@ -60,20 +60,29 @@ def copy_path(path: Path, version: int) -> Path:
 
 
 def is_unchangeable(path: Path) -> bool:
-    """Whether a database file lies on a medium mounted for reading, with nothing left in its log.
-
-    SQLite makes files beside the one that it reads, unless it is told that nobody can change it.
-    """
-    log = path.with_name(f"{path.name}-wal")
+    """Whether we can only read a database file: on a medium mounted for reading, or others' file or folder."""
     try:
-        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY) and not (log.exists() and log.stat().st_size)
+        return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
     except OSError:
         return False
 
 
 def reading_uri(path: Path) -> str:
-    """How SQLite is told to open a file that is only read."""
-    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_unchangeable(path) else ''}"
+    """How SQLite is told to open a file that is only read.
+
+    It makes files beside the one that it reads, unless it is told that nobody changes it. That is not said while
+    there is a log to be read, or while somebody who may write has the file open: their files beside it will do.
+    """
+    is_fixed = is_unchangeable(path) and not _has_log(path)
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_fixed else ''}"
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        log_bytes = path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return False
+    return log_bytes > 0 or path.with_name(f"{path.name}-shm").exists()
 
 
 def prepare_schema(connection: sqlite3.Connection, path: Path, schema: Schema, *, writable: bool) -> None:

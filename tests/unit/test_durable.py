@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from etdb.durable import make_folder, storage_error, storage_errors, write_durably
+from etdb.durable import NotAllowedError, make_folder, storage_error, storage_errors, write_durably
 from etdb.errors import DiskFullError, InputError, LockedError, StorageError
 from etdb.workspace import Workspace
 
@@ -81,10 +81,16 @@ def test_a_refusal_of_sqlite(tmp_path):
     assert type(raised(path, refusal("SQLITE_FULL"))) is DiskFullError
     assert type(raised(path, refusal("SQLITE_BUSY"))) is LockedError
     assert "make it again" in raised(path, refusal("SQLITE_CORRUPT")).hint
-    for name in ("SQLITE_CANTOPEN", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHMSIZE"):
+    for name, kind in (
+        ("SQLITE_CANTOPEN", NotAllowedError),
+        ("SQLITE_READONLY_DIRECTORY", NotAllowedError),
+        ("SQLITE_IOERR_READ", StorageError),
+        ("SQLITE_IOERR_SHMSIZE", StorageError),
+    ):
         error = raised(path, refusal(name))
-        assert type(error) is StorageError
+        assert type(error) is kind
         assert "make it again" not in error.hint, "nothing says that it is damaged"
+    assert "you may not write" in raised(path, refusal("SQLITE_READONLY")).message
     assert not list(tmp_path.iterdir())
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +21,7 @@ from etdb.schema import is_unchangeable, reading_uri
 @pytest.fixture
 def mounted_for_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every folder is said to lie on such a medium; what writes nonetheless is seen by the files that it makes."""
-    monkeypatch.setattr(schema.os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    monkeypatch.setattr(schema.os, "access", lambda _path, _mode: False)
 
 
 def test_stores_are_read_and_nothing_is_made_beside_them(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -57,8 +55,14 @@ def test_a_log_that_was_not_written_back_is_not_passed_over(tmp_path: Path, moun
     path.touch()
     assert is_unchangeable(path)
     assert "immutable" in reading_uri(path)
-    (tmp_path / "x.sqlite-wal").write_bytes(b"what was committed last")
-    assert not is_unchangeable(path)
+    log = tmp_path / "x.sqlite-wal"
+    log.touch()
+    assert "immutable" in reading_uri(path)
+    (tmp_path / "x.sqlite-shm").touch()  # somebody has it open, and may write at any time
+    assert "immutable" not in reading_uri(path)
+    (tmp_path / "x.sqlite-shm").unlink()
+    log.write_bytes(b"what was committed last")
+    assert is_unchangeable(path)
     assert "immutable" not in reading_uri(path)
 
 
