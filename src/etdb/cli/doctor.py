@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import click
 
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace, has_node, ledger_limits, open_kubo, open_node
+from etdb.cli.kept_ledger import kept_ledger_path
+from etdb.cli.opening import find_workspace, has_node, ledger_limits, open_kubo, open_ledger, open_node
 from etdb.cli.output import Output, printable
-from etdb.doctor import CHECKS, Examination, Finding, Services, examine
+from etdb.doctor import CHECKS, Examination, Services, examine
 from etdb.doctor import repair as mend
 from etdb.errors import CancelledError, StorageError
+from etdb.ledger import Ledger
+from etdb.workspace import Workspace
 
 __all__ = ["doctor", "repair"]
 
@@ -41,11 +45,13 @@ class UnwellError(StorageError):
 def doctor(context: Context, deep: bool, kubo: bool) -> None:
     """Look for what is wrong with the workspace and with what it leans on. Changes nothing.
 
-    Room, keys, databases, chain, manifests, files; and where the settings name them: the FLO node (there, in step,
-    coins for its keys, the clock), the gateways, the Kubo. Ends with 0 when all is well, else with 7.
+    Room, keys, databases, ledger, manifests, files; and where the settings name them: the FLO node (there, in step,
+    coins for its keys, the clock), the gateways; with --kubo the Kubo. What was not looked at is listed apart. Ends
+    with 0 when all that was looked at is well, else with 7.
     """
     workspace = find_workspace(context)
     services = Services(
+        open_ledger=_given_ledger(workspace),
         open_node=functools.partial(open_node, workspace) if has_node(workspace) else None,
         open_kubo=functools.partial(open_kubo, workspace) if kubo else None,
         limits=ledger_limits(workspace),
@@ -54,7 +60,7 @@ def doctor(context: Context, deep: bool, kubo: bool) -> None:
     with context.out.progress(_LABELS) as progress:
         found = examine(workspace, deep=deep, services=services, progress=progress)
     context.out.document(found)
-    _show(context.out, found.findings)
+    _show(context.out, found)
     if not found.is_well:
         mendable = sum(1 for one in found.findings if one.repair)
         raise UnwellError(
@@ -79,27 +85,34 @@ def repair(context: Context, dry_run: bool, yes: bool, deep: bool) -> None:
     workspace = find_workspace(context)
     out = context.out
     with workspace.lock("publish"), workspace.lock("index"):
+        services = Services(open_ledger=_given_ledger(workspace))
         with out.progress(_LABELS) as progress:
-            found = examine(workspace, deep=deep, progress=progress)
+            found = examine(workspace, deep=deep, services=services, progress=progress)
         planned = [one for one in found.findings if one.repair]
-        _show(out, found.findings)
+        _show(out, found)
         if dry_run:
             out.document(found)
             return
         if planned and not yes:
             _ask(len(planned))
         with out.progress(_LABELS) as progress:
-            done = mend(workspace, deep=deep, progress=progress)
-            after = examine(workspace, deep=deep, progress=progress)
-    out.document({"mended": done, "left": after.findings})
+            done = mend(workspace, deep=deep, services=services, progress=progress)
+            after = examine(workspace, deep=deep, services=services, progress=progress)
+    out.document({"mended": done, "left": after.findings, "not_checked": after.not_checked})
     for one in done:
         what = printable(one.done or f"could not be mended: {one.error}")
         out.say(f"{one.finding.check:10} {printable(one.finding.where)}: {what}")
     if not after.is_well:
         out.say("")
-        _show(out, after.findings)
+        _show(out, after)
         raise UnwellError(f"{_count(after)} left in {workspace.root}", hint="see what each advises")
-    out.say("All is well")
+    out.say(f"{len(after.checked)} checks: all is well")
+
+
+def _given_ledger(workspace: Workspace) -> Callable[[], AbstractContextManager[Ledger]] | None:
+    """What opens the workspace's ledger when it was given one: a file, or one that the settings name."""
+    is_given = workspace.settings.ledger or kept_ledger_path(workspace) is not None
+    return functools.partial(open_ledger, workspace) if is_given else None
 
 
 def _ask(count: int) -> None:
@@ -117,8 +130,8 @@ def _count(found: Examination) -> str:
     return " and ".join(f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items() if count)
 
 
-def _show(out: Output, findings: Sequence[Finding]) -> None:
-    for one in findings:
+def _show(out: Output, found: Examination) -> None:
+    for one in found.findings:
         loss = ", lost from here" if one.is_loss else ""
         out.say(f"[{_COLOURS[one.severity]}]{one.severity:8}[/] {one.check:10} {printable(one.where)}{loss}")
         out.say(f"         {printable(one.what)}")
@@ -126,3 +139,5 @@ def _show(out: Output, findings: Sequence[Finding]) -> None:
             out.say(f"         repair: {printable(one.repair)}")
         if one.advice:
             out.say(f"         do: {printable(one.advice)}")
+    for passed_over in found.not_checked:
+        out.say(f"[dim]not looked at[/] {passed_over.check}: {printable(passed_over.because)}")

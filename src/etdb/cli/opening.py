@@ -13,9 +13,10 @@ from etdb.cli.app import Context
 from etdb.cli.kept_ledger import kept_ledger_path, open_kept
 from etdb.cli.passphrase import ask_passphrase
 from etdb.durable import make_folder, storage_errors
-from etdb.errors import ConfigurationError, InputError
+from etdb.errors import ConfigurationError, InputError, StorageError
 from etdb.flo import PrivateKey, network
 from etdb.ledger import Ledger, Limits, LocalChain
+from etdb.ledger.blockfiles import RESTORE_HINT
 from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -62,7 +63,14 @@ def open_ledger(
 
     Raises:
         ConfigurationError: the ledger belongs to somebody else, or the settings of the node are not right.
+        StorageError: it is damaged, or not where it was.
     """
+    if workspace.settings.ledger and not ledger_folder(workspace).exists():
+        raise StorageError(
+            f"the ledger {workspace.settings.ledger} of the settings is not there: {ledger_folder(workspace)}",
+            hint="put it there, or say with `ledger` in etdb.toml where it is, as seen from the workspace's folder",
+            path=str(ledger_folder(workspace)),
+        )
     kept = kept_ledger_path(workspace)
     if has_node(workspace):
         return closing(open_node(workspace, progress=progress))
@@ -150,14 +158,31 @@ def _open_chain(workspace: Workspace, *, writable: bool) -> Iterator[LocalChain]
             f"the ledger in {ledger_folder(workspace)} belongs to another workspace and is only read from here",
             hint="publish from the workspace that owns it",
         )
-    if not writable and not workspace.settings.ledger and not LocalChain.is_made(workspace.chain_folder):
-        # A crash came before its first block, or its index was moved away: both are made again by a writer.
-        LocalChain.init(workspace.chain_folder)
+    if not workspace.settings.ledger and not LocalChain.is_made(workspace.chain_folder):
+        _refuse_lost_chain(workspace)
+        if not writable:
+            # A crash came before its first block, or its index was moved away: both are made again by a writer.
+            LocalChain.init(workspace.chain_folder)
     chain = LocalChain(ledger_folder(workspace), writable=writable, limits=ledger_limits(workspace))
     try:
         yield chain
     finally:
         chain.close()
+
+
+def _refuse_lost_chain(workspace: Workspace) -> None:
+    """Nothing may take the place of a chain that is gone: catalogue and journal would follow the empty one."""
+    if LocalChain.has_blocks(workspace.chain_folder):
+        return
+    from etdb.doctor.chain import known_blocks
+
+    known = known_blocks(workspace)
+    if known:
+        raise StorageError(
+            f"the chain in {workspace.chain_folder} is gone: {known}",
+            hint=f"{RESTORE_HINT}: the blocks exist nowhere else",
+            path=str(workspace.chain_folder),
+        )
 
 
 @contextmanager

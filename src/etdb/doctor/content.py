@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from etdb.blocks import AddedFile, FilesInPlace
-from etdb.doctor.finding import Finding, Found, Patient, set_aside
+from etdb.doctor.finding import Finding, Found, NotChecked, Patient, set_aside
 from etdb.errors import EtdbError, FormatError, StorageError
 from etdb.ipfs import UNIXFS_V1_2025, DagBuilder, DagWalk, LeafFound, leaf_digest, parse_cid
 from etdb.manifest import MANIFEST_NAME, parse_manifest
@@ -23,6 +23,8 @@ _MAX_CONTENT_BYTES: Final = 64 << 20
 
 def check_content(patient: Patient) -> Found:
     """Every file of the content folder is called by its own CID."""
+    if not patient.workspace.content_folder.is_dir():
+        yield NotChecked("content", "there is no content folder")
     for path in _content(patient):
         named = _cid_of(path)
         if named == path.name:
@@ -69,6 +71,7 @@ def check_roots(patient: Patient) -> Found:
     """Of every dataset that was sent: all nodes are here, and all leaves are known (deep: and read)."""
     workspace = patient.workspace
     if not workspace.journal_path.exists():
+        yield NotChecked("roots", "there is no journal")
         return
     journal = Journal(workspace.journal_path)
     try:
@@ -76,6 +79,7 @@ def check_roots(patient: Patient) -> Found:
     finally:
         journal.close()
     if not entries:
+        yield NotChecked("roots", "nothing was published from here")
         return
     with contextlib.closing(_files(patient)) as files:
         for number, entry in enumerate(entries):

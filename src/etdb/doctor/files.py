@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from etdb.blocks import FilesInPlace
-from etdb.catalogue import Catalogue
-from etdb.doctor.finding import Finding, Found, Patient, set_aside
+from etdb.catalogue import Catalogue, Tip
+from etdb.doctor.finding import Finding, Found, NotChecked, Patient, set_aside
 from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.flo import network
 from etdb.index import follow
-from etdb.ledger import LocalChain
+from etdb.ledger import Ledger, LocalChain
+from etdb.ledger.legacy_store import UNPROVED, LegacyLedger
 
 __all__ = ["check_catalogue_fold", "check_lab_files"]
 
@@ -25,6 +27,7 @@ def check_lab_files(patient: Patient) -> Found:
     """Every file that was added is there with its size and times (deep: with its bytes)."""
     workspace = patient.workspace
     if not workspace.digests_path.exists():
+        yield NotChecked("files", "no file was added")
         return
     with contextlib.closing(FilesInPlace(workspace.digests_path, content_folder=workspace.content_folder)) as files:
         known = files.files()
@@ -84,23 +87,25 @@ def _look_again(patient: Patient, path: Path) -> str:
 
 
 def check_catalogue_fold(patient: Patient) -> Found:
-    """Deep: a catalogue made from the ledger just now holds the same up to the same block."""
+    """The catalogue's newest block is on the ledger; deep: folding it again up to there gives the same."""
     workspace = patient.workspace
-    if not patient.deep or not workspace.catalogue_path.exists() or workspace.network != "local":
+    if not workspace.catalogue_path.exists():
+        yield NotChecked("catalogue", "nothing is indexed")
         return
-    named = workspace.settings.ledger
-    folder = (workspace.root / named).resolve() if named else workspace.chain_folder
-    if not LocalChain.is_made(folder):
+    opened = _open_ledger(patient)
+    if opened is None:
+        yield NotChecked("catalogue", "there is no ledger here to fold again")
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="etdb-doctor-") as scratch,
-        contextlib.closing(LocalChain(folder)) as chain,
-        Catalogue(workspace.catalogue_path) as kept,
-        Catalogue(Path(scratch) / "catalogue.sqlite", writable=True) as fresh,
-    ):
-        follow(chain, fresh, network=network(workspace.flo_network_name), check_transactions=True)
-        same_tip = kept.tip() == fresh.tip()
-        differing = [name for name, rows in fresh.dump().items() if kept.dump()[name] != rows] if same_tip else []
+    with opened as ledger, Catalogue(workspace.catalogue_path) as kept:
+        tip = kept.tip()
+        on_ledger = None if tip is None else ledger.block_ref(tip.height)
+        if tip is not None and (on_ledger is None or on_ledger.block_hash != tip.block_hash):
+            yield _astray(patient, tip), None
+            return
+        if not patient.deep:
+            yield NotChecked("catalogue", "its rows only with --deep")
+            return
+        differing = _differing(patient, ledger, kept, -1 if tip is None else tip.height)
     if differing:
         yield (
             Finding(
@@ -112,3 +117,39 @@ def check_catalogue_fold(patient: Patient) -> Found:
             ),
             lambda: f"kept as {set_aside(workspace.catalogue_path).name}; run: etdb index",
         )
+
+
+def _differing(patient: Patient, ledger: Ledger, kept: Catalogue, height: int) -> list[str]:
+    """The tables in which a catalogue that is made now is another, up to a height."""
+    flo_network = network(patient.workspace.flo_network_name)
+    # As etdb index folds it: exported texts come without their transactions.
+    given = UNPROVED if isinstance(ledger, LegacyLedger) else ()
+    with (
+        tempfile.TemporaryDirectory(prefix="etdb-doctor-") as scratch,
+        Catalogue(Path(scratch) / "catalogue.sqlite", writable=True) as fresh,
+    ):
+        follow(ledger, fresh, network=flo_network, check_transactions=not given, given=given)
+        with fresh.batch() as batch:
+            batch.rollback(height)  # what is new since then is no difference
+        held = kept.dump()
+        return [name for name, rows in fresh.dump().items() if held[name] != rows]
+
+
+def _open_ledger(patient: Patient) -> AbstractContextManager[Ledger] | None:
+    """The ledger, where folding it takes no node; None when it is a node's, or is not there."""
+    if patient.services.open_ledger is not None:
+        return patient.services.open_ledger()
+    folder = patient.workspace.chain_folder
+    if patient.has_own_chain and LocalChain.is_made(folder):
+        return contextlib.closing(LocalChain(folder))
+    return None
+
+
+def _astray(patient: Patient, tip: Tip) -> Finding:
+    return Finding(
+        check="catalogue",
+        severity="warning",
+        where=patient.name(patient.workspace.catalogue_path),
+        what=f"its newest block, {tip.height}, is not on the ledger",
+        advice="is it the right ledger, and whole? If so: etdb index",
+    )

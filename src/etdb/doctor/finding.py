@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -12,11 +13,21 @@ from msgspec import Struct
 
 from etdb.blocks.kubo import KuboNode
 from etdb.durable import sync_folder
-from etdb.ledger import Limits
+from etdb.ledger import Ledger, Limits
 from etdb.ledger.node import FloNode
 from etdb.workspace import Workspace
 
-__all__ = ["Finding", "Found", "Mended", "Patient", "Services", "Severity", "keep_beside", "set_aside"]
+__all__ = [
+    "Finding",
+    "Found",
+    "Mended",
+    "NotChecked",
+    "Patient",
+    "Services",
+    "Severity",
+    "keep_beside",
+    "set_aside",
+]
 
 Severity = Literal["note", "warning", "error"]
 
@@ -51,20 +62,30 @@ class Mended(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-Found = Iterator[tuple[Finding, Callable[[], str] | None]]
-"""Findings, each with what mends it; mending says what was done."""
+class NotChecked(Struct, frozen=True):
+    """A check that did not look at all that it is about. That is no finding, but nobody may take it for well."""
+
+    check: str
+    because: str
+
+
+Found = Iterator[tuple[Finding, Callable[[], str] | None] | NotChecked]
+"""Findings, each with what mends it (mending says what was done); and what was not looked at."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """How to reach what is outside of a workspace; the caller knows the settings.
+    """How to reach what a workspace leans on; the caller knows the settings.
 
     Attributes:
+        open_ledger: a ledger that the workspace was given: a file, or another's chain. None for a chain of its own
+            and for a node.
         open_node: the FLO node; None for a workspace that has none.
         open_kubo: the Kubo; None when it is not to be looked at.
         limits: fees and chains.
         has_gateways: whether the gateways of the settings are looked at.
     """
 
+    open_ledger: Callable[[], AbstractContextManager[Ledger]] | None = None
     open_node: Callable[[], FloNode] | None = None
     open_kubo: Callable[[], KuboNode] | None = None
     limits: Limits = Limits()
@@ -93,6 +114,12 @@ class Patient:
         self.deep = deep
         self.services = services or Services()
         self.progress = progress
+
+    @property
+    def has_own_chain(self) -> bool:
+        """Whether the ledger is the local chain in the workspace's own folder."""
+        workspace = self.workspace
+        return workspace.network == "local" and not workspace.settings.ledger and self.services.open_ledger is None
 
     def name(self, path: Path) -> str:
         """A path as people see it: from the workspace on, where it is in there."""

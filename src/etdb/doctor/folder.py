@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from etdb.doctor.finding import Finding, Found, Patient
+from etdb.doctor.finding import Finding, Found, NotChecked, Patient
 from etdb.errors import EtdbError
 
 __all__ = ["check_disk", "check_keys", "check_left_over"]
@@ -72,6 +73,9 @@ def check_keys(patient: Patient) -> Found:
             ),
             None,
         )
+        return
+    if not os.access(folder, os.R_OK | os.X_OK):
+        yield NotChecked("keys", "their folder is not ours to read")
         return
     for path, wanted in ((folder, 0o700), *((one, 0o600) for one in sorted(folder.glob("*.json")))):
         mode = stat.S_IMODE(path.stat().st_mode)

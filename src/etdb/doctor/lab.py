@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Final
 
 from etdb.blocks.gateway import GatewayStore
-from etdb.doctor.finding import Finding, Found, Patient, Severity
+from etdb.doctor.finding import Finding, Found, NotChecked, Patient, Severity
 from etdb.errors import EtdbError
 from etdb.flo import parse_header
 from etdb.ipfs import cid_of
@@ -30,6 +30,8 @@ _ASKED_FOR: Final = cid_of(b"")
 def check_node(patient: Patient) -> Found:
     """The FLO node answers, is of this network and in step; the clock agrees with its chain; the keys have coins."""
     if patient.services.open_node is None:
+        has_none = patient.has_own_chain or patient.services.open_ledger is not None
+        yield NotChecked("node", "the ledger is not a node" if has_none else "it was not asked for")
         return
     with closing(patient.services.open_node()) as node:
         try:
@@ -70,6 +72,7 @@ def _check_coins(patient: Patient, node: FloNode) -> Found:
 def check_kubo(patient: Patient) -> Found:
     """The Kubo answers, is new enough, and refers to files where they are."""
     if patient.services.open_kubo is None:
+        yield NotChecked("kubo", "it was not asked for: etdb doctor --kubo")
         return
     with closing(patient.services.open_kubo()) as kubo:
         try:
@@ -89,8 +92,14 @@ def check_kubo(patient: Patient) -> Found:
 
 def check_gateways(patient: Patient) -> Found:
     """Every gateway of the settings answers. CARs on plain web servers are not looked at: they answer nothing else."""
-    urls = patient.workspace.settings.gateways if patient.services.has_gateways else ()
-    for url in (one for one in urls if not one.endswith(".car")):
+    named = patient.workspace.settings.gateways
+    if not (named and patient.services.has_gateways):
+        yield NotChecked("gateways", "they were not asked for" if named else "the settings name none")
+        return
+    urls = [one for one in named if not one.endswith(".car")]
+    if len(urls) < len(named):
+        yield NotChecked("gateways", f"{len(named) - len(urls)} CARs on web servers, which answer nothing else")
+    for url in urls:
         with closing(GatewayStore(url)) as gateway:
             try:
                 gateway.has(_ASKED_FOR)  # whether it has it or not: it answers

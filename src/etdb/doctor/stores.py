@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from etdb.blocks.digests import SCHEMA as DIGESTS_SCHEMA
 from etdb.catalogue.schema import SCHEMA as CATALOGUE_SCHEMA
-from etdb.doctor.finding import Finding, Found, Patient, keep_beside, set_aside
-from etdb.durable import storage_errors, sync_folder
-from etdb.errors import StorageError
+from etdb.doctor.finding import Finding, Found, NotChecked, Patient, keep_beside, set_aside
+from etdb.durable import NotAllowedError, storage_errors, sync_folder
+from etdb.errors import LockedError, StorageError
 from etdb.ledger.chain_index import SCHEMA as CHAIN_SCHEMA
 from etdb.publish.journal import SCHEMA as JOURNAL_SCHEMA
 from etdb.schema import OldVersionError, Schema, prepare_schema, reading_uri
@@ -35,14 +35,17 @@ class _Store(Struct, frozen=True):
 def check_stores(patient: Patient) -> Found:
     """Each database that is there: SQLite's own check of pages, indexes and references, and the version."""
     workspace = patient.workspace
-    for store in (
+    stores = (
         _Store(workspace.journal_path, JOURNAL_SCHEMA, ""),
         _Store(workspace.digests_path, DIGESTS_SCHEMA, "publishing the same folders again, which reads the files"),
         _Store(workspace.chain_folder / "index.sqlite", CHAIN_SCHEMA, "the next command, from the block files"),
         _Store(workspace.catalogue_path, CATALOGUE_SCHEMA, "etdb index, from the ledger"),
-    ):
-        if store.path.exists():
-            yield from _check_store(patient, store)
+    )
+    there = [store for store in stores if store.path.exists()]
+    if not there:
+        yield NotChecked("stores", "there is none yet")
+    for store in there:
+        yield from _check_store(patient, store)
 
 
 def _check_store(patient: Patient, store: _Store) -> Found:
@@ -59,6 +62,11 @@ def _check_store(patient: Patient, store: _Store) -> Found:
             ),
             None,
         )
+        return
+    except (LockedError, NotAllowedError) as error:  # says nothing of what is in it
+        where, what = patient.name(store.path), f"not checked: {error.message}"
+        yield Finding(check="stores", severity="error", where=where, what=what, advice=error.hint), None
+        yield NotChecked("stores", error.message)
         return
     except StorageError as error:
         problems = [error.message]

@@ -104,6 +104,12 @@ class LocalChain(ChainReading):
         except StorageError:
             return False
 
+    @staticmethod
+    def has_blocks(folder: Path) -> bool:
+        """Whether block files are there: an index that was lost is made again from them, but not they from it."""
+        first = folder / "blk00000.dat"
+        return first.exists() and first.stat().st_size > 0
+
     def close(self) -> None:
         """Let go of files and of the writer's lock."""
         self._index.close()
