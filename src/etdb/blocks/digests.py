@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["DigestTable", "KnownFile", "LeafPlace"]
 LEAVES_A_ROW = 4096
 _AGAIN = "move the file away: it is made again by adding the files again"
 BUSY_SECONDS = 30.0
+MAX_FILES_OF_A_LEAF = 4096
+_PLACES_AT_ONCE = 16
 
 _SCRIPT = """
 CREATE TABLE IF NOT EXISTS files (
@@ -83,13 +86,23 @@ class LeafPlace(Struct, frozen=True, kw_only=True):
     leaf: int
 
 
+class _Held:
+    """A thread's connection, closed when the thread has ended: its own variables are all that holds this."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class DigestTable:
     """The SQLite file. Opening it makes it; it holds no locks between calls."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._closed = False
@@ -198,29 +211,34 @@ class DigestTable:
             row = connection.execute("SELECT block FROM nodes WHERE digest = ?", (cid.digest,)).fetchone()
         return bytes(row[0]) if row else None
 
-    def leaf_places(self, cid: Cid) -> list[LeafPlace]:
-        """Every place where this leaf was, the earliest added file first."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT f.path, f.profile, f.size, f.mtime_ns, f.inode, l.leaf"
-                " FROM leaves l JOIN files f ON f.id = l.file_id"
-                " JOIN digests d ON d.file_id = l.file_id AND d.first_leaf = (l.leaf / ?1) * ?1"
-                " WHERE l.prefix = ?2 AND substr(d.digests, (l.leaf % ?1) * 32 + 1, 32) = ?3"
-                " ORDER BY f.id, l.leaf LIMIT 16",
-                (LEAVES_A_ROW, _prefix(cid.digest), cid.digest),
-            ).fetchall()
-        return [
-            LeafPlace(path=Path(path), profile=profile_by_name(profile), state=_state(size, mtime_ns, inode), leaf=leaf)
-            for path, profile, size, mtime_ns, inode, leaf in rows
-        ]
+    def leaf_places(self, cid: Cid) -> Iterator[LeafPlace]:
+        """Where this leaf was, the earliest added file first; of a file that repeats it only the first places.
+
+        They are looked up as they are asked for: leaves of zeros are in many files, many times in each.
+        """
+        file_id, count = -1, _PLACES_AT_ONCE
+        for _ in range(MAX_FILES_OF_A_LEAF):
+            with self._reading() as connection:
+                values = (LEAVES_A_ROW, _prefix(cid.digest), cid.digest, file_id, count)
+                rows = connection.execute(_SELECT_PLACES, values).fetchall()
+            for _, path, profile, size, mtime_ns, inode, leaf in rows:
+                state = _state(size, mtime_ns, inode)
+                yield LeafPlace(path=Path(path), profile=profile_by_name(profile), state=state, leaf=leaf)
+            if len(rows) < count:
+                return
+            file_id, count = rows[-1][0], 1
+
+    def has_leaf(self, cid: Cid) -> bool:
+        """Whether a file had this leaf."""
+        return next(self.leaf_places(cid), None) is not None
 
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:
             self._closed = True
-            connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.close()
+            connections = list(self._connections)
+        for held in connections:
+            held.connection.close()
 
     def _errors(self) -> AbstractContextManager[None]:
         return storage_errors(self.path, what="the table of digests", damaged=_AGAIN)
@@ -245,10 +263,10 @@ class DigestTable:
                 raise
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        held: _Held | None = getattr(self._local, "held", None)
         if self._closed:
             raise StorageError(f"{self.path} was closed", path=str(self.path))
-        if connection is None:
+        if held is None:
             # close() runs in another thread than the one that opened the connection.
             is_fixed = is_unchangeable(self.path)
             connection = sqlite3.connect(
@@ -263,12 +281,19 @@ class DigestTable:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
+            self._local.held = held = _Held(connection)
             with self._lock:
-                self._connections.append(connection)
-        return connection
+                self._connections.add(held)
+        return held.connection
 
 
+_SELECT_PLACES = (
+    "SELECT l.file_id, f.path, f.profile, f.size, f.mtime_ns, f.inode, l.leaf"
+    " FROM leaves l JOIN files f ON f.id = l.file_id"
+    " JOIN digests d ON d.file_id = l.file_id AND d.first_leaf = (l.leaf / ?1) * ?1"
+    " WHERE l.prefix = ?2 AND l.file_id > ?4 AND substr(d.digests, (l.leaf % ?1) * 32 + 1, 32) = ?3"
+    " ORDER BY l.file_id, l.leaf LIMIT ?5"
+)
 _SELECT_FILE = "SELECT id, path, profile, size, mtime_ns, inode, root, tree_size, sha256 FROM files"
 
 

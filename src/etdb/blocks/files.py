@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from etdb.blocks.placed_leaf import other_bytes, read_leaf
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
 from etdb.blocks.together import Progress, plan_side_by_side, run_side_by_side
 from etdb.durable import write_durably
-from etdb.errors import NotFoundError, SourceFileError, VerificationError
+from etdb.errors import FormatError, NotFoundError, SourceFileError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
     RAW,
@@ -33,6 +34,7 @@ from etdb.ipfs import (
     build_tree,
     file_geometry,
     leaf_digest,
+    parse_cid,
     verify_block,
 )
 
@@ -222,7 +224,7 @@ class FilesInPlace:
             known_files = self._table.files_with_root(file)
         else:
             known = self._table.file(file.absolute(), self.profile)
-            known_files = [known] if known else []
+            known_files = [known] if known else self._kept_elsewhere(file)
         if not known_files:
             raise NotFoundError(f"{file} was never added", hint="add it first")
         for known in known_files:
@@ -248,6 +250,14 @@ class FilesInPlace:
             if path.is_file() and path.stat().st_size == place.state.size_bytes:
                 return True
         return False
+
+    def _kept_elsewhere(self, path: Path) -> list[KnownFile]:
+        """What is known of a file of the content folder, which was somewhere else when it was kept."""
+        if path.parent != self.content_folder:
+            return []
+        with suppress(FormatError):
+            return [one for one in self._table.files_with_root(parse_cid(path.name)) if self._now(one.path) == path]
+        return []
 
     def _now(self, path: Path) -> Path:
         """Where a file is now: what was kept in the content folder moves with its workspace."""
@@ -284,16 +294,19 @@ class FilesInPlace:
         was added: then :meth:`get` says what is there.
         """
         if as_block:
-            found = [
+            found = (
                 (place.path, place.state, file_geometry(place.state.size_bytes, place.profile).leaf(place.leaf))
                 for place in self._table.leaf_places(cid)
                 if place.profile.raw_leaves
-            ]
-            places = [(path, state, span.offset, span.length) for path, state, span in found]
+            )
+            places = ((path, state, span.offset, span.length) for path, state, span in found)
         else:
-            places = [
-                (known.path, known.state, 0, known.state.size_bytes) for known in self._table.files_with_root(cid)
-            ]
+            # A CID of another codec with the same hash names the bytes of the root node, not those of the file.
+            places = (
+                (known.path, known.state, 0, known.state.size_bytes)
+                for known in self._table.files_with_root(cid)
+                if known.root.codec == cid.codec
+            )
         for path, state, offset, length in places:
             try:
                 descriptor = open_source_file(self._now(path))
@@ -306,7 +319,7 @@ class FilesInPlace:
 
     def has(self, cid: Cid) -> bool:
         """See :class:`~etdb.blocks.port.BlockStore`."""
-        return cid.is_identity or self._table.node(cid) is not None or bool(self._table.leaf_places(cid))
+        return cid.is_identity or self._table.node(cid) is not None or self._table.has_leaf(cid)
 
     def close(self) -> None:
         """See :class:`~etdb.blocks.port.BlockStore`."""
@@ -339,22 +352,21 @@ class FilesInPlace:
         return block
 
     def _get_leaf(self, cid: Cid, max_bytes: int) -> bytes | None:
-        places = self._table.leaf_places(cid)
-        if not places:
-            return None
         failure: Exception | None = None
-        for place in places:
+        for place in self._table.leaf_places(cid):
             try:
                 return read_leaf(cid, msgspec.structs.replace(place, path=self._now(place.path)), max_bytes)
             except (VerificationError, NotFoundError) as error:
                 # Prefer to say that bytes changed over saying that another copy is gone.
                 if failure is None or isinstance(error, VerificationError):
                     failure = error
-        assert failure is not None
-        raise failure
+        if failure is not None:
+            raise failure
+        return None
 
     def _verify_known(self, known: KnownFile, progress: Progress | None) -> None:
-        hashed = self._hash(known.path, known.profile, sha256=known.sha256 is not None, progress=progress)
+        path = self._now(known.path)
+        hashed = self._hash(path, known.profile, sha256=known.sha256 is not None, progress=progress)
         digests = self._table.file_digests(known.file_id)
         if hashed.digests != digests or hashed.state.size_bytes != known.state.size_bytes:
             index = next(
@@ -365,7 +377,7 @@ class FilesInPlace:
                 ),
                 len(digests) // 32,
             )
-            raise other_bytes(known.root, known.path, index * known.profile.leaf_bytes)
+            raise other_bytes(known.root, path, index * known.profile.leaf_bytes)
         if hashed.state != known.state:
             self._table.set_state(known.file_id, hashed.state)
 

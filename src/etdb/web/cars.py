@@ -20,12 +20,14 @@ from etdb.errors import FormatError, InputError
 from etdb.ipfs import Cid, encode_car_header, encode_car_section
 from etdb.web.wanted import CAR_TYPE, BusyError, Wanted, car_parameter
 
-__all__ = ["MAX_CARS", "MAX_DIFFERENT_BLOCKS", "CarPart", "CarWriter"]
+__all__ = ["MAX_CARS", "MAX_DIFFERENT_BLOCKS", "MAX_REPEATED_BLOCKS", "CarPart", "CarWriter"]
 
 MAX_CARS: Final = 16
 """CARs that are made at the same time; who comes then is told to come again."""
 MAX_DIFFERENT_BLOCKS: Final = 1 << 20
 """The most blocks of a CAR without duplicates: each one's hash is kept while it is made."""
+MAX_REPEATED_BLOCKS: Final = 1 << 20
+"""How often such a CAR passes over a block that it has already: nothing leaves meanwhile, so nobody would stop it."""
 _PIECE_BYTES: Final = 64 * 1024
 """Small blocks leave together."""
 
@@ -135,9 +137,13 @@ class CarWriter:
     def _blocks(self, root: Cid, path: str, target: Cid, part: CarPart) -> Iterator[tuple[Cid, bytes | OpenPlace]]:
         """Those that show the way to the target, then those of the target."""
         seen: set[bytes] = set()
+        repeated = 0
         for cid, length in self._names(root, path, target, part):
             if not part.has_duplicates:
                 if cid.digest in seen:
+                    repeated += 1
+                    if repeated > MAX_REPEATED_BLOCKS:
+                        raise FormatError(f"the DAG {target} repeats its blocks more than {MAX_REPEATED_BLOCKS} times")
                     continue
                 if len(seen) == MAX_DIFFERENT_BLOCKS:
                     raise FormatError(f"a CAR without duplicates has at most {MAX_DIFFERENT_BLOCKS} blocks")

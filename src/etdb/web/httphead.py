@@ -15,7 +15,7 @@ __all__ = ["MAX_HEAD_BYTES", "parse_plain_request"]
 
 MAX_HEAD_BYTES = 8 * 1024
 _LINE = re.compile(r"(GET|HEAD) (/ipfs/([A-Za-z0-9]+)(?:/([A-Za-z0-9._~/-]*))?)(?:\?([A-Za-z0-9=&._-]*))? HTTP/1\.1")
-_HEADER = re.compile(r"([A-Za-z0-9-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?[ \t]*")
+_HEADER = re.compile(r"([A-Za-z0-9-]+):([\x20-\x7e\t]*)")
 _NOT_PLAIN = frozenset(
     {"content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer", "if-match", "if-unmodified-since"}
 )
@@ -36,7 +36,7 @@ def parse_plain_request(data: bytes) -> tuple[int, Wanted] | None:
         name = header[1].lower() if header else ""
         if header is None or name in headers or name in _NOT_PLAIN:
             return None
-        headers[name] = header[2] or ""
+        headers[name] = header[2].strip(" \t")
     if "host" not in headers or headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     wanted = Wanted(

@@ -1,11 +1,13 @@
 """Files in place: what is read, what is refused, what survives."""
 
+import gc
 import hashlib
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,7 +15,18 @@ import pytest
 from etdb.blocks import FilesInPlace
 from etdb.blocks import hashing as hashing_module
 from etdb.errors import DiskFullError, FormatError, NotFoundError, SourceFileError, StorageError, VerificationError
-from etdb.ipfs import UNIXFS_V0_2015, UNIXFS_V1_2025, Cid, DagWalk, InlineFound, LeafFound, cid_of, verify_leaf
+from etdb.ipfs import (
+    DAG_PB,
+    RAW,
+    UNIXFS_V0_2015,
+    UNIXFS_V1_2025,
+    Cid,
+    DagWalk,
+    InlineFound,
+    LeafFound,
+    cid_of,
+    verify_leaf,
+)
 
 SMALL = msgspec.structs.replace(UNIXFS_V1_2025, leaf_bytes=1000, width=4)
 
@@ -425,3 +438,64 @@ def test_the_same_content_kept_by_several_at_once_is_written_once(tmp_path, befo
     assert failures == []
     assert len(set(kept)) == 1
     assert [path.name for path in (tmp_path / "c").iterdir()] == [kept[0][0].name]
+
+
+@pytest.fixture
+def same_leaf(small_store, tmp_path):
+    """A leaf that is forty times in one file, and once in another that was added later."""
+    leaf = b"\0" * 1000
+    for name, times in (("many", 40), ("one", 1)):
+        (tmp_path / name).write_bytes(leaf * times + name.encode())
+        small_store.add_file(tmp_path / name)
+    return cid_of(leaf)
+
+
+def test_a_leaf_comes_from_any_file_that_has_it(small_store, tmp_path, same_leaf):
+    (tmp_path / "many").unlink()
+    assert small_store.get(same_leaf) == b"\0" * 1000
+    assert small_store.can_read(same_leaf)
+    place = small_store.open_unchecked(same_leaf, as_block=True)
+    assert place is not None
+    place.close()
+    (tmp_path / "one").unlink()
+    with pytest.raises(NotFoundError, match="cannot be read"):
+        small_store.get(same_leaf)
+    assert small_store.has(same_leaf)
+
+
+def test_connections_of_threads_that_ended_are_closed(small_store, tmp_path):
+    (tmp_path / "f").write_bytes(b"x")
+    cid = small_store.add_file(tmp_path / "f").cid
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    gc.disable()
+    try:
+        for _ in range(20):
+            thread = threading.Thread(target=small_store.get, args=(cid,))
+            thread.start()
+            thread.join()
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
+    finally:
+        gc.enable()
+
+
+def test_the_hash_of_a_root_node_under_another_codec_is_no_file(small_store, tmp_path):
+    (tmp_path / "f").write_bytes(b"y" * 5000)
+    root = small_store.add_file(tmp_path / "f").cid
+    assert root.codec == DAG_PB
+    place = small_store.open_unchecked(root, as_block=False)
+    assert place is not None
+    place.close()
+    assert small_store.open_unchecked(Cid(codec=RAW, digest=root.digest), as_block=False) is None
+
+
+def test_kept_content_is_verified_where_its_workspace_is_now(tmp_path):
+    store = FilesInPlace(tmp_path / "a" / "d.sqlite", content_folder=tmp_path / "a" / "content")
+    cid = store.add_bytes(b"a manifest", "m").cid
+    store.close()
+    (tmp_path / "a").rename(tmp_path / "b")
+    store = FilesInPlace(tmp_path / "b" / "d.sqlite", content_folder=tmp_path / "b" / "content")
+    for named in (cid, tmp_path / "b" / "content" / str(cid)):
+        assert store.verify_file(named).cid == cid
+    with pytest.raises(NotFoundError):
+        store.verify_file(tmp_path / "b" / "content" / "other")
+    store.close()

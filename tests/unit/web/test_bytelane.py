@@ -132,6 +132,7 @@ ODD = [
     b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n",
     b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\nX: \xff\r\n\r\n",
     b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+    b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\nX:" + b" " * 8000 + b"\x7f\r\n\r\n",
     b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\n",
 ]
 
@@ -139,6 +140,11 @@ ODD = [
 @pytest.mark.parametrize("data", ODD)
 def test_what_is_not_plain_is_left_to_the_general_server(data):
     assert parse_plain_request(data) is None
+
+
+def test_room_around_a_value_is_not_part_of_it():
+    _, wanted = parse_plain_request(b"GET /ipfs/bafkqaaa HTTP/1.1\r\nHost: x\r\nAccept:\t  a b \t \r\nX: \r\n\r\n")
+    assert (wanted.headers["accept"], wanted.headers["x"]) == ("a b", "")
 
 
 @settings(max_examples=300)

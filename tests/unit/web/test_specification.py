@@ -28,6 +28,7 @@ from etdb.ipfs import (
     encode_node,
 )
 from etdb.ipfs.cid import DAG_PB
+from etdb.ipfs.unixfs import encode_file_data
 from etdb.web import cars, gateway
 from etdb.web.gateway import gateway_app
 from etdb.web.providers import gateway_multiaddr
@@ -228,6 +229,18 @@ def test_a_dag_that_repeats_itself_without_end_is_broken_off(site: Site) -> None
         site.ask(f"/ipfs/{cid}?format=car")
     status, _, body = site.ask(f"/ipfs/{cid}?format=car&dag-scope=entity")
     assert (status, car_of(body)) == (200, ((cid,), [cid]))
+
+
+def test_a_car_without_duplicates_does_not_pass_over_the_same_block_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = site.store.put(b"x")
+    links = [PbLink(cid=leaf, name="", tree_size=1)] * 50
+    file = site.store.put(encode_node(links, encode_file_data(50, [1] * 50)), codec=DAG_PB)
+    url = f"/ipfs/{file}?format=car&car-dups=n"
+    assert car_of(site.ask(url)[2]) == ((file,), [file, leaf])
+    monkeypatch.setattr(cars, "MAX_REPEATED_BLOCKS", 48)
+    assert site.ask(url)[0] == 422
 
 
 def test_who_comes_when_too_many_cars_are_made_is_told_when_to_come_again(
