@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,8 @@ from etdb.errors import FormatError, SourceError
 __all__ = ["MAX_ADDRESS_CHARACTERS", "connect", "is_public_host", "parse_http_address"]
 
 MAX_ADDRESS_CHARACTERS = 512
+MAX_TRIED = 8
+"""Addresses of one name that are called."""
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?", re.ASCII | re.IGNORECASE)
 _PATH = re.compile(r"[A-Za-z0-9._~/-]*", re.ASCII)
 _HOSTS = frozenset({"ip4", "ip6", "dns", "dns4", "dns6"})
@@ -59,14 +62,21 @@ def is_public_host(host: str) -> bool:
 
 
 def connect(
-    host: str, port: int, timeout_s: float, *, public_only: bool, opened: Callable[[socket.socket], None]
+    host: str,
+    port: int,
+    timeout_s: float,
+    *,
+    deadline: float,
+    public_only: bool,
+    opened: Callable[[socket.socket], None],
 ) -> socket.socket:
     """Connect to the first address of a host that answers.
 
     Args:
         host: a name or an address.
         port: of TCP.
-        timeout_s: for each address.
+        timeout_s: for each address; no more than some are tried.
+        deadline: for all of them, of ``time.monotonic``.
         public_only: a name that leads to this machine or into a private network is refused: what was looked up is
             what is called, so that no second look-up can say something else.
         opened: told of each socket before it connects; it may refuse.
@@ -76,7 +86,7 @@ def connect(
         OSError: nobody answers.
     """
     last: OSError | None = None
-    for family, kind, protocol, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:MAX_TRIED]:
         address = str(place[0])
         if public_only and not _is_public(address):
             raise SourceError(
@@ -84,9 +94,12 @@ def connect(
                 hint="allow it with --allow-private, or `allow_private` under [fetch] in etdb.toml",
                 source=host,
             )
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise last or TimeoutError("the deadline of the request is over")
         connected = socket.socket(family, kind, protocol)
         try:
-            connected.settimeout(timeout_s)
+            connected.settimeout(min(timeout_s, left_s))
             opened(connected)
             connected.connect(place)
         except OSError as error:

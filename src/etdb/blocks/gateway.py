@@ -255,4 +255,5 @@ class GatewayStore:
                 hint="read single leaves from it, or use another source",
                 source=self.name,
                 cid=str(cid),
+                status=response.status,
             )

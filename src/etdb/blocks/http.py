@@ -122,7 +122,7 @@ class HttpSource:
         method: str,
         path: str,
         *,
-        expected_bytes: int,
+        expected_bytes: int | None,
         headers: dict[str, str] | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; gives the response with status 200 or 206, its body unread.
@@ -130,7 +130,7 @@ class HttpSource:
         Args:
             method: GET or HEAD.
             path: from ``/``, already quoted.
-            expected_bytes: the size that the deadline allows for.
+            expected_bytes: the size that the deadline allows for; None lets it move on with the bytes that come.
             headers: more headers.
 
         Raises:
@@ -138,9 +138,10 @@ class HttpSource:
             SourceError: it cannot be reached, is too slow, redirects, breaks off, or answers anything else; fields
                 ``status``, and ``retry_after_s`` where the server says when it may be asked again.
         """
-        deadline = time.monotonic() + self._timeout_s + expected_bytes / self._slowest
+        deadline = time.monotonic() + self._timeout_s + (expected_bytes or 0) / self._slowest
         stop = Stop.current() or Stop()
         connection, response = self._send(method, self._prefix + path, headers or {}, deadline, stop)
+        connection.s_per_byte = 1 / self._slowest if expected_bytes is None else 0.0
         is_clean = False
         try:
             if response.status not in {200, 206}:
@@ -269,6 +270,7 @@ class _Connection(http.client.HTTPConnection):
     """A connection whose reads end at ``deadline`` (of ``time.monotonic``)."""
 
     deadline = 0.0
+    s_per_byte = 0.0
     public_only = False
     stop: Stop
 
@@ -278,7 +280,14 @@ class _Connection(http.client.HTTPConnection):
 
     def _open(self) -> socket.socket:
         within_s = min(self.timeout or _CONNECT_TIMEOUT_S, _CONNECT_TIMEOUT_S)
-        plain = connect(self.host, self.port, within_s, public_only=self.public_only, opened=self.stop.watch)
+        plain = connect(
+            self.host,
+            self.port,
+            within_s,
+            deadline=self.deadline,
+            public_only=self.public_only,
+            opened=self.stop.watch,
+        )
         plain.settimeout(self.timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return plain
@@ -324,10 +333,12 @@ class _Timed(Protocol):
 
     Attributes:
         deadline: of ``time.monotonic``.
+        s_per_byte: by how much each byte that comes moves it on.
         timeout: seconds of silence.
     """
 
     deadline: float
+    s_per_byte: float
     timeout: float | None
 
 
@@ -361,6 +372,7 @@ class _TimedReader(io.RawIOBase):
         if left < self._silence_s:
             self._plain.settimeout(left)
         count: int | None = self._inner.readinto(buffer)
+        self._connection.deadline += (count or 0) * self._connection.s_per_byte
         return count
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import ipaddress
 import re
 import socket
@@ -79,19 +80,36 @@ def parse_kubo_address(text: str) -> KuboAddress:
     )
 
 
+_MAX_TRAILER_BYTES = 65_536
+_MAX_TRAILER_LINES = 100
+
+
 class _Answer(http.client.HTTPResponse):
-    """A response that keeps the trailer in which Kubo says that a stream ended with an error."""
+    """A response that keeps the trailer in which Kubo says that a stream ended with an error.
+
+    Attributes:
+        stream_error: what the trailer says.
+        has_last_chunk: whether a chunked answer came to its end; http.client takes a Kubo that died for an end too.
+    """
 
     stream_error = ""
+    has_last_chunk = False
 
     def _read_and_discard_trailer(self) -> None:
-        self.stream_error = http.client.parse_headers(self.fp).get("X-Stream-Error", "")
+        lines: list[bytes] = []
+        while (line := self.fp.readline(_MAX_TRAILER_BYTES)) not in {b"\r\n", b"\n"}:
+            lines.append(line)
+            if not line.endswith(b"\n") or len(lines) > _MAX_TRAILER_LINES:
+                return
+        self.stream_error = http.client.parse_headers(io.BytesIO(b"".join(lines))).get("X-Stream-Error", "")
+        self.has_last_chunk = True
 
 
 class KuboConnection(http.client.HTTPConnection):
     """A connection to a Kubo, with a deadline for reading."""
 
     deadline = 0.0
+    s_per_byte = 0.0
     response_class = _Answer
 
     def __init__(self, address: KuboAddress, timeout_s: float) -> None:

@@ -257,7 +257,7 @@ class KuboRpc:
         return status_refusal(response.status, text, self.name, command, has_secret=has_secret)
 
     def _verify_end(self, response: Any) -> None:
-        if not response.chunked and response.length:
+        if not response.has_last_chunk if response.chunked else response.length:
             raise SourceError(f"the Kubo at {self.name} broke off in the middle of its answer", source=self.name)
         if response.stream_error:
             raise kubo_refusal(response.stream_error, self.name)

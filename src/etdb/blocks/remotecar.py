@@ -49,6 +49,7 @@ class RemoteCar:
         self._places: dict[bytes, tuple[int, int]] = {}
         self._next = 0
         self._is_indexed = False
+        self._sections = 0
         self._typical_bytes = 0
         self._window = (0, b"")
         self._lock = threading.Lock()
@@ -96,7 +97,7 @@ class RemoteCar:
                 for leaf, offset, length in run:
                     piece = view[:length]
                     if response is None:
-                        piece[:] = self._file.read(offset, length)
+                        piece[:] = self._whole(self._file.read(offset, length), offset, length)
                     else:
                         while at < offset and (skipped := self._file.fill(response, view[: offset - at])):
                             at += skipped
@@ -149,7 +150,8 @@ class RemoteCar:
                 raise FormatError(f"{self.name}: a CAR section of {length} bytes at offset {base + at}")
             cid, block = read_cid(window, start)
             end = start + length
-            if end < block or len(self._places) == MAX_SECTIONS:
+            self._sections += 1
+            if end < block or self._sections > MAX_SECTIONS:
                 raise FormatError(f"{self.name}: a CAR section of {length} bytes at offset {base + at}, or too many")
             if not cid.is_identity:
                 self._places.setdefault(cid.digest, (base + block, end - block))

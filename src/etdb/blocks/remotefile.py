@@ -48,7 +48,6 @@ class RemoteFile:
         self._lock = threading.Lock()
         self._size: int | None = None
         self._kept: _KeptFile | None = None
-        self._all_kept: list[_KeptFile] = []
 
     def size_bytes(self) -> int | None:
         """Its length; None while that is not known, because the server does not say it."""
@@ -111,16 +110,16 @@ class RemoteFile:
     def close(self) -> None:
         """Let go of connections and of what was kept."""
         with self._lock:
-            for kept in self._all_kept:
-                kept.close()
+            if self._kept is not None:
+                self._kept.close()
         self._http.close()
 
     def _keep(self) -> None:
         with self._lock:
             if self._kept is None or self._kept.has_failed:
-                # One that broke off is closed at the end: others may be reading what had come.
+                if self._kept is not None:
+                    self._kept.close()
                 self._kept = _KeptFile(self._http, self._scratch)
-                self._all_kept.append(self._kept)
 
 
 class _KeptFile:
@@ -167,17 +166,22 @@ class _KeptFile:
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
-        self._file.close()
+        with self._changed:  # others may be reading what has come
+            self._error = self._error or SourceError(f"{self._http.url} was closed", source=self._http.url)
+            self.length, self.is_complete = 0, False
+            self._file.close()
 
     def _run(self) -> None:
         error: EtdbError | None = None
         try:
-            with self._stop, self._http.request("GET", "", expected_bytes=MAX_KEPT_BYTES) as response:
+            with self._stop, self._http.request("GET", "", expected_bytes=None) as response:
                 if (response.length or 0) + SPARE_BYTES > shutil.disk_usage(self._scratch).free:
                     raise self._no_room(f"it has {response.length} bytes")
                 while piece := response.read1(_PIECE_BYTES):
                     if self.length + len(piece) > MAX_KEPT_BYTES:
                         raise FormatError(f"{self._http.url} is longer than {MAX_KEPT_BYTES} bytes")
+                    if shutil.disk_usage(self._scratch).free < SPARE_BYTES:
+                        raise self._no_room(f"{self.length} bytes of it have come")
                     self._file.write(piece)
                     self._file.flush()
                     with self._changed:

@@ -204,7 +204,7 @@ def _loads(text: bytes, router: str) -> Any:
         raise FormatError(f"{router} answers with JSON of more than {MAX_JSON_DEPTH} levels", source=router)
     try:
         return json.loads(text.decode("utf-8"), parse_constant=_refuse, parse_int=_number, parse_float=_number)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within texts count here and not there
         raise FormatError(f"{router} answers with JSON that is none", source=router) from None
 
 

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,9 @@ SILENCE_S = 120.0
 """How long a block may be looked for in the network."""
 FIND_TIMEOUT_S = 60.0
 MAX_PEERS = 32
+CONNECT_S = 60.0
+"""Connecting to another peer is not begun after that."""
+_PEERS_AT_ONCE = 8
 MAX_FOUND = 20
 MAX_ANSWER_BYTES = 1 << 20
 MAX_LOG_BYTES = 64 << 10
@@ -134,14 +138,20 @@ class TemporaryKubo:
         return _KuboStore(self.gateway_url, timeout_s=SILENCE_S)
 
     def connect(self, addresses: Sequence[str]) -> int:
-        """Connect to peers that are known; gives how many could be reached."""
-        reached = 0
-        for address in addresses[:MAX_PEERS]:
+        """Connect to peers that are known, side by side; gives how many could be reached."""
+        deadline = time.monotonic() + CONNECT_S
+
+        def is_reached(address: str) -> bool:
+            if time.monotonic() > deadline:
+                return False
             with suppress(EtdbError):
                 for _ in self._call("swarm/connect", address):
                     pass
-                reached += 1
-        return reached
+                return True
+            return False
+
+        with ThreadPoolExecutor(_PEERS_AT_ONCE, thread_name_prefix="etdb-peer") as threads:
+            return sum(threads.map(is_reached, addresses[:MAX_PEERS]))
 
     def find_providers(self, cid: Cid) -> list[tuple[str, tuple[str, ...]]]:
         """Whom the network names: peer ids with their addresses, in the order of their coming."""

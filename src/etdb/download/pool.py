@@ -28,6 +28,8 @@ T = TypeVar("T")
 RETRY_DELAYS_S = (0.2, 1.0, 3.0, 8.0)
 MAX_WAITS = 20
 LAST_RESORT_STEP = 2
+MOST_RANGE_TROUBLES = 3
+"""After so many ranges in a row that did not come, a source is asked for single leaves."""
 
 
 @runtime_checkable
@@ -221,6 +223,7 @@ class SourcePool:
                 try:
                     for leaf, view in source.store.read_leaves(file_cid, part, buffer):
                         done(leaf, view)
+                    source.range_troubles = 0
                 except VerificationError as error:
                     # Where a leaf lies in its file is what the dataset says. A block by itself is right or wrong.
                     self._without_ranges.add(id(source))
@@ -232,7 +235,8 @@ class SourcePool:
                         raise
                     # Perhaps it only has no ranges, or not under the file's name: then single leaves still come.
                     _read_singly(source.store, part, done)
-                    source.has_ranges = False
+                    source.range_troubles += 1
+                    source.has_ranges = source.range_troubles < MOST_RANGE_TROUBLES and _is_trouble(error)
                 return
             _read_singly(source.store, part, done)
 
@@ -325,6 +329,14 @@ class SourcePool:
             self._set.add(stores, is_last=self._step >= LAST_RESORT_STEP)
             self._step += 1
             return True
+
+
+def _is_trouble(error: EtdbError) -> bool:
+    """Whether a range did not come because the server was in trouble: it said nothing of ranges."""
+    status = error.fields.get("status")
+    return isinstance(error, SourceError) and (
+        status is None or (isinstance(status, int) and status in {500, 502, 503})
+    )
 
 
 def _within(rest: deque[LeafFound], limit: int) -> tuple[LeafFound, ...]:

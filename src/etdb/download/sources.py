@@ -51,12 +51,13 @@ class Source:
         window_bytes: the most that it is asked for at once.
         not_before: the time of the pool's clock before which it had better not be asked.
         is_told_to_wait: it said so itself, and is obeyed.
+        has_ranges: many neighbouring leaves come in one go; so many times in a row they did not: `range_troubles`.
     """
 
     def __init__(self, store: BlockStore, *, is_last: bool = False) -> None:
         self.store = store
         self.is_last = is_last
-        self.failures = self.busy = self.given = 0
+        self.failures = self.busy = self.given = self.range_troubles = 0
         self.rate: float | None = None
         self.window_bytes = FIRST_WINDOW_BYTES
         self._has_stumbled = self._is_left = False

@@ -1,10 +1,11 @@
 """Which addresses of strangers are taken for gateways, and which are never called."""
 
 import socket
+import time
 
 import pytest
 
-from etdb.blocks.addresses import connect, is_public_host, parse_http_address
+from etdb.blocks.addresses import MAX_TRIED, connect, is_public_host, parse_http_address
 from etdb.errors import FormatError, SourceError
 
 
@@ -98,7 +99,27 @@ def test_a_name_that_leads_to_this_machine_is_not_called():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(SourceError, match=r"127\.0\.0\.1|::1"):
-            connect("localhost", port, 1.0, public_only=True, opened=asked.append)
+            connect("localhost", port, 1.0, deadline=time.monotonic() + 60, public_only=True, opened=asked.append)
         assert asked == []
-        with connect("localhost", port, 1.0, public_only=False, opened=asked.append) as found:
+        with connect(
+            "localhost", port, 1.0, deadline=time.monotonic() + 60, public_only=False, opened=asked.append
+        ) as found:
             assert found.getpeername()[1] == port
+
+
+def test_a_name_of_many_silent_addresses_has_one_deadline_and_few_tries(monkeypatch):
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))] * 100
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: places)
+    asked = []
+
+    def refuse(opened):
+        asked.append(opened.gettimeout())
+        raise TimeoutError("silent")
+
+    with pytest.raises(TimeoutError):
+        connect("many", 9, 10.0, deadline=time.monotonic() + 5, public_only=False, opened=refuse)
+    assert len(asked) == MAX_TRIED
+    assert max(asked) <= 5
+    with pytest.raises(TimeoutError, match="deadline"):
+        connect("many", 9, 10.0, deadline=time.monotonic() - 1, public_only=False, opened=refuse)
+    assert len(asked) == MAX_TRIED

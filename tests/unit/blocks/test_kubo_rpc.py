@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -126,6 +127,25 @@ def test_lines_that_go_wrong_end_with_an_error(kubo, node, behaviour):
     kubo.behaviour = behaviour
     with pytest.raises((SourceError, VerificationError, DiskFullError)):
         list(node.pins())
+
+
+@pytest.mark.parametrize("end", [b"", b"5", b"5\r\n", b"0\r\n"])
+def test_a_kubo_that_dies_between_two_chunks_has_not_come_to_its_end(end):
+    line = b'{"Cid":"%s","Type":"recursive"}\n' % str(CID).encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(1 << 16)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                peer.sendall(b"%x\r\n%s\r\n%s" % (len(line), line, end))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with closing(KuboRpc(f"http://127.0.0.1:{server.getsockname()[1]}")) as rpc, pytest.raises(SourceError):
+            list(rpc.lines("pin/ls"))
+        thread.join()
 
 
 def test_a_line_without_end_is_not_read_to_its_end(kubo, node):

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -204,6 +205,46 @@ def test_no_room_to_keep_it_is_the_trouble_of_this_source_alone(monkeypatch, tmp
         store = RemoteCar(url, scratch=tmp_path if not free else tmp_path / "not there")
         with pytest.raises(SourceError, match="no room"):
             store.get(DAG.root)
+        store.close()
+
+
+def test_a_car_that_was_cut_off_between_two_leaves_is_no_surprise():
+    """The index is made as far as it was needed, and what it names is not all there."""
+    body = car()
+    with served(body, ranges=False) as (server, url):
+        server.body = body[: body.index(LEAVES[3]) + 1000]
+        store = RemoteCar(url, timeout_s=2)
+        store.get(DAG.root)
+        store._places.update({cid_of(LEAVES[3]).digest: (body.index(LEAVES[3]), len(LEAVES[3]))})
+        with pytest.raises(FormatError, match="cut off"):
+            list(store.read_leaves(DAG.root, leaves()[3:4], bytearray(STEP)))
+        store.close()
+
+
+def test_sections_that_repeat_count(monkeypatch):
+    monkeypatch.setattr("etdb.blocks.remotecar.MAX_SECTIONS", 50)
+    with served(car([*SMALL[:40]])) as (_, url):
+        store = RemoteCar(url)
+        assert not store.has(DAG.root)
+        store.close()
+    with served(car([SMALL[0]] * 60)) as (_, url):
+        store = RemoteCar(url)
+        with pytest.raises(FormatError, match="too many"):
+            store.has(DAG.root)
+        store.close()
+
+
+def test_what_broke_off_is_not_kept(tmp_path):
+    def open_files():
+        return sum("(deleted)" in str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+
+    before = open_files()
+    with served(car(), ranges=False, cut=100_000) as (_, url):
+        store = RemoteCar(url, timeout_s=2, scratch=tmp_path)
+        for _ in range(6):
+            with pytest.raises(SourceError, match="broke off"):
+                store.get(cid_of(LEAVES[1]))
+        assert open_files() <= before + 1
         store.close()
 
 

@@ -114,6 +114,7 @@ def test_nobody_has_it():
         ({"body": b"<p>log in", "kind": "text/html"}, SourceError),
         ({"body": b"[" * 100_000}, FormatError),
         ({"body": b'{"Providers":' + b"[" * 1000}, FormatError),
+        ({"body": b'{"Providers":["' + b"]" * 200_000 + b'",' + b"[" * 200_000}, FormatError),
         ({"body": b"{"}, FormatError),
         ({"body": b"[]"}, FormatError),
         ({"body": b'{"Providers": 7}'}, FormatError),

@@ -71,7 +71,8 @@ def test_a_bad_first_gateway_takes_nothing_from_a_good_one(dataset, tmp_path, be
         closing(GatewayStore(good.url)) as second,
     ):
         report = complete(get(tomogram, [first, second], tmp_path, jobs=2))
-        assert good.url in report.sources
+        if behaviour not in {"no-range", "wrong-range"}:  # they may bring all of it in single leaves
+            assert good.url in report.sources
         if behaviour == "wrong-bytes":
             assert [one.name for one in report.banned] == [bad.url]
 
