@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, Protocol, runtime_checkable
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
 from etdb.blocks import BlockStore, DagReader
 from etdb.blocks.files import OpenPlace
+from etdb.blocks.port import not_in_store
 from etdb.errors import EtdbError, FormatError, InputError, NotFoundError
 from etdb.ipfs import RAW, Cid, parse_cid
 from etdb.web.cars import CarWriter
@@ -141,6 +143,15 @@ class GatewayAnswers:
     def _open_leaf(self, cid: Cid) -> OpenPlace | None:
         return self._unchecked.open_unchecked(cid, as_block=True) if self._unchecked else None
 
+    def _has_already(self, wanted: Wanted, etag: str, cid: Cid) -> bool:
+        """Whether the client has it. Who names no tag, or asks for what is kept, also asks whether it is here."""
+        if not is_unchanged(wanted, etag):
+            return False
+        asks_for_kept = "only-if-cached" in wanted.headers.get("cache-control", "")
+        if (asks_for_kept or wanted.headers["if-none-match"].strip() == "*") and not self.store.has(cid):
+            raise not_in_store(cid, self.store.name)
+        return True
+
     def _raw(self, wanted: Wanted, cid: Cid, headers: dict[str, str]) -> Answer:
         etag = f'"{cid}.raw"'
         headers |= {
@@ -149,7 +160,7 @@ class GatewayAnswers:
             "content-disposition": disposition(wanted, f"{cid}.bin", is_attachment=True),
             "accept-ranges": "bytes",
         }
-        if is_unchanged(wanted, etag):
+        if self._has_already(wanted, etag, cid):
             return Answer(status=304, headers=headers)
         place = self._open_leaf(cid)
         block = b"" if place is not None else self.store.get(cid)
@@ -172,7 +183,7 @@ class GatewayAnswers:
             "content-disposition": disposition(wanted, f"{target}.car", is_attachment=True),
             "accept-ranges": "none",
         }
-        if is_unchanged(wanted, etag):
+        if self._has_already(wanted, etag, target):
             return Answer(status=304, headers=headers)
         pieces = self._cars.pieces(root, wanted.path, target, part)
         # The header and the first block before the status: what is not here is a 404, not a broken stream. A CAR has
@@ -187,7 +198,7 @@ class GatewayAnswers:
             body = None if is_unchanged(wanted, etag) else make(self.reader, cid)
         elif not wanted.url_path.endswith("/"):
             # Links of a page are seen from its folder.
-            location = wanted.quoted_path + "/"
+            location = f"{wanted.quoted_path}/{'?' if wanted.query else ''}{urlencode(wanted.query)}"
             return Answer(status=301, headers={**headers, "location": location, "content-length": "0"})
         else:
             index = self.reader.find(cid, _INDEX)
@@ -217,7 +228,7 @@ class GatewayAnswers:
         if wanted.query.get("filename") or wanted.query.get("download"):
             name = wanted.path.rstrip("/").rsplit("/", 1)[-1] or str(cid)
             headers["content-disposition"] = disposition(wanted, name, is_attachment=False)
-        if is_unchanged(wanted, etag):
+        if self._has_already(wanted, etag, cid):
             return Answer(status=304, headers=headers)
         # A file of one leaf has no node that says its size: the leaf is read for it, once.
         leaf = self.store.get(cid) if cid.codec == RAW else None

@@ -93,7 +93,7 @@ class CarWriter:
         return CarPart(scope=scope, start=start, stop=stop, has_duplicates=duplicates == "y")
 
     def _bytes(self, span: str, cid: Cid) -> tuple[int, int | None]:
-        found = re.fullmatch(r"(-?\d{1,18}):(\*|-?\d{1,18})", span)
+        found = re.fullmatch(r"(-?\d{1,40}):(\*|-?\d{1,40})", span)
         if found is None:
             raise InputError(f"entity-bytes={span[:40]!r} is not from:to")
         if self._reader.is_directory(cid):
@@ -101,7 +101,7 @@ class CarWriter:
         size = self._reader.file_size(cid)
         first = int(found[1])
         last = size - 1 if found[2] == "*" else int(found[2])
-        start = max(0, size + first) if first < 0 else first
+        start = max(0, size + first) if first < 0 else min(first, size)
         stop = min(size, (size + last if last < 0 else last) + 1)
         return start, max(start, stop)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -31,6 +31,14 @@ RAW_TYPE: Final = "application/vnd.ipld.raw"
 CAR_TYPE: Final = "application/vnd.ipld.car"
 _NOT_MADE: Final = frozenset({"tar", "json", "cbor", "dag-json", "dag-cbor", "ipns-record"})
 """Formats of the specifications that a gateway may leave out, as this one does."""
+_TYPES_NOT_MADE: Final = frozenset(
+    {
+        "application/x-tar",
+        "application/vnd.ipld.dag-json",
+        "application/vnd.ipld.dag-cbor",
+        "application/vnd.ipfs.ipns-record",
+    }
+)
 _MAX_NAME: Final = 255
 
 Format = Literal["raw", "car", "file"]
@@ -98,28 +106,40 @@ def wanted_format(wanted: Wanted) -> Format:
         raise NotAcceptableError(f"this gateway does not make format={name}", hint="raw and car are made")
     if name is not None:
         raise InputError(f"format={name[:40]!r} is not raw or car")
-    accept = wanted.headers.get("accept", "").lower()
-    return "raw" if RAW_TYPE in accept else "car" if CAR_TYPE in accept else "file"
+    accepted = {kind: quality for kind, quality, _ in _accepted(wanted) if quality > 0}
+    raw, car = accepted.get(RAW_TYPE, 0.0), accepted.get(CAR_TYPE, 0.0)
+    if raw or car:
+        return "raw" if raw >= car else "car"
+    if accepted and accepted.keys() <= _TYPES_NOT_MADE:
+        raise NotAcceptableError(
+            "this gateway makes none of the types that were asked for", hint="raw and car are made"
+        )
+    return "file"
 
 
 def wants_json(wanted: Wanted) -> bool:
     """Whether a program asks, and not a person."""
-    accept = wanted.headers.get("accept", "").lower()
-    return "application/json" in accept and "text/html" not in accept
+    accepted = {kind for kind, quality, _ in _accepted(wanted) if quality > 0}
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def _accepted(wanted: Wanted) -> Iterator[tuple[str, float, dict[str, str]]]:
+    """The media types of ``Accept``, each with how much it is wanted and its parameters (RFC 9110, 12.5.1)."""
+    accept = wanted.headers.get("accept")
+    for one in accept.split(",") if accept else ():
+        kind, *pieces = (piece.strip() for piece in one.split(";"))
+        named = (piece.partition("=") for piece in pieces)
+        parameters = {key.strip().lower(): value.strip().strip('"') for key, _, value in named}
+        quality = re.fullmatch(r"[01](?:\.\d{0,3})?", parameters.get("q", "1"))
+        yield kind.lower(), float(quality[0]) if quality else 0.0, parameters
 
 
 def car_parameter(wanted: Wanted, name: str) -> str | None:
     """A parameter of a CAR: from the query, else from the type that ``Accept`` names (IPIP-412)."""
     if f"car-{name}" in wanted.query:
         return wanted.query[f"car-{name}"]
-    for one in wanted.headers.get("accept", "").split(","):
-        kind, *parameters = (piece.strip() for piece in one.split(";"))
-        if kind.lower() == CAR_TYPE:
-            for parameter in parameters:
-                key, _, value = parameter.partition("=")
-                if key.strip().lower() == name:
-                    return value.strip().strip('"')
-    return None
+    found = (one[name] for kind, quality, one in _accepted(wanted) if kind == CAR_TYPE and quality and name in one)
+    return next(found, None)
 
 
 def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
@@ -138,7 +158,7 @@ def wanted_range(wanted: Wanted, size: int, etag: str) -> tuple[int, int] | None
 
     Several ranges are answered with the whole, as RFC 9110 (14.2) allows.
     """
-    found = re.fullmatch(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", wanted.headers.get("range", ""))
+    found = re.fullmatch(r"bytes=\s*(\d{0,40})-(\d{0,40})\s*", wanted.headers.get("range", ""))
     if found is None or not (found[1] or found[2]) or wanted.headers.get("if-range", etag) != etag:
         return None
     if not found[1]:

@@ -243,6 +243,46 @@ def test_a_car_without_duplicates_does_not_pass_over_the_same_block_for_ever(
     assert site.ask(url)[0] == 422
 
 
+@pytest.mark.parametrize(
+    ("accept", "status", "kind"),
+    [
+        (RAW, 200, RAW),
+        (f"{RAW};q=0", 200, "application/octet-stream"),
+        (f"{CAR};q=0.1, {RAW};q=0", 200, CAR),
+        (f"{CAR};q=0.9, {RAW};q=0.2", 200, CAR),
+        ("application/x-tar", 406, "application/json"),
+        ("application/vnd.ipld.dag-json, application/x-tar;q=0.5", 406, "application/json"),
+        ("application/x-tar, */*;q=0.1", 200, "application/octet-stream"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 200, "application/octet-stream"),
+        ("*/*", 200, "application/octet-stream"),
+        ("nonsense;;q=x", 200, "application/octet-stream"),
+    ],
+)
+def test_what_accept_names(site: Site, accept: str, status: int, kind: str) -> None:
+    found, headers, _ = site.ask(f"/ipfs/{site.hello}", Accept=accept)
+    assert (found, headers["content-type"].partition(";")[0]) == (status, kind)
+
+
+@pytest.mark.parametrize("more", ["", "?format=raw"])
+def test_what_is_not_here_is_not_said_to_be_unchanged(site: Site, more: str) -> None:
+    elsewhere = cid_of(b"elsewhere")
+    kept = {"Cache-Control": "only-if-cached"}
+    tag = f'"{elsewhere}{".raw" if more else ""}"'
+    assert site.ask(f"/ipfs/{elsewhere}{more}", **{"If-None-Match": "*"})[0] == 404
+    assert site.ask(f"/ipfs/{elsewhere}{more}", **{"If-None-Match": tag}, **kept)[0] == 412
+    assert site.ask(f"/ipfs/{site.hello}{more}", **{"If-None-Match": "*"}, **kept)[0] == 304
+
+
+def test_the_way_to_a_directory_keeps_the_query(site: Site) -> None:
+    status, headers, _ = site.ask(f"/ipfs/{site.root}?filename=a&download=true")
+    assert (status, headers["location"]) == (301, f"/ipfs/{site.root}/?filename=a&download=true")
+
+
+def test_an_end_beyond_any_file_is_its_end(site: Site) -> None:
+    whole = site.ask(f"/ipfs/{site.hello}?format=car&entity-bytes=0:*")
+    assert site.ask(f"/ipfs/{site.hello}?format=car&entity-bytes=0:{2**63 - 1}")[::2] == whole[::2]
+
+
 def test_who_comes_when_too_many_cars_are_made_is_told_when_to_come_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
