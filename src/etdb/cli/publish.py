@@ -28,7 +28,7 @@ from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
 from etdb.cli.publish_shown import show_plan, show_report
 from etdb.describe import describe
-from etdb.errors import CancelledError, InputError
+from etdb.errors import CancelledError, EtdbError, InputError
 from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
 from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.ledger import Ledger, LocalChain
@@ -43,6 +43,7 @@ from etdb.publish import (
     plan_publish,
     verify_fee_rate,
     verify_means,
+    verify_submission,
 )
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace, lock_key
@@ -50,6 +51,7 @@ from etdb.workspace import Workspace, lock_key
 __all__ = ["publish"]
 
 _NAMED = 3
+_MOST_FAULTS = 50
 _LABELS = {"add": "hashing", "send": "sending", "confirm": "confirming"}
 _ASKED = 100  # sids that are looked up at once
 _REGTEST_POLL_S = 0.5
@@ -79,12 +81,16 @@ class _Price(click.ParamType[Decimal]):
     etdb publish ts_01 ts_02 --dry-run        only the plan; writes nothing
     etdb publish ts_01 --price 0.02           also say what the fees are in money (a FLO costs 0.02)
     etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash
+    etdb publish /data --yes --skip-bad       leave out what is not ready yet: every night
     etdb publish /data --yes --no-wait        send what can be sent now; do not wait for blocks
     etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour""",
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out datasets that are not ready, publish the others, and end with status 3."
+)
 @click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
 @click.option("--price", type=_Price(), metavar="MONEY", help="What one FLO costs, to show fees in money too.")
@@ -104,6 +110,7 @@ def publish(
     paths: tuple[str, ...],
     yes: bool,
     dry_run: bool,
+    skip_bad: bool,
     key_option: str | None,
     title: str | None,
     price: Decimal | None,
@@ -116,8 +123,8 @@ def publish(
     """Publish datasets: hash the files where they are, write and sign the records, send them to the ledger.
 
     Nothing is copied and nothing is written into your folders. A dataset is a folder with files, and an optional
-    dataset.toml for what the files cannot tell. What is published already is left as it is; a run that was cut off
-    goes on.
+    dataset.toml for what the files cannot tell. When one of several is not ready, nothing is published, and what is
+    wrong with each is listed. What is published already is left as it is; a run that was cut off goes on.
 
     Blocks come at their own pace. The command waits until every record is final; meanwhile it sends again what the
     network forgets. It can be interrupted at any time, and the same command goes on.
@@ -130,13 +137,17 @@ def publish(
     with ExitStack() as locks:
         if not dry_run:
             locks.enter_context(workspace.lock("publish"))
-        submissions = _submissions(workspace, paths, title, out)
+        address = workspace.keyring.show(key_name(workspace, key_option)).address
+        submissions, faults = _submissions(workspace, paths, title, address, out)
+        left_out = _not_ready(faults, len(submissions)) if faults else None
+        said = {**left_out.to_dict(), "left_out": [name for name, _ in faults]} if left_out else {}
+        if left_out is not None and (not skip_bad or not submissions):
+            raise left_out
         flo_network = network(workspace.flo_network_name)
         limits = ledger_limits(workspace)
         is_local = workspace.network == "local"
         if is_local:
             limits = msgspec.structs.replace(limits, max_fee_sat=MAX_MONEY_SAT)  # its coins cost nothing
-        address = workspace.keyring.show(key_name(workspace, key_option)).address
         if not dry_run and not is_local:
             locks.enter_context(lock_key(address))
         final_depth = workspace.settings.limits.final_depth
@@ -160,8 +171,10 @@ def publish(
                 verify_fee_rate(ledger, limits)
         _refuse_published_elsewhere(workspace, plan)
         if dry_run:
-            out.document(plan)
+            out.document({**msgspec.to_builtins(plan), **said})
         show_plan(out, plan, price)
+        if dry_run and left_out is not None:
+            raise left_out
         if dry_run:
             return
         if not is_local:
@@ -192,13 +205,15 @@ def publish(
                     ).run(submissions)
             finally:
                 journal.close()
-    out.document(report)
+    out.document({**msgspec.to_builtins(report), **said})
     show_report(out, report)
     if not report.in_time:
         raise StillPendingError(
             f"{report.unfinished} of {len(report.datasets)} records are not final after {report.seconds:.0f} s",
             hint="nothing is lost: run the same command again to go on, or look with: etdb status",
         )
+    if left_out is not None:
+        raise left_out
 
 
 def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None:
@@ -263,28 +278,51 @@ def _unlock_while_reading(
         return unlocking.result()
 
 
-def _submissions(workspace: Workspace, paths: tuple[str, ...], title: str | None, out: Output) -> list[Submission]:
+def _not_ready(faults: Sequence[tuple[str, EtdbError]], ready: int) -> EtdbError:
+    """What is wrong with each dataset that cannot be published."""
+    if len(faults) == 1 and not ready:
+        return faults[0][1]
+    told = [
+        f"  {printable(name)}: {error.message}{f' ({error.hint})' if error.hint else ''}"
+        for name, error in faults[:_MOST_FAULTS]
+    ]
+    if len(faults) > _MOST_FAULTS:
+        told.append(f"  and {len(faults) - _MOST_FAULTS} more")
+    return InputError(
+        "\n".join([f"{len(faults)} of {len(faults) + ready} datasets are not ready:", *told]),
+        hint="mend them; --skip-bad publishes the others" if ready else "mend them",
+    )
+
+
+def _submissions(
+    workspace: Workspace, paths: tuple[str, ...], title: str | None, address: str, out: Output
+) -> tuple[list[Submission], list[tuple[str, EtdbError]]]:
+    """The datasets that can be published, and of the others what is wrong."""
     if title is not None and len(paths) != 1:
         raise InputError("--title is for one path; several datasets cannot have the same title")
     submissions = []
+    faults: list[tuple[str, EtdbError]] = []
     defaulted: dict[tuple[str, ...], list[str]] = {}
     for path in paths:
-        for dataset in FolderSource(path).datasets():
-            draft = describe(dataset, workspace.settings, title=title)
+        source = FolderSource(path)
+        for root in source.roots():
+            try:
+                dataset = source.read(root)
+                draft = describe(dataset, workspace.settings, title=title)
+                paths_of = {file.path: file.absolute for file in dataset.files}
+                submission = Submission(tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root))
+                verify_submission(submission, address)
+            except InputError as error:
+                faults.append((root.name, error))
+                continue
             if draft.defaulted:
                 defaulted.setdefault(draft.defaulted, []).append(dataset.name)
-            submissions.append(
-                Submission(
-                    tomogram=draft.tomogram,
-                    paths={file.path: file.absolute for file in dataset.files},
-                    source=str(dataset.root),
-                )
-            )
+            submissions.append(submission)
     for fields, names in defaulted.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         shown = printable(", ".join(names[:_NAMED])) + more
         out.remark(f"{shown}: by default {printable(', '.join(fields))}")
-    return submissions
+    return submissions, faults
 
 
 def _ask(plan: PublishPlan) -> None:

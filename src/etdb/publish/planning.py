@@ -15,10 +15,19 @@ from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
 
-__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_fee_rate", "verify_means"]
+__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_fee_rate", "verify_means", "verify_submission"]
 
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
+
+
+def verify_submission(submission: Submission, publisher: str) -> None:
+    """Whether a record can be written of it.
+
+    Raises:
+        InputError: what it lacks.
+    """
+    stand_in_record(draft_for(submission, publisher), int(time.time()))
 
 
 def plan_publish(

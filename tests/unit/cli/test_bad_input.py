@@ -140,6 +140,26 @@ class TestDescriptions:
         said = desk.publish()
         assert_refused(desk, said, INPUT, "the sid same", "one", "two", "another `sid`")
 
+    def test_every_fault_is_told_at_once_and_the_others_can_be_published(self, desk):
+        (desk.short / "dataset.toml").write_text("acquired_on = 2026-11-01\n")
+        desk.dataset("undated", 'title = "A title"\n')
+        desk.dataset("good", 'title = "Good"\nacquired_on = 2026-11-01\n')
+        told = ("2 of 3 datasets are not ready", "short has no title", "undated", "acquired_on")
+        assert_refused(desk, desk.publish(desk.data), INPUT, *told, "--skip-bad")
+        said = desk.run("--json", "publish", desk.data, "--yes", "--skip-bad", "--passphrase-file", desk.secret)
+        assert said.status == INPUT
+        assert sorted(said.document["left_out"]) == ["short", "undated"]
+        assert [one["state"] for one in said.document["datasets"]] == ["final"]
+        for word in told:
+            assert word in said.err
+        assert set(desk.states()) == {"final"}
+
+    def test_nothing_is_ready(self, desk):
+        (desk.short / "dataset.toml").write_text("acquired_on = 2026-11-01\n")
+        desk.dataset("undated", 'title = "A title"\n')
+        said = desk.run("publish", desk.data, "--yes", "--skip-bad", "--passphrase-file", desk.secret)
+        assert_refused(desk, said, INPUT, "2 of 2 datasets are not ready", "mend them")
+
     def test_title_for_several(self, desk):
         said = desk.publish(desk.short, desk.short, "--title", "T")
         assert_refused(desk, said, INPUT, "--title is for one path")
