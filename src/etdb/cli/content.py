@@ -17,7 +17,15 @@ from etdb.cli.output import printable, size_text
 from etdb.cli.sources import Sources, SourceWords, open_sources, source_options
 from etdb.cli.tables import Table
 from etdb.download import DownloadReport, KnownProvider, NetworkFinder, SourcePool, download, plan_content
-from etdb.errors import ConfigurationError, EtdbError, NotFoundError, SourceError, VerificationError
+from etdb.errors import (
+    ConfigurationError,
+    EtdbError,
+    FormatError,
+    InputError,
+    NotFoundError,
+    SourceError,
+    VerificationError,
+)
 from etdb.ipfs import Cid, parse_cid
 from etdb.workspace import Workspace
 
@@ -41,7 +49,7 @@ def providers(context: Context, cid: str, words: SourceWords) -> None:
     Gateways and this machine are asked directly, routing servers for others, whose gateways are asked too. The exit
     status is 5 when nobody has it.
     """
-    out, root = context.out, parse_cid(cid)
+    out, root = context.out, _named(cid)
     with open_sources(_workspace(context), words, tell=out.remark) as sources:
         found = [*_ask_stores(sources.stores, root), *_ask_routers(sources.finder, root)]
         if sources.has_kubo:
@@ -88,7 +96,7 @@ def fetch(context: Context, cid: str, output: str, jobs: int, words: SourceWords
     Nobody signed what a CID alone leads to: `etdb search` and `etdb download` find datasets with their records.
     Interrupted, the same command goes on.
     """
-    out, root = context.out, parse_cid(cid)
+    out, root = context.out, _named(cid)
     with (
         open_sources(_workspace(context), words, tell=out.remark) as sources,
         out.progress({"fetch": "fetching"}, bytes_steps=frozenset({"fetch"})) as bar,
@@ -220,3 +228,11 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     if all(isinstance(bad.error, VerificationError) for bad in failed):
         return VerificationError(message, hint="try other sources; what is right is kept")
     return SourceError(message, hint="run the same command again, or with other sources; what has arrived is kept")
+
+
+def _named(cid: str) -> Cid:
+    """The CID of the command line: a wrong one is a wrong word, not somebody's wrong data."""
+    try:
+        return parse_cid(cid)
+    except FormatError as error:
+        raise InputError(error.message, hint=error.hint or "a CID looks like bafybei...") from None

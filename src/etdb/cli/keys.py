@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from etdb.cli.opening import find_workspace
 from etdb.cli.output import printable
 from etdb.cli.passphrase import ask_passphrase, passphrase_options
 from etdb.cli.tables import Table
+from etdb.durable import write_durably
 from etdb.errors import InputError
 
 __all__ = ["key"]
@@ -93,16 +95,27 @@ def import_key(
     context.out.say(f"Key [bold]{printable(info.name)}[/bold] publishes as [bold]{info.address}[/bold]")
 
 
-@command("export", examples="etdb key export publisher > publisher.wif")
+@command("export", examples="etdb key export publisher --output publisher.wif     a new file that only you can read")
 @click.argument("name", default="publisher")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write it to this new file instead.")
 @passphrase_options
-def export(context: Context, name: str, passphrase_file: str | None, passphrase_fd: int | None) -> None:
+def export(
+    context: Context, name: str, output: str | None, passphrase_file: str | None, passphrase_fd: int | None
+) -> None:
     """Print a key in wallet import format. Whoever reads it can publish as you."""
     ring = find_workspace(context).keyring
     secret = ask_passphrase(f"Passphrase of {name}", passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
     wif = ring.export(name, secret)
-    context.out.document({"name": name, "wif": wif})
-    context.out.say(wif)
+    if output is None:
+        context.out.document({"name": name, "wif": wif})
+        context.out.say(wif)
+        return
+    try:
+        write_durably(Path(output), [wif.encode() + b"\n"], replace=False, mode=0o600)
+    except FileExistsError:
+        raise InputError(f"{output} is there already", hint="name a new file") from None
+    context.out.document({"name": name, "file": output})
+    context.out.say(f"Key [bold]{printable(name)}[/bold] is in {printable(output)}: whoever reads it publishes as you")
 
 
 for _one in (new, list_keys, show, import_key, export):

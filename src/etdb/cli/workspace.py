@@ -58,6 +58,8 @@ def init(
             raise InputError(f"{url!r} is not an http or https address", hint="give it as http://HOST:PORT")
     if ledger is not None and not Path(ledger).is_file() and not Path(ledger, "index.sqlite").is_file():
         raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace, or a file")
+    if ledger is not None and Path(ledger).is_dir() and network != "local":
+        raise InputError(f"{ledger} is a chain of the local network", hint="leave out --network and --node")
     settings = _node_settings(folder, network, node, node_cookie, node_user, node_password_file)
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
     make_chain = LocalChain.init if network == "local" and ledger is None else None

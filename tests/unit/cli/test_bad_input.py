@@ -190,6 +190,19 @@ class TestKeys:
         said = self.secret(desk, b"correct horse\n", mode=0o644)
         assert_refused(desk, said, INPUT, "others can read", "other-pass", "chmod 600")
 
+    def test_an_exported_key_is_for_its_owner_alone(self, desk):
+        target = desk.root / "me.wif"
+        words = ("key", "export", "me", "--passphrase-file", desk.secret, "--output", target)
+        said = desk.run(*words)
+        assert said.status == 0, said.err
+        assert target.stat().st_mode & 0o777 == 0o600
+        wif = target.read_text().strip()
+        assert wif
+        assert wif not in said.out + said.err
+        again = desk.run(*words)
+        assert (again.status, target.read_text().strip()) == (INPUT, wif)
+        assert "is there already" in again.err
+
     def test_missing_passphrase_file(self, desk):
         said = self.publish_with(desk, "--passphrase-file", desk.root / "nowhere")
         assert_refused(desk, said, INPUT, "nowhere", "cannot be read")
@@ -286,6 +299,20 @@ class TestQuestions:
     def test_folder_that_is_no_dataset(self, desk):
         said = desk.run("verify", desk.short)
         assert_refused(desk, said, INPUT, "not a dataset folder", "etdb download")
+
+
+class TestWords:
+    def test_a_cid_that_is_none_is_a_wrong_word(self, desk):
+        for verb in ("fetch", "providers"):
+            said = desk.run(verb, "notacid")
+            assert said.status == INPUT, said.err
+
+    def test_a_chain_folder_is_of_the_local_network(self, desk):
+        chain = desk.workspace.root / "chain"
+        said = desk.run_bare("init", desk.root / "other", "--network", "main", "--ledger", chain)
+        assert said.status == INPUT
+        assert "local network" in said.err
+        assert not (desk.root / "other").exists()
 
 
 class TestDownloads:
