@@ -142,7 +142,7 @@ def test_nobody_to_ask(etdb):
     assert (status, said["error"]) == (3, "input")
     assert "--router" in said["hint"]
     status, said = etdb("fetch", "not-a-cid", "--gateway", "http://127.0.0.1:9")
-    assert (status, said["error"]) == (4, "format")
+    assert (status, said["error"]) == (3, "input")
 
 
 def test_kubo_is_wanted_and_not_there(etdb, tmp_path, monkeypatch):
