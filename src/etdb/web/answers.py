@@ -198,7 +198,8 @@ class GatewayAnswers:
             body = None if is_unchanged(wanted, etag) else make(self.reader, cid)
         elif not wanted.url_path.endswith("/"):
             # Links of a page are seen from its folder.
-            location = f"{wanted.quoted_path}/{'?' if wanted.query else ''}{urlencode(wanted.query)}"
+            query = urlencode(wanted.query, errors="surrogateescape")
+            location = f"{wanted.quoted_path}/{'?' if query else ''}{query}"
             return Answer(status=301, headers={**headers, "location": location, "content-length": "0"})
         else:
             index = self.reader.find(cid, _INDEX)

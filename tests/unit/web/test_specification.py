@@ -30,9 +30,11 @@ from etdb.ipfs import (
 from etdb.ipfs.cid import DAG_PB
 from etdb.ipfs.unixfs import encode_file_data
 from etdb.web import cars, gateway
+from etdb.web.answers import GatewayAnswers
 from etdb.web.gateway import gateway_app
 from etdb.web.providers import gateway_multiaddr
 from etdb.web.serving import serving
+from etdb.web.wanted import Wanted
 
 HELLO, PAGE = b"hello, world", b"<script>alert(1)</script>"
 DIRECTORY = b"\x08\x01"
@@ -276,6 +278,13 @@ def test_what_is_not_here_is_not_said_to_be_unchanged(site: Site, more: str) -> 
 def test_the_way_to_a_directory_keeps_the_query(site: Site) -> None:
     status, headers, _ = site.ask(f"/ipfs/{site.root}?filename=a&download=true")
     assert (status, headers["location"]) == (301, f"/ipfs/{site.root}/?filename=a&download=true")
+
+
+def test_a_query_of_any_bytes_is_kept() -> None:
+    path = f"/ipfs/{node(store := MemoryStore(), {})}"
+    wanted = Wanted(is_head=False, cid=path[6:], path="", url_path=path, query={"a\udcfb": "\udcff"}, headers={})
+    answer = GatewayAnswers(store).answer(wanted)
+    assert (answer.status, answer.headers["location"]) == (301, f"{path}/?a%FB=%FF")
 
 
 def test_an_end_beyond_any_file_is_its_end(site: Site) -> None:
