@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -36,6 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.answer(200, b"{LEAF.decode()}", "application/vnd.ipld.raw")
     def do_POST(self):
+        open(here + "/asked", "a").write(self.path + "\\n")
         wanted = json.load(open(repo + "/config"))["API"]["Authorizations"]["etdb"]["AuthSecret"].split(":")[1]
         if self.headers["Authorization"] != "Bearer " + wanted:
             self.answer(403, b"", "text/plain")
@@ -65,6 +67,11 @@ def played(tmp_path):
     (place / "ipfs").chmod(0o755)
     (place / "answer").write_bytes(b"{}")
     return place
+
+
+def asked(played):
+    """What its RPC was asked, in order."""
+    return (played / "asked").read_text().splitlines()
 
 
 def is_running(pid):
@@ -106,9 +113,13 @@ def test_it_listens_on_the_loopback_only_and_goes_away(played, tmp_path):
 def test_a_network_of_the_users_own(played, tmp_path):
     peers = ("/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWA",)
     choice = KuboChoice(binary=str(played / "ipfs"), folder=tmp_path, peers=peers, allow_private=True)
-    with TemporaryKubo(choice):
+    with TemporaryKubo(choice) as kubo:
         settings = json.loads((played / "config").read_text())
-    assert settings["Bootstrap"] == list(peers)
+        assert kubo.connect(peers) == 1, "and is not let go of again"
+    assert settings["Bootstrap"] == [], "bitswap is not told of peers that are called before it listens"
+    assert settings["Internal"] == {"Bitswap": {"BroadcastControl": {"Enable": False}}}
+    peer = quote(peers[0], safe="")
+    assert asked(played) == [f"/api/v0/swarm/{word}?arg={peer}" for word in ("disconnect", "connect", "connect")]
     assert settings["AutoConf"] == {"Enabled": False}
     assert settings["Routing"]["DelegatedRouters"] == []
     assert settings["Swarm"]["AddrFilters"] is None
