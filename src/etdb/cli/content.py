@@ -33,6 +33,7 @@ __all__ = ["fetch", "providers"]
 
 _HAS, _LACKS = "has it", "does not have it"
 _AT_ONCE = 8
+_SHOWN = 3
 
 
 @command(
@@ -212,10 +213,15 @@ def _answer(store: BlockStore, root: Cid) -> str:
 
 def _nobody(error: NotFoundError, root: Cid, sources: Sources) -> SourceError:
     """All were asked; what else could be tried."""
-    failed = [f"{one.router}: {one.error}" for one in sources.finder.ask_routers(root) if one.error is not None]
+    answers = sources.finder.ask_routers(root)
+    said = [f"{one.router}: {one.error}" for one in answers if one.error is not None]
+    refused = list(dict.fromkeys(url for one in answers for provider in one.providers for url in provider.refused))
     others = "" if sources.has_kubo else "; --kubo looks in the IPFS network"
-    said = f" ({'; '.join(failed)})" if failed else ""
-    return SourceError(f"{error.message}{said}", hint=f"name other gateways or routing servers{others}", cid=str(root))
+    if refused:
+        said.append(f"not called: {', '.join(refused[:_SHOWN])}")
+        others += "; --allow-private calls addresses of private networks too"
+    more = f" ({'; '.join(said)})" if said else ""
+    return SourceError(f"{error.message}{more}", hint=f"name other gateways or routing servers{others}", cid=str(root))
 
 
 def _failure(report: DownloadReport) -> EtdbError | None:

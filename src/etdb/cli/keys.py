@@ -10,7 +10,7 @@ import click
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import printable
-from etdb.cli.passphrase import ask_passphrase, passphrase_options
+from etdb.cli.passphrase import ask_passphrase, passphrase_options, read_private_file
 from etdb.cli.tables import Table
 from etdb.durable import write_durably
 from etdb.errors import InputError
@@ -78,11 +78,10 @@ def import_key(
     """Take in a key in wallet import format (WIF)."""
     ring = find_workspace(context).keyring
     if wif_file is not None:
-        with open(wif_file, encoding="ascii") as file:  # noqa: PTH123 - errors are the frame's
-            try:
-                wif = file.readline(200).strip()
-            except UnicodeDecodeError:
-                raise InputError(f"{wif_file} does not hold a key (WIF)", hint="is it the right file?") from None
+        try:
+            wif = read_private_file(wif_file, "the key").decode("ascii").partition("\n")[0].strip()
+        except UnicodeDecodeError:
+            raise InputError(f"{wif_file} does not hold a key (WIF)", hint="is it the right file?") from None
     elif sys.stdin.isatty():
         wif = str(click.prompt("The key (WIF)", hide_input=True, err=True))
     else:

@@ -11,7 +11,7 @@ import click
 
 from etdb.errors import InputError, PassphraseError
 
-__all__ = ["ask_passphrase", "passphrase_options"]
+__all__ = ["ask_passphrase", "passphrase_options", "read_private_file"]
 
 _LIMIT = 4096
 
@@ -37,7 +37,7 @@ def ask_passphrase(what: str, *, passphrase_file: str | None, passphrase_fd: int
         InputError: the file cannot be read or others can read it.
     """
     if passphrase_file is not None:
-        return _first_line(_read_file(passphrase_file))
+        return _first_line(read_private_file(passphrase_file, "the passphrase"))
     if passphrase_fd is not None:
         try:
             return _first_line(os.read(passphrase_fd, _LIMIT))
@@ -54,18 +54,23 @@ def ask_passphrase(what: str, *, passphrase_file: str | None, passphrase_fd: int
     return str(click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True))
 
 
-def _read_file(name: str) -> bytes:
+def read_private_file(name: str, what: str) -> bytes:
+    """The beginning of a file with a secret, which nobody else may be able to read.
+
+    Raises:
+        InputError: others can read it, or we cannot; `what` says what is in it.
+    """
     try:
         descriptor = os.open(name, os.O_RDONLY)
         with os.fdopen(descriptor, "rb") as file:
             if os.fstat(descriptor).st_mode & 0o077:
-                raise InputError(f"others can read the passphrase in {name}", hint=f"chmod 600 {name}", path=name)
+                raise InputError(f"others can read {what} in {name}", hint=f"chmod 600 {name}", path=name)
             return file.read(_LIMIT)
     except OSError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"the passphrase file {name} cannot be read: {error.strerror}", hint="check the path", path=name
+            f"{name}, the file with {what}, cannot be read: {error.strerror}", hint="check the path", path=name
         ) from error
 
 

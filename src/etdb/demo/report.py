@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -97,7 +100,7 @@ def _claims(console: Console, facts: dict[str, Any]) -> None:
 def _next(console: Console, facts: dict[str, Any]) -> None:
     folder = facts["folder"]
     first = str(facts["found"]["results"][0]["dataset_id"])[:_ID_SHOWN]
-    etdb = f".venv/bin/etdb --workspace {folder}"
+    etdb = f"{_program()} --workspace {folder}"
     console.print(f"\n[bold]Try next[/bold]  [dim](all done in {facts['seconds']:.0f} s)[/dim]")
     for line, what in (
         (f"{etdb} search SerialEM", "the other dataset"),
@@ -108,6 +111,14 @@ def _next(console: Console, facts: dict[str, Any]) -> None:
     ):
         console.print(f"   {escape(line)}   [dim]# {what}[/dim]")
     console.print()
+
+
+def _program() -> str:
+    """How the user calls this program: by its name where the PATH finds it, else by where it is."""
+    program = Path(sys.argv[0])
+    if program.name != "etdb":
+        return f"{Path(sys.executable)} -m etdb"
+    return "etdb" if shutil.which("etdb") == str(program.absolute()) else str(program)
 
 
 def claim_words(claim: dict[str, Any]) -> str:

@@ -230,8 +230,16 @@ class TestKeys:
     def test_imported_key_that_is_no_text(self, desk):
         path = desk.root / "old.wif"
         path.write_bytes("clé".encode())
+        path.chmod(0o600)
         said = desk.run("key", "import", "old", "--wif-file", path, "--passphrase-file", desk.secret)
         assert_refused(desk, said, INPUT, "old.wif")
+
+    def test_imported_key_that_others_can_read(self, desk):
+        path = desk.root / "old.wif"
+        path.write_text("no key, but nobody looks at it before")
+        path.chmod(0o640)
+        said = desk.run("key", "import", "old", "--wif-file", path, "--passphrase-file", desk.secret)
+        assert_refused(desk, said, INPUT, "others can read the key", "chmod 600")
 
 
 class TestWorkspaces:

@@ -104,6 +104,8 @@ def test_a_router_alone_cannot_have_us_call_this_machine(etdb, dataset):
         status, said = etdb("fetch", root, "--router", router.url)
         assert (status, said["error"]) == (5, "source")
         assert "--kubo" in said["hint"]
+        assert f"not called: {gateway.url}" in said["message"]
+        assert "--allow-private" in said["hint"]
         status, said = etdb("providers", root, "--router", router.url)
         assert status == 5
         assert {one["answer"] for one in said["providers"]} == {"may not be called"}
