@@ -29,7 +29,7 @@ from etdb.em import (
     parse_mrc_header,
     parse_tilt_file,
 )
-from etdb.errors import EtdbError, FormatError, InputError, SourceFileError
+from etdb.errors import FormatError, InputError, SourceFileError
 from etdb.sources.dataset import SourceDataset, SourceFile
 from etdb.sources.metadata import DATASET_TOML, MAX_DATASET_TOML_BYTES, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.names import collision_key, name_problem, shown
@@ -81,17 +81,6 @@ class FolderSource:
         """
         for root in self.roots():
             yield self.read(root)
-
-    def survey(self) -> tuple[list[SourceDataset], list[EtdbError]]:
-        """All datasets that can be published, and what is wrong with each of the others."""
-        good: list[SourceDataset] = []
-        bad: list[EtdbError] = []
-        for root in self.roots():
-            try:
-                good.append(self.read(root))
-            except SourceFileError as error:
-                bad.append(error)
-        return good, bad
 
     def roots(self) -> list[Path]:
         """The file or the folders that are the datasets, in order.

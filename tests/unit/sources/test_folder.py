@@ -175,9 +175,11 @@ def test_a_linked_dataset_folder_is_refused(tmp_path):
     write(tmp_path / "elsewhere", {"a.st": b"x"})
     write(tmp_path / "all" / "d1", {"a.st": b"x"})
     (tmp_path / "all" / "d2").symlink_to(tmp_path / "elsewhere")
-    good, bad = FolderSource(tmp_path / "all").survey()
-    assert [d.name for d in good] == ["d1"]
-    assert "is a link" in bad[0].message
+    source = FolderSource(tmp_path / "all")
+    good, linked = source.roots()
+    assert source.read(good).name == "d1"
+    with pytest.raises(SourceFileError, match="is a link"):
+        source.read(linked)
 
 
 def test_unreadable(tmp_path):
