@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from etdb.ledger.mining import choose_pending, next_block
 from etdb.ledger.port import (
     BlockRef,
     Outpoint,
+    one_by_one,
 )
 from etdb.ledger.rules import KnownCoin, check_block, check_policy, check_transaction, median_time_s
 
@@ -153,6 +154,10 @@ class LocalChain(ChainReading):
             self._append([self._network.genesis_block])
         if self._index.setting("rebuilding"):
             self._index.keep_setting("rebuilding", "")
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        """See the port."""
+        return one_by_one(self.submit, raws)
 
     def submit(self, raw: bytes) -> str:
         """Take a transaction to wait for a block.

@@ -8,11 +8,11 @@ are. See docs/explanation of the ledger.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from etdb.errors import FormatError, NotFoundError
+from etdb.errors import FormatError, NotFoundError, RefusedError
 from etdb.flo import COIN, REGTEST, Network, Transaction, address_script, parse_header, parse_transaction
 from etdb.ledger.blocksource import BlockSource
 from etdb.ledger.headersync import WorkCheck
@@ -21,6 +21,7 @@ from etdb.ledger.node_blocks import RpcBlocks
 from etdb.ledger.node_checks import NodeReport, check_sending
 from etdb.ledger.node_errors import NodeAwayError, NodeCallError, shown
 from etdb.ledger.node_following import NodeFollower, Progress
+from etdb.ledger.node_sending import hand_over, portions
 from etdb.ledger.node_store import NodeStore
 from etdb.ledger.port import (
     BlockRef,
@@ -314,46 +315,42 @@ class FloNode:
             RefusedError: with the reason, in the words of all ledgers here; ``words`` are the node's.
             NodeBehindError: the node is not fit to judge it.
         """
-        transaction = parse_transaction(raw)
-        check_message(transaction)
+        (refused,) = self.submit_many([raw])
+        if refused is not None:
+            raise refused
+        return parse_transaction(raw).txid
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        """Hand over several, in few requests; see the port. Raises as ``submit``, but for refusals."""
+        return [answer for portion in portions(raws) for answer in self._submit_portion(portion)]
+
+    def _submit_portion(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        transactions = [parse_transaction(raw) for raw in raws]
+        answers: list[RefusedError | None] = [_message_refused(one) for one in transactions]
         self._catch_up()
-        txid = transaction.txid
-        if txid in self._mempool or self._store.place(txid) is not None:
-            return txid
+        new = [at for at, one in enumerate(transactions) if answers[at] is None and not self._is_known(one.txid)]
+        if not new:
+            return answers
         tip = self._store.tip()
         if self._follower.info is not None:
             check_sending(self._follower.info, tip.height if tip else 0, self._rpc.url)
-        words = self._hand_over(txid, raw)
-        if words is None:
-            self._mempool.add(raw, transaction)
-            return txid
-        self._follower.look(anew=True)
-        self._follower.catch_up()
-        if is_known_already(parse_reason(words)) or txid in self._mempool or self._store.place(txid) is not None:
-            return txid
-        raise refusal(txid, words, self._rpc.url, rival=self._rival(transaction))
+        is_fcoin = self._follower.is_fcoin
+        words = hand_over(self._rpc, [transactions[at] for at in new], [raws[at] for at in new], is_fcoin=is_fcoin)
+        refused = {at: said for at, said in zip(new, words, strict=True) if said is not None}
+        for at in new:
+            if at not in refused:
+                self._mempool.add(raws[at], transactions[at])
+        if refused:
+            self._follower.look(anew=True)
+            self._follower.catch_up()
+        for at, said in refused.items():
+            one = transactions[at]
+            if not is_known_already(parse_reason(said)) and not self._is_known(one.txid):
+                answers[at] = refusal(one.txid, said, self._rpc.url, rival=self._rival(one))
+        return answers
 
-    def _hand_over(self, txid: str, raw: bytes) -> str | None:
-        """Give it to the node; its words when it refuses."""
-        if self._follower.is_fcoin:
-            return self._broadcast(txid, raw)
-        try:
-            self._rpc.call("sendrawtransaction", raw.hex())
-        except NodeCallError as error:
-            return error.rpc_message
-        return None
-
-    def _broadcast(self, txid: str, raw: bytes) -> str | None:
-        """The way into fcoin: its ``sendrawtransaction`` answers before it has looked at anything."""
-        answer = self._rpc.post_json("/broadcast", {"tx": raw.hex()})
-        error = answer.get("error") if isinstance(answer, dict) else None
-        if error is not None:
-            return shown(error.get("message") if isinstance(error, dict) else error)
-        try:
-            self._rpc.call("getmempoolentry", txid)
-        except NodeCallError:
-            return "missing-inputs"  # it keeps such a transaction aside, and says nothing
-        return None
+    def _is_known(self, txid: str) -> bool:
+        return txid in self._mempool or self._store.place(txid) is not None
 
     def _rival(self, transaction: Transaction) -> str | None:
         for one in transaction.inputs:
@@ -372,3 +369,12 @@ class FloNode:
 
     def settle(self) -> None:
         """Nothing to do: blocks come when they come."""
+
+
+def _message_refused(transaction: Transaction) -> RefusedError | None:
+    """Why no node that keeps the rules takes its message."""
+    try:
+        check_message(transaction)
+    except RefusedError as error:
+        return error
+    return None

@@ -5,10 +5,12 @@ Nothing above this room knows what a transaction looks like: jobs see messages, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
+
+from etdb.errors import RefusedError
 
 __all__ = [
     "BlockRef",
@@ -20,6 +22,7 @@ __all__ = [
     "Outpoint",
     "SignedTransaction",
     "TxStatus",
+    "one_by_one",
 ]
 
 
@@ -160,8 +163,28 @@ class Ledger(Protocol):
             RefusedError: with the ledger's ``reason``.
         """
 
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        """Hand over several, those that others hang on first; for each why it was refused, None when it was not.
+
+        A refusal does not keep the others from being handed over. When the ledger goes away meanwhile, it may have
+        taken some: the same call again tells.
+        """
+
     def settle(self) -> None:
         """Ask that pending transactions be confirmed: a chain of one's own mines, others go their own pace."""
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+def one_by_one(submit: Callable[[bytes], str], raws: Sequence[bytes]) -> list[RefusedError | None]:
+    """``submit_many`` of a ledger to which several at once are no less work than one after the other."""
+
+    def refusal(raw: bytes) -> RefusedError | None:
+        try:
+            submit(raw)
+        except RefusedError as error:
+            return error
+        return None
+
+    return [refusal(raw) for raw in raws]

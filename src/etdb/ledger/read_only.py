@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from etdb.errors import LedgerError
-from etdb.ledger.port import Coin, Outpoint
+from collections.abc import Sequence
+
+from etdb.errors import LedgerError, RefusedError
+from etdb.ledger.port import Coin, Outpoint, one_by_one
 
 __all__ = ["ReadOnlyLedger"]
 
@@ -21,6 +23,10 @@ class ReadOnlyLedger:
     def coins(self, address: str) -> list[Coin]:
         """Not known, as ``spender``."""
         raise self._lacks(f"the coins of {address[:64]}")
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        """Refused, as ``submit``."""
+        return one_by_one(self.submit, raws)
 
     def submit(self, raw: bytes) -> str:
         """Refused: nothing can be added."""

@@ -154,9 +154,11 @@ class Journal(JournalReading):
         with self._transition("fan-out", durable=True):
             self._insert(None, -1, b"", signed)
 
-    def submit(self, entry: TransactionEntry) -> None:
+    def submit(self, entries: Iterable[TransactionEntry]) -> None:
         """The ledger has taken the bytes."""
-        self._move_transaction("submit", entry)
+        with self._transition("submit"):
+            for entry in entries:
+                self._update("submit", entry)
 
     def bury(self, entry: TransactionEntry, height: int) -> None:
         """The transaction is in a block."""
@@ -223,18 +225,23 @@ class Journal(JournalReading):
     def _move_transaction(
         self, name: str, entry: TransactionEntry, *, height: int | None = None, seen_as: str | None = None
     ) -> None:
+        with self._transition(name):
+            self._update(name, entry, height=height, seen_as=seen_as)
+
+    def _update(
+        self, name: str, entry: TransactionEntry, *, height: int | None = None, seen_as: str | None = None
+    ) -> None:
         row = TRANSACTION_TRANSITIONS[name]
         marks = ",".join("?" * len(row.sources))
-        with self._transition(name):
-            query = (
-                "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"  # noqa: S608 - marks
-                f" WHERE seq = ? AND state IN ({marks})"
-            )
-            done = self._db.execute(query, (row.target, height, seen_as, entry.seq, *row.sources))
-            if seen_as is not None:
-                self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, entry.seq))
-            if done.rowcount != 1:
-                raise InputError(f"transaction {entry.signed.txid} cannot {name}: it is not {' or '.join(row.sources)}")
+        query = (
+            "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"  # noqa: S608 - marks
+            f" WHERE seq = ? AND state IN ({marks})"
+        )
+        done = self._db.execute(query, (row.target, height, seen_as, entry.seq, *row.sources))
+        if seen_as is not None:
+            self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, entry.seq))
+        if done.rowcount != 1:
+            raise InputError(f"transaction {entry.signed.txid} cannot {name}: it is not {' or '.join(row.sources)}")
 
     @contextmanager
     def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:

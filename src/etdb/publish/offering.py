@@ -7,7 +7,7 @@ by itself stays stored and waits; what hangs on it waits with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -24,6 +24,8 @@ __all__ = ["Note", "Offering"]
 Note = Callable[[str], None]
 """Called with a sentence about the work for whoever watches."""
 
+_TOGETHER: Final = 64
+"""Transactions that are offered at once: one look at the ledger and one commit for all of them."""
 _FIRST_PAUSE_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 600.0
 
@@ -82,22 +84,51 @@ class Offering:
 
         Raises:
             RefusedError: for a reason that does not pass by itself, with what to do.
-            LedgerError: it is away; what it took so far is noted.
+            LedgerError: it is away; what it took just before may be noted only when it is offered again.
         """
         held: list[TransactionEntry] = []
         blocked: set[Outpoint] = set()
         self.is_full = False
-        for number, entry in enumerate(entries):
-            self._progress("send", number, len(entries))
-            is_behind = any(coin.outpoint in blocked for coin in entry.signed.spends)
-            if is_behind:
-                self.behind.add(entry.seq)
-            if is_behind or self.is_full or not self._is_due(entry) or not self._submit(entry):
-                blocked.update(coin.outpoint for coin in entry.signed.creates)
-                if entry.seq not in self.withdrawn:
-                    held.append(entry)
+        for start in range(0, len(entries), _TOGETHER):
+            self._progress("send", start, len(entries))
+            together = entries[start : start + _TOGETHER]
+            taken = self._offer_together(together, blocked)
+            held += [one for one in together if one.seq not in taken and one.seq not in self.withdrawn]
         self._progress("send", len(entries), len(entries))
         return held
+
+    def _offer_together(self, entries: Sequence[TransactionEntry], blocked: set[Outpoint]) -> set[int]:
+        """Offer neighbours; which of them were taken, by number. What the others make goes to ``blocked``."""
+        offered = []
+        for entry in entries:
+            if not self._is_behind(entry, blocked) and not self.is_full and self._is_due(entry):
+                offered.append(entry)
+            else:
+                blocked.update(coin.outpoint for coin in entry.signed.creates)
+        answers = self._ledger.submit_many([entry.signed.raw for entry in offered])
+        taken = [entry for entry, refused in zip(offered, answers, strict=True) if refused is None]
+        self._note_taken(taken)
+        for entry, refused in zip(offered, answers, strict=True):
+            if refused is None:
+                continue
+            if not self._is_behind(entry, blocked) and self._is_taken(entry, refused):
+                self._note_taken([entry])
+                taken.append(entry)
+            else:
+                blocked.update(coin.outpoint for coin in entry.signed.creates)
+        return {entry.seq for entry in taken}
+
+    def _is_behind(self, entry: TransactionEntry, blocked: set[Outpoint]) -> bool:
+        is_behind = any(coin.outpoint in blocked for coin in entry.signed.spends)
+        if is_behind:
+            self.behind.add(entry.seq)
+        return is_behind
+
+    def _note_taken(self, entries: Iterable[TransactionEntry]) -> None:
+        new = [entry for entry in entries if entry.state == "signed"]
+        if new:
+            self._journal.submit(new)
+            self.sent += len(new)
 
     def _is_due(self, entry: TransactionEntry) -> bool:
         """Whether it may go out once more: what was taken before and forgotten, each time after a longer while."""
@@ -110,17 +141,6 @@ class Offering:
         self._again[entry.seq] = now + pause, min(2 * pause, _LONGEST_PAUSE_S)
         return True
 
-    def _submit(self, entry: TransactionEntry) -> bool:
-        try:
-            self._ledger.submit(entry.signed.raw)
-        except RefusedError as error:
-            if not self._is_taken(entry, error):
-                return False
-        if entry.state == "signed":
-            self._journal.submit(entry)
-            self.sent += 1
-        return True
-
     def _is_taken(self, entry: TransactionEntry, error: RefusedError) -> bool:
         verdict = judge(error)
         if verdict == "known":
@@ -130,8 +150,9 @@ class Offering:
         if verdict == "room":
             self._believe_less(entry)
         elif verdict == "full":
+            if not self.is_full:
+                self._note(f"{told.message}; trying again later")
             self.is_full = True
-            self._note(f"{told.message}; trying again later")
         elif verdict == "fee" and entry.state == "signed" and self._pays_more_now(entry):
             self._journal.withdraw(entry)
             self.withdrawn.add(entry.seq)

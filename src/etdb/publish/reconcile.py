@@ -130,7 +130,7 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
     status = ledger.status(entry.ledger_txid)
     if status.state != "unknown":
         if entry.state == "signed":
-            journal.submit(entry)
+            journal.submit([entry])
         elif entry.state == "confirmed" and entry.height != status.height:
             journal.unbury(entry)
         if status.height is not None and entry.height != status.height:

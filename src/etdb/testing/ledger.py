@@ -77,6 +77,22 @@ class LedgerContract(LedgerReadingContract):
         assert ledger.status(signed.txid).state == "confirmed"
         assert ledger.tip() == tip
 
+    def test_several_at_once(self, ledger: Ledger, key: PrivateKey) -> None:
+        wallet = self.wallet(ledger, key)
+        good = [wallet.sign(b"text:%d" % number) for number in range(4)]
+        changed = good[1].raw.replace(b"text:1", b"text:!")
+        hanging = [one for one in good[2:] if good[1].creates[0] in one.spends]
+        raws = [good[0].raw, changed, *(one.raw for one in good[2:])]
+        answers = ledger.submit_many(raws)
+        assert [one is None for one in answers] == [True, False, *(one not in hanging for one in good[2:])]
+        assert answers[1] is not None
+        assert answers[1].fields["reason"] == "mandatory-script-verify-flag-failed"
+        # Again, all of them right: what was taken is taken, and what hung on the refused one goes with it.
+        assert ledger.submit_many([one.raw for one in good]) == [None] * 4
+        assert ledger.submit_many([]) == []
+        self.confirm(ledger)
+        assert {ledger.status(one.txid).state for one in good} == {"confirmed"}
+
     def test_coins_follow_what_is_pending(self, ledger: Ledger, key: PrivateKey) -> None:
         address = key.address(self.network)
         signed = self.sent(ledger, key)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from etdb.errors import NotFoundError, RefusedError
 from etdb.ledger import BlockRef, Coin, InclusionEvidence, LedgerBlock, LedgerMessage, Outpoint, TxStatus
+from etdb.ledger.port import one_by_one
 
 __all__ = ["ScriptedLedger"]
 
@@ -106,6 +107,9 @@ class ScriptedLedger:
 
     def coins(self, address: str) -> list[Coin]:  # noqa: ARG002  # the port's
         return []
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        return one_by_one(self.submit, raws)
 
     def submit(self, raw: bytes) -> str:  # noqa: ARG002  # the port's
         raise RefusedError("a scripted ledger takes nothing", reason="scripted")

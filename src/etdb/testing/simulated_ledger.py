@@ -6,11 +6,11 @@ the middle. Transactions and their signatures are real; blocks have no work, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from etdb.errors import LedgerError, NotFoundError
+from etdb.errors import LedgerError, NotFoundError, RefusedError
 from etdb.flo import (
     REGTEST,
     Block,
@@ -29,6 +29,7 @@ from etdb.flo import (
 )
 from etdb.ledger import BlockRef, Coin, InclusionEvidence, LedgerBlock, LedgerMessage, Limits, Outpoint, TxStatus
 from etdb.ledger.mining import MAX_BLOCK_TRANSACTION_BYTES
+from etdb.ledger.port import one_by_one
 from etdb.testing.simulated_pool import SimulatedPool
 
 __all__ = ["SimulatedLedger"]
@@ -250,6 +251,10 @@ class SimulatedLedger(SimulatedPool):
                     )
                 )
         return coins
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[RefusedError | None]:
+        """See the port."""
+        return one_by_one(self.submit, raws)
 
     def submit(self, raw: bytes) -> str:
         """Take a transaction as a node's mempool does."""
