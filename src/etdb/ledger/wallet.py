@@ -22,7 +22,6 @@ from etdb.ledger.coins import (
     ChainFullError,
     Limits,
     SendPlan,
-    lane_room,
     plan_send,
     select_coins,
     transaction_size,
@@ -125,7 +124,8 @@ class Wallet:
                 hint="longer messages are sent in parts",
             )
         size = transaction_size(1, 1, len(data))
-        room = [coin for coin in self._coins.values() if lane_room(self._as_used(coin), self._limits, size) > 0]
+        least = self._limits.dust_sat + max(1, self._limits.fee_sat(size))
+        room = [coin for coin in self._coins.values() if coin.amount_sat >= least and self._has_room(coin, size)]
         if room:
             coin = min(room, key=lambda one: (one.outpoint not in first, *self._order(one)))
             return self._build((coin,), [], data)
@@ -179,10 +179,8 @@ class Wallet:
         raise self._full()
 
     def _has_room(self, coin: Coin, size_bytes: int) -> bool:
-        used = self._as_used(coin)
-        return (
-            used.chain_depth < self._limits.max_chain and used.chain_bytes + size_bytes <= self._limits.max_chain_bytes
-        )
+        count, used_bytes = self._used[coin.family] if coin.chain_depth else (0, 0)
+        return count < self._limits.max_chain and used_bytes + size_bytes <= self._limits.max_chain_bytes
 
     def _as_used(self, coin: Coin) -> Coin:
         """A coin with what its whole family has used up by now."""

@@ -72,6 +72,7 @@ class Dispatch:
         self._is_reorganised = True
         self._has_more = False
         self._has_waited = False
+        self._is_shown = False
 
     def begin(self) -> None:
         """Bring the journal in line with the ledger, and give the ledger what it lacks.
@@ -118,6 +119,7 @@ class Dispatch:
                 self._pace.step_back()
                 continue
             if moved:
+                self._is_shown = False
                 continue
             if not until_final or self._is_done():
                 return
@@ -177,7 +179,9 @@ class Dispatch:
         return not self._journal.unfinished(self._wanted)
 
     def _wait(self, pace: Pace) -> None:
-        self._show()
+        if not self._is_shown:
+            self._show()
+            self._is_shown = True
         if self._sender.foreign:
             self._note(f"{self._rival().message}; waiting until a block has it")
         if self._sender.foreign or not self._needs_only_room():

@@ -160,9 +160,11 @@ class Journal(JournalReading):
             for entry in entries:
                 self._update("submit", entry)
 
-    def bury(self, entry: TransactionEntry, height: int) -> None:
-        """The transaction is in a block."""
-        self._move_transaction("bury", entry, height=height)
+    def bury(self, entries: Iterable[TransactionEntry], height: int) -> None:
+        """The transactions are in the block of this height."""
+        with self._transition("bury"):
+            for entry in entries:
+                self._update("bury", entry, height=height)
 
     def unbury(self, entry: TransactionEntry) -> None:
         """A reorganisation took the block back."""

@@ -60,6 +60,9 @@ _coins = msgspec.json.Decoder(tuple[Coin, ...])
 _paths = msgspec.json.Decoder(dict[str, str])
 _MOST_FINAL: Final = 10_000
 """Transactions of final records that are looked at again after a reorganisation deeper than final."""
+_OPEN_STATES: Final = frozenset({"signed", "submitted"})
+_IS_OPEN: Final = "state IN ('signed', 'submitted')"
+"""SQLite takes the small index of the open ones only where a query has these very words."""
 _TX_COLUMNS: Final = "seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates"
 
 
@@ -89,6 +92,8 @@ class JournalReading:
         """Transactions in the order of signing: of one dataset, or of all, in the given states."""
         wanted = tuple(states)
         where = f"state IN ({','.join('?' * len(wanted))})" if wanted else "1"
+        if wanted and _OPEN_STATES.issuperset(wanted):
+            where = f"{where} AND {_IS_OPEN}"
         values: tuple[str | int, ...] = wanted
         if dataset_id is not None:
             where, values = f"{where} AND dataset = ?", (*values, dataset_id)
@@ -164,9 +169,8 @@ class JournalReading:
 
     def waiting(self) -> dict[str, int]:
         """Transactions that the ledger has taken and no block holds: the ledger's id, and the part or -1."""
-        return dict(
-            self._db.execute("SELECT coalesce(seen_as, txid), part FROM transactions WHERE state = 'submitted'")
-        )
+        query = f"SELECT coalesce(seen_as, txid), part FROM transactions WHERE state = 'submitted' AND {_IS_OPEN}"  # noqa: S608 - constants only
+        return dict(self._db.execute(query))
 
     def find_transaction(self, txid: str) -> TransactionEntry | None:
         """Our transaction of this id, or that once went by it."""

@@ -134,7 +134,7 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
         elif entry.state == "confirmed" and entry.height != status.height:
             journal.unbury(entry)
         if status.height is not None and entry.height != status.height:
-            journal.bury(entry, status.height)
+            journal.bury([entry], status.height)
         return "there"
     look: _Look = "lost"
     for coin in entry.signed.spends:
@@ -149,7 +149,7 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
             journal.adopt(entry, spender)
             height = ledger.status(spender).height
             if height is not None:
-                journal.bury(msgspec.structs.replace(entry, state="submitted", seen_as=spender), height)
+                journal.bury([msgspec.structs.replace(entry, state="submitted", seen_as=spender)], height)
             return "there"
         note(f"transaction {spender} spends a coin of {coin.address} that {entry.signed.txid} spends: who has the key?")
         if entry.state == "signed" or ledger.status(spender).state == "confirmed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from etdb.ledger import BlockRef, Ledger
@@ -70,21 +71,27 @@ class BlockWatch:
                 self._last = None
                 return "changed"
             previous = block.ref.block_hash
+            buried = {one.txid for one in block.messages if waiting.pop(one.txid, None) is not None}
+            self._bury(buried, block.ref.height)
             for message in block.messages:
-                if message.txid in waiting:
-                    self._bury(message.txid, block.ref.height)
-                    del waiting[message.txid]
-                elif self._address in message.sender and self._journal.find_transaction(message.txid) is None:
+                if message.txid in buried or self._address not in message.sender:
+                    continue
+                if self._journal.find_transaction(message.txid) is None:
                     return "changed"
             if block.ref.height >= tip.height:
                 break
         for txid in [txid for txid, part in waiting.items() if part < 0]:  # splits of coins are no messages
             status = self._ledger.status(txid)
             if status.height is not None:
-                self._bury(txid, status.height)
+                self._bury([txid], status.height)
         return "grown"
 
-    def _bury(self, txid: str, height: int) -> None:
-        entry = self._journal.find_transaction(txid)
-        if entry is not None and entry.state == "submitted" and entry.ledger_txid == txid:
-            self._journal.bury(entry, height)
+    def _bury(self, txids: Iterable[str], height: int) -> None:
+        found = [(txid, self._journal.find_transaction(txid)) for txid in txids]
+        waiting = [
+            entry
+            for txid, entry in found
+            if entry is not None and entry.state == "submitted" and entry.ledger_txid == txid
+        ]
+        if waiting:
+            self._journal.bury(waiting, height)
