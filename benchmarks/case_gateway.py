@@ -12,7 +12,7 @@ from benchmarks.files import write_noise
 from benchmarks.measure import MIB, Figure, Settings, by_turns, rate
 from benchmarks.servers import gateway, plain_server, plain_server_name
 from etdb.blocks import DagReader, FilesInPlace
-from etdb.ipfs import RAW
+from etdb.ipfs import RAW, Cid
 from etdb.testing.kubo_daemon import ISOLATED, KuboDaemon
 
 _FILES = 4
@@ -30,26 +30,27 @@ def run(settings: Settings) -> list[Figure]:
     store = FilesInPlace(settings.folder / "digests.sqlite", content_folder=settings.folder / "content")
     try:
         cids = [store.add_file(path, sha256=False).cid for path in paths]
-        reader = DagReader(store)
-        leaves = [cid for root in cids for cid, _ in reader.blocks(root) if cid.codec == RAW]
+        leaves = _write_leaves(DagReader(store), cids, settings.folder / "leaves")
     finally:
         store.close()
+    files = [f"/lab/{path.name}" for path in paths]
+    # What is asked of a gateway, and of a plain server for the same bytes in as many answers.
     routes = {
-        "leaves (`?format=raw`)": [f"/ipfs/{cid}?format=raw" for cid in leaves],
-        "files (`/ipfs/CID`)": [f"/ipfs/{cid}" for cid in cids],
-        "CARs of files (`?format=car`)": [f"/ipfs/{cid}?format=car" for cid in cids],
+        "leaves (`?format=raw`)": ([f"/ipfs/{cid}?format=raw" for cid in leaves], [f"/leaves/{cid}" for cid in leaves]),
+        "files (`/ipfs/CID`)": ([f"/ipfs/{cid}" for cid in cids], files),
+        "CARs of files (`?format=car`)": ([f"/ipfs/{cid}?format=car" for cid in cids], files),
     }
     at = settings.folder / "digests.sqlite", settings.folder / "content"
     figures: list[Figure] = []
     with (
-        plain_server(lab) as plain,
+        plain_server(settings.folder) as plain,
         gateway(*at) as (checking, checking_peak),
         gateway(*at, check=False) as (sending, sending_peak),
         _kubo(settings.folder / "kubo", lab) as kubo,
     ):
-        for route, asked in routes.items():
+        for route, (asked, asked_plainly) in routes.items():
             urls = {
-                "plain": [f"{plain}/{path.name}" for path in paths],
+                "plain": [plain + one for one in asked_plainly],
                 "checking": [checking + one for one in asked],
                 "sending": [sending + one for one in asked],
                 **({"kubo": [kubo + one for one in asked]} if kubo else {}),
@@ -60,6 +61,18 @@ def run(settings: Settings) -> list[Figure]:
             peaks = {"checking": checking_peak.mib, "sending": sending_peak.mib}
             figures += _figures(route, rates, peaks)
     return figures
+
+
+def _write_leaves(reader: DagReader, roots: list[Cid], folder: Path) -> list[Cid]:
+    """The leaves of these files, each as a file of its own."""
+    folder.mkdir()
+    found = []
+    for root in roots:
+        for cid, block in reader.blocks(root):
+            if cid.codec == RAW:
+                (folder / str(cid)).write_bytes(block)
+                found.append(cid)
+    return found
 
 
 def _measure(settings: Settings, urls: dict[str, list[str]]) -> list[float]:
