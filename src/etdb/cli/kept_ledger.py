@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from etdb.workspace import Workspace
 
 __all__ = [
+    "TEXTS_SUFFIX",
     "exported_path",
     "fold_options",
     "has_evidence",
@@ -27,7 +28,7 @@ __all__ = [
     "refuse_texts_beside_proofs",
 ]
 
-_TEXTS_SUFFIX: Final = ".sqlite"
+TEXTS_SUFFIX: Final = ".sqlite"
 
 
 def imported_path(workspace: Workspace) -> Path:
@@ -42,7 +43,7 @@ def memory_path(workspace: Workspace) -> Path:
 
 def exported_path(workspace: Workspace) -> Path:
     """Where imported texts are kept."""
-    return workspace.chain_folder / f"exported{_TEXTS_SUFFIX}"
+    return workspace.chain_folder / f"exported{TEXTS_SUFFIX}"
 
 
 def kept_ledger_path(workspace: Workspace) -> Path | None:
@@ -60,7 +61,7 @@ def open_kept(workspace: Workspace, path: Path) -> LedgerFile | LegacyLedger:
     Raises:
         ConfigurationError: it is of another network than the workspace.
     """
-    if path.suffix == _TEXTS_SUFFIX:
+    if path.suffix == TEXTS_SUFFIX:
         from etdb.ledger.legacy_store import LegacyLedger
 
         return LegacyLedger(path, workspace.network)

@@ -12,14 +12,14 @@ import msgspec
 
 from etdb.catalogue import Catalogue
 from etdb.cli.app import Context, command
-from etdb.cli.kept_ledger import kept_ledger_path
+from etdb.cli.kept_ledger import TEXTS_SUFFIX, kept_ledger_path
 from etdb.cli.opening import find_workspace, ledger_folder, open_ledger, open_node
 from etdb.cli.output import printable, size_text
 from etdb.cli.tables import Table
-from etdb.errors import EtdbError, InputError
+from etdb.errors import EtdbError, FormatError, InputError
 from etdb.ledger import LocalChain
 from etdb.publish import Journal
-from etdb.workspace import NETWORK_NAMES, NodeSettings, Workspace
+from etdb.workspace import FLO_NETWORK_OF, NETWORK_NAMES, NodeSettings, Workspace
 
 __all__ = ["init", "status"]
 
@@ -34,7 +34,11 @@ __all__ = ["init", "status"]
                                            one that reads another's ledger and fetches from a gateway""",
 )
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
-@click.option("--network", default="local", show_default=True, type=click.Choice(NETWORK_NAMES), help="The ledger.")
+@click.option(
+    "--network",
+    type=click.Choice(NETWORK_NAMES),
+    help="The ledger; without it local, or that of the file that --ledger names.",
+)
 @click.option("--ledger", type=click.Path(), help="Read the local chain in this folder, or this ledger file.")
 @click.option("--gateway", multiple=True, metavar="URL", help="A gateway to download from; may be repeated.")
 @click.option("--node", metavar="URL", help="The JSON-RPC of a FLO full node.")
@@ -44,7 +48,7 @@ __all__ = ["init", "status"]
 def init(
     context: Context,
     folder: str,
-    network: str,
+    network: str | None,
     ledger: str | None,
     gateway: tuple[str, ...],
     node: str | None,
@@ -56,10 +60,9 @@ def init(
     for url in gateway:
         if not url.startswith(("http://", "https://")) or not url.isprintable() or '"' in url or "\\" in url:
             raise InputError(f"{url!r} is not an http or https address", hint="give it as http://HOST:PORT")
-    if ledger is not None and not Path(ledger).is_file() and not Path(ledger, "index.sqlite").is_file():
-        raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace, or a file")
-    if ledger is not None and Path(ledger).is_dir() and network != "local":
-        raise InputError(f"{ledger} is a chain of the local network", hint="leave out --network and --node")
+    if ledger is not None and node is not None:
+        raise InputError("a workspace has one ledger: --ledger or --node", hint="leave out one of them")
+    network = _network_of(Path(ledger), network) if ledger is not None else network or "local"
     settings = _node_settings(folder, network, node, node_cookie, node_user, node_password_file)
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
     make_chain = LocalChain.init if network == "local" and ledger is None else None
@@ -69,6 +72,35 @@ def init(
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")
+
+
+def _network_of(ledger: Path, named: str | None) -> str:
+    """The network of a ledger that is there already, which must be the one that was named."""
+    if ledger.is_file():
+        if ledger.suffix == TEXTS_SUFFIX:  # exported texts say nothing of it
+            return named or "local"
+        networks = [one for one in NETWORK_NAMES if FLO_NETWORK_OF[one] == _flo_network_of(ledger)]
+    elif (ledger / "index.sqlite").is_file():
+        networks = ["local"]
+    else:
+        raise InputError(f"there is no chain in {ledger}", hint="name the `chain` folder of a workspace, or a file")
+    if named is not None and named not in networks:
+        raise InputError(
+            f"{ledger} is a ledger of the {networks[0]} network, not of {named}", hint="leave out --network"
+        )
+    return named or networks[0]
+
+
+def _flo_network_of(ledger: Path) -> str:
+    """What the first lines of a ledger file say; the rest is checked when it is opened."""
+    from etdb.ledger.archive_format import MAX_PREAMBLE_BYTES, parse_preamble
+
+    with ledger.open("rb") as file:
+        try:
+            return parse_preamble(file.read(MAX_PREAMBLE_BYTES))[0].network
+        except FormatError as error:
+            hint = error.hint or "name a file of `etdb ledger export`, or the `chain` folder of a workspace"
+            raise InputError(f"{ledger}: {error.message}", hint=hint) from None
 
 
 def _ledger_state(workspace: Workspace) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The workspace: the folder, its settings, its locks and its keys."""
 
-from etdb.workspace.folder import WORKSPACE_VARIABLE, Workspace
+from etdb.workspace.folder import FLO_NETWORK_OF, WORKSPACE_VARIABLE, Workspace
 from etdb.workspace.inventory import Holding, Worth
 from etdb.workspace.keyring import KeyInfo, Keyring
 from etdb.workspace.locks import lock_key
@@ -17,6 +17,7 @@ from etdb.workspace.settings import (
 
 __all__ = [
     "CONFIG_NAME",
+    "FLO_NETWORK_OF",
     "NETWORK_NAMES",
     "WORKSPACE_VARIABLE",
     "DescribeSettings",

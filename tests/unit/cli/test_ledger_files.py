@@ -192,9 +192,31 @@ def test_a_file_of_another_network_is_refused(lab):
     reader = Reader(lab, network="main")
     refused = reader.run("ledger", "import", lab.file)
     assert (refused.status, "network regtest" in refused.err) == (3, True)
-    assert lab.run_bare("init", lab.root / "m", "--network", "main", "--ledger", lab.file).status == 0
+    refused = lab.run_bare("init", lab.root / "m", "--network", "main", "--ledger", lab.file)
+    assert (refused.status, "of the local network, not of main" in refused.err) == (3, True)
+    assert lab.run_bare("init", lab.root / "m", "--network", "main").status == 0
+    settings = lab.root / "m" / "etdb.toml"
+    settings.write_text(settings.read_text().replace('# ledger = "../other-workspace/chain"', f'ledger = "{lab.file}"'))
+    assert str(lab.file) in settings.read_text()
     refused = lab.run_bare("-w", lab.root / "m", "index")
     assert (refused.status, "network regtest" in refused.err) == (3, True)
+
+
+def test_a_workspace_takes_the_network_of_its_file(lab):
+    assert lab.run_bare("--json", "init", lab.root / "n", "--ledger", lab.file).document["network"] == "local"
+    words = ("--network", "regtest", "--ledger", lab.file)
+    assert lab.run_bare("--json", "init", lab.root / "r", *words).document["network"] == "regtest"
+
+
+def test_only_a_ledger_is_named_and_only_one(lab):
+    other = lab.root / "notes.txt"
+    other.write_text("no ledger")
+    words = ("init", lab.root / "o", "--ledger")
+    refused = lab.run_bare(*words, other)
+    assert (refused.status, "not a ledger file" in refused.err) == (3, True)
+    refused = lab.run_bare(*words, lab.file, "--node", "http://127.0.0.1:9")
+    assert (refused.status, "one ledger" in refused.err) == (3, True)
+    assert not (lab.root / "o").exists()
 
 
 def test_nothing_is_published_to_a_file(lab):
