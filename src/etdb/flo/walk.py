@@ -166,8 +166,11 @@ def _size(block: bytes, offset: int) -> tuple[int, int]:
 
 def _wide(block: bytes, offset: int) -> tuple[int, int]:
     """A compact size of more than one byte, and the offset behind it."""
-    cursor = Cursor(block, "block", offset)
-    value = cursor.varint()
+    if block[offset] == 0xFD and (value := block[offset + 1] | block[offset + 2] << 8) >= 0xFD:
+        behind = offset + 3  # nearly every long text
+    else:
+        cursor = Cursor(block, "block", offset)
+        value, behind = cursor.varint(), cursor.offset
     if value > len(block):
         raise IndexError
-    return value, cursor.offset
+    return value, behind
