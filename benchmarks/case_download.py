@@ -143,7 +143,7 @@ def _publish(paths: Sequence[Path], folder: Path) -> Tomogram:
             )
             for name, one in added.items()
         ]
-        manifest = store.add_bytes(encode_manifest(tomogram, listed, prepared_on=dt.date(2020, 1, 1)), MANIFEST_NAME)
+        manifest = store.add_bytes(encode_manifest(tomogram, listed, prepared_on=dt.date(2020, 1, 1)))
         root = store.add_directory({**added, MANIFEST_NAME: manifest})
     finally:
         store.close()

@@ -51,7 +51,7 @@ class Lab:
         self.paths = {str(path.relative_to(self.data)): path for path in self.data.rglob("*") if path.is_file()}
         added = {name: self.files.add_file(path) for name, path in self.paths.items()}
         self.manifest = b'{"a manifest": "that lies in no folder of the lab"}'
-        self.root = self.files.add_directory({**added, "manifest.json": self.files.add_bytes(self.manifest, "m")})
+        self.root = self.files.add_directory({**added, "manifest.json": self.files.add_bytes(self.manifest)})
 
     @property
     def plan(self):

@@ -22,7 +22,7 @@ from etdb.errors import StorageError
 from etdb.ipfs import DIGEST_BYTES, Cid, FileDag, ImportProfile, IpldBlock, parse_cid_bytes, profile_by_name
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
-__all__ = ["DigestTable", "KnownFile", "LeafPlace"]
+__all__ = ["DigestTable", "KnownFile", "LeafPlace", "NewFile"]
 
 LEAVES_A_ROW = 4096
 _AGAIN = "move the file away: it is made again by adding the files again"
@@ -75,6 +75,16 @@ class KnownFile(Struct, frozen=True, kw_only=True):
     root: Cid
     tree_size: int
     sha256: bytes | None
+
+
+class NewFile(Struct, frozen=True, kw_only=True):
+    """A file to be taken up: as it was when it was hashed, and all its leaf digests, joined."""
+
+    path: Path
+    dag: FileDag
+    state: FileState
+    sha256: bytes | None
+    digests: bytes
 
 
 class LeafPlace(Struct, frozen=True, kw_only=True):
@@ -146,48 +156,10 @@ class DigestTable:
             ).fetchall()
         return b"".join(row[0] for row in rows)
 
-    def store_file(
-        self,
-        path: Path,
-        dag: FileDag,
-        *,
-        state: FileState,
-        sha256: bytes | None,
-        digests: bytes,
-    ) -> None:
+    def store_file(self, file: NewFile) -> None:
         """Take up a file with its nodes, or replace what was known of it: one transaction."""
-        root, tree_size, profile = dag.root, dag.tree_size, dag.profile
-        row_bytes = LEAVES_A_ROW * DIGEST_BYTES
         with self._writing() as connection:
-            _forget_file(connection, path, profile)
-            file_id = connection.execute(
-                "INSERT INTO files (path, profile, size, mtime_ns, inode, root, root_digest, tree_size, sha256)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    str(path),
-                    profile.name,
-                    state.size_bytes,
-                    state.mtime_ns,
-                    _signed(state.inode),
-                    bytes(root),
-                    root.digest,
-                    tree_size,
-                    sha256,
-                ),
-            ).lastrowid
-            connection.executemany(
-                "INSERT INTO digests (file_id, first_leaf, digests) VALUES (?, ?, ?)",
-                (
-                    (file_id, at // DIGEST_BYTES, digests[at : at + row_bytes])
-                    for at in range(0, len(digests), row_bytes)
-                ),
-            )
-            # Sorted, because rows that arrive in the order of the key touch each page once.
-            connection.executemany(
-                "INSERT INTO leaves (prefix, file_id, leaf) VALUES (?, ?, ?)",
-                sorted((prefix, file_id, leaf) for leaf, prefix in enumerate(_prefixes(digests))),
-            )
-            _insert_nodes(connection, dag.nodes())
+            _insert_file(connection, file)
 
     def set_state(self, file_id: int, state: FileState) -> None:
         """Note a new time or inode of a file whose bytes were found to be the same."""
@@ -197,12 +169,18 @@ class DigestTable:
                 (state.mtime_ns, _signed(state.inode), file_id),
             )
 
-    def store_nodes(self, nodes: Iterable[IpldBlock]) -> None:
+    def store_nodes(self, nodes: Iterable[IpldBlock], files: Iterable[NewFile] = ()) -> None:
         """Keep nodes that no file holds, and wait until they are on the disk with all that was stored before.
 
         They are the directories of what is published next, and nothing makes them again once that is done.
+
+        Args:
+            nodes: what is to be kept.
+            files: taken up in the same transaction.
         """
         with self._writing(durable=True) as connection:
+            for file in files:
+                _insert_file(connection, file)
             _insert_nodes(connection, nodes)
 
     def node(self, cid: Cid) -> bytes | None:
@@ -312,6 +290,40 @@ def _known_file(row: tuple[int, str, str, int, int, int, bytes, int, bytes | Non
 
 def _state(size: int, mtime_ns: int, inode: int) -> FileState:
     return FileState(size_bytes=size, mtime_ns=mtime_ns, inode=inode & 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def _insert_file(connection: sqlite3.Connection, file: NewFile) -> None:
+    root, tree_size, profile = file.dag.root, file.dag.tree_size, file.dag.profile
+    row_bytes = LEAVES_A_ROW * DIGEST_BYTES
+    _forget_file(connection, file.path, profile)
+    file_id = connection.execute(
+        "INSERT INTO files (path, profile, size, mtime_ns, inode, root, root_digest, tree_size, sha256)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(file.path),
+            profile.name,
+            file.state.size_bytes,
+            file.state.mtime_ns,
+            _signed(file.state.inode),
+            bytes(root),
+            root.digest,
+            tree_size,
+            file.sha256,
+        ),
+    ).lastrowid
+    connection.executemany(
+        "INSERT INTO digests (file_id, first_leaf, digests) VALUES (?, ?, ?)",
+        (
+            (file_id, at // DIGEST_BYTES, file.digests[at : at + row_bytes])
+            for at in range(0, len(file.digests), row_bytes)
+        ),
+    )
+    # Sorted, because rows that arrive in the order of the key touch each page once.
+    connection.executemany(
+        "INSERT INTO leaves (prefix, file_id, leaf) VALUES (?, ?, ?)",
+        sorted((prefix, file_id, leaf) for leaf, prefix in enumerate(_prefixes(file.digests))),
+    )
+    _insert_nodes(connection, file.dag.nodes())
 
 
 def _forget_file(connection: sqlite3.Connection, path: Path, profile: ImportProfile) -> None:

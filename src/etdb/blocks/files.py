@@ -8,6 +8,7 @@ never written to.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,13 +17,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from etdb.blocks.digests import DigestTable, KnownFile
+from etdb.blocks.digests import DigestTable, KnownFile, NewFile
 from etdb.blocks.hashing import HashedFile, file_state, hash_file, open_source_file
 from etdb.blocks.mapped import MAPPED_FROM_BYTES, HashProcesses
 from etdb.blocks.placed_leaf import other_bytes, read_leaf
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
 from etdb.blocks.together import Progress, plan_side_by_side, run_side_by_side
-from etdb.durable import write_durably
+from etdb.durable import storage_errors, write_durably
 from etdb.errors import FormatError, NotFoundError, SourceFileError, VerificationError
 from etdb.ipfs import (
     MAX_BLOCK_BYTES,
@@ -157,38 +158,37 @@ class FilesInPlace:
         whole = hashed.sha256
         if whole is None and known is not None and known.root == dag.root:
             whole = known.sha256
-        self._table.store_file(path, dag, state=hashed.state, sha256=whole, digests=hashed.digests)
-        return AddedFile(
-            cid=dag.root,
-            size_bytes=hashed.state.size_bytes,
-            sha256=hashed.sha256.hex() if hashed.sha256 else None,
-            path=path,
-            tree_size=dag.tree_size,
-        )
+        new = NewFile(path=path, dag=dag, state=hashed.state, sha256=whole, digests=hashed.digests)
+        self._table.store_file(new)
+        return _taken_up(new, sha256=sha256)
 
-    def add_bytes(self, data: bytes, name: str) -> AddedFile:
+    def add_bytes(self, data: bytes) -> AddedFile:
         """Keep content that exists nowhere else, in the content folder under its CID, flushed to the disk.
 
         Args:
             data: the content, which is in memory: manifests and previews.
-            name: what it is, for messages; the file itself is called by its CID.
 
         Raises:
             DiskFullError: no room left; nothing was taken up.
             StorageError: the folder cannot be written.
         """
+        new = self._keep(data)
+        self._table.store_file(new)
+        return _taken_up(new, sha256=True)
+
+    def _keep(self, data: bytes) -> NewFile:
         step = self.profile.leaf_bytes
         view = memoryview(data)
         leaves = [view[at : at + step] for at in range(0, len(view), step)] or [view]
-        dag = FileDag(b"".join(leaf_digest(leaf, self.profile) for leaf in leaves), len(data), self.profile)
-        target = self.content_folder / str(dag.root)
+        digests = b"".join(leaf_digest(leaf, self.profile) for leaf in leaves)
+        dag = FileDag(digests, len(data), self.profile)
+        target = self.content_folder.absolute() / str(dag.root)
         if _content(target) != data:
             # Asked again when alone: a file that another process kept meanwhile may be being read, and stays.
             write_durably(target, [data], unless=lambda: _content(target) == data)
-        added = self.add_file(target)
-        if added.cid != dag.root:
-            raise SourceFileError(f"the content of {name!r} changed while it was kept in {target}", path=str(target))
-        return added
+        with storage_errors(target):
+            state = file_state(target.stat())
+        return NewFile(path=target, dag=dag, state=state, sha256=hashlib.sha256(data).digest(), digests=digests)
 
     def add_content_folder(self) -> int:
         """Take up everything in the content folder again, after the table of digests was lost; gives the count."""
@@ -199,15 +199,24 @@ class FilesInPlace:
                 count += 1
         return count
 
-    def add_directory(self, entries: Mapping[str, AddedFile]) -> Cid:
+    def add_directory(self, entries: Mapping[str, AddedFile], *, kept: Mapping[str, bytes] | None = None) -> Cid:
         """Keep the directory nodes over files: ``{"a/b/c.mrc": added}``; gives the root's CID.
+
+        Args:
+            entries: what was added, by its path in the directory.
+            kept: content that exists nowhere else and belongs into the directory, by its path; kept as
+                :meth:`add_bytes` does.
 
         Raises:
             InputError: a bad path, or a directory that this profile does not shard and no block can hold.
             DiskFullError: no room left.
+            StorageError: the content folder cannot be written.
         """
-        root, nodes = build_tree({path: (file.cid, file.tree_size) for path, file in entries.items()}, self.profile)
-        self._table.store_nodes(nodes)
+        new = {path: self._keep(data) for path, data in (kept or {}).items()}
+        files = {path: (one.cid, one.tree_size) for path, one in entries.items()}
+        files |= {path: (one.dag.root, one.dag.tree_size) for path, one in new.items()}
+        root, nodes = build_tree(files, self.profile)
+        self._table.store_nodes(nodes, new.values())
         return root.cid
 
     def verify_file(self, file: Path | Cid, *, progress: Progress | None = None) -> AddedFile:
@@ -410,6 +419,16 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _taken_up(new: NewFile, *, sha256: bool) -> AddedFile:
+    return AddedFile(
+        cid=new.dag.root,
+        size_bytes=new.state.size_bytes,
+        sha256=new.sha256.hex() if sha256 and new.sha256 is not None else None,
+        path=new.path,
+        tree_size=new.dag.tree_size,
+    )
 
 
 def _added(known: KnownFile, *, sha256: bool) -> AddedFile:

@@ -127,16 +127,20 @@ class Wallet:
         least = self._limits.dust_sat + max(1, self._limits.fee_sat(size))
         room = [coin for coin in self._coins.values() if coin.amount_sat >= least and self._has_room(coin, size)]
         if room:
-            coin = min(room, key=lambda one: (one.outpoint not in first, *self._order(one)))
-            return self._build((coin,), [], data)
+            return self._build((self._best(room, first),), [], data)
         if self._coins and not any(self._has_room(coin, size) for coin in self._coins.values()):
             raise self._full()
         # Small coins, none of which pays alone: together they may.
         return self._build(self._choose(self._limits.dust_sat, 1, len(data)), [], data)
 
-    def _order(self, coin: Coin) -> tuple[bool, int, int, str, int]:
-        place = coin.outpoint
-        return place not in self._first, coin.chain_depth, -coin.amount_sat, place.txid, place.vout
+    def _best(self, coins: Sequence[Coin], first: Collection[Outpoint]) -> Coin:
+        """What goes before all others, else the shallowest, of these the richest."""
+        for preferred in (first, self._first):
+            if preferred:
+                coins = [coin for coin in coins if coin.outpoint in preferred] or coins
+        depth = min([coin.chain_depth for coin in coins])
+        shallowest = [coin for coin in coins if coin.chain_depth == depth]
+        return min(shallowest, key=lambda coin: (-coin.amount_sat, coin.outpoint.txid, coin.outpoint.vout))
 
     def _full(self) -> ChainFullError:
         return ChainFullError(

@@ -7,7 +7,7 @@ noted afterwards, and may be forgotten, because sending the same bytes again cha
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -21,10 +21,11 @@ from etdb.publish.journal_reading import DatasetEntry, JournalReading, Transacti
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
-__all__ = ["DatasetEntry", "Journal", "Observer", "TransactionEntry"]
+__all__ = ["DatasetEntry", "Journal", "Observer", "Settling", "TransactionEntry"]
 
 Observer = Callable[[str, Literal["before", "after"]], None]
 """Called with a transition's name before it is written and after; the crash test kills the process in it."""
+Settling = Literal["send", "confirm", "finalise", "return", "reopen"]
 
 _SCRIPT: Final = """
 CREATE TABLE datasets(
@@ -136,15 +137,12 @@ class Journal(JournalReading):
             for dataset_id in finished:
                 self._move("prepare", dataset_id)
 
-    def send(self, dataset_id: int) -> None:
-        """The ledger has taken every transaction of a record."""
-        with self._transition("send"):
-            self._move("send", dataset_id)
-
-    def settle(self, name: Literal["confirm", "finalise", "return", "reopen"], dataset_ids: Iterable[int]) -> None:
-        """What the ledger says of sent records: confirmed, final, taken back, or to be signed anew."""
-        for dataset_id in dataset_ids:
-            with self._transition(name):
+    def settle(self, name: Settling, dataset_ids: Sequence[int]) -> None:
+        """What the ledger says of records: taken, confirmed, final, taken back, or to be signed anew."""
+        if not dataset_ids:
+            return
+        with self._transition(name):
+            for dataset_id in dataset_ids:
                 self._move(name, dataset_id)
 
     # -- transitions of transactions
@@ -158,13 +156,13 @@ class Journal(JournalReading):
         """The ledger has taken the bytes."""
         with self._transition("submit"):
             for entry in entries:
-                self._update("submit", entry)
+                self._update("submit", entry.seq)
 
-    def bury(self, entries: Iterable[TransactionEntry], height: int) -> None:
-        """The transactions are in the block of this height."""
+    def bury(self, numbers: Iterable[int], height: int) -> None:
+        """The transactions of these numbers are in the block of this height."""
         with self._transition("bury"):
-            for entry in entries:
-                self._update("bury", entry, height=height)
+            for seq in numbers:
+                self._update("bury", seq, height=height)
 
     def unbury(self, entry: TransactionEntry) -> None:
         """A reorganisation took the block back."""
@@ -224,26 +222,22 @@ class Journal(JournalReading):
         if done.rowcount != 1:
             raise InputError(f"dataset {dataset_id} cannot {name}: it is not {' or '.join(row.sources)}")
 
-    def _move_transaction(
-        self, name: str, entry: TransactionEntry, *, height: int | None = None, seen_as: str | None = None
-    ) -> None:
+    def _move_transaction(self, name: str, entry: TransactionEntry, *, seen_as: str | None = None) -> None:
         with self._transition(name):
-            self._update(name, entry, height=height, seen_as=seen_as)
+            self._update(name, entry.seq, seen_as=seen_as)
 
-    def _update(
-        self, name: str, entry: TransactionEntry, *, height: int | None = None, seen_as: str | None = None
-    ) -> None:
+    def _update(self, name: str, seq: int, *, height: int | None = None, seen_as: str | None = None) -> None:
         row = TRANSACTION_TRANSITIONS[name]
         marks = ",".join("?" * len(row.sources))
         query = (
             "UPDATE transactions SET state = ?, height = ?, seen_as = coalesce(?, seen_as)"  # noqa: S608 - marks
             f" WHERE seq = ? AND state IN ({marks})"
         )
-        done = self._db.execute(query, (row.target, height, seen_as, entry.seq, *row.sources))
+        done = self._db.execute(query, (row.target, height, seen_as, seq, *row.sources))
         if seen_as is not None:
-            self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, entry.seq))
+            self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (seen_as, seq))
         if done.rowcount != 1:
-            raise InputError(f"transaction {entry.signed.txid} cannot {name}: it is not {' or '.join(row.sources)}")
+            raise InputError(f"transaction {seq} of the journal cannot {name}: it is not {' or '.join(row.sources)}")
 
     @contextmanager
     def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from etdb.ledger import Coin, Outpoint, SignedTransaction
 
-__all__ = ["DatasetEntry", "JournalReading", "RecordProgress", "TransactionEntry"]
+__all__ = ["DatasetEntry", "JournalReading", "RecordProgress", "TransactionEntry", "WaitingTransaction"]
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +43,13 @@ class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
     def ledger_txid(self) -> str:
         """The id under which the ledger holds it."""
         return self.seen_as or self.signed.txid
+
+
+class WaitingTransaction(NamedTuple):
+    """A transaction that waits for a block. ``part`` is -1 for a fan-out."""
+
+    seq: int
+    part: int
 
 
 class RecordProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,10 +174,10 @@ class JournalReading:
         some = "SELECT dataset FROM transactions"
         return list(self._datasets(f"state = 'signed' AND publisher = ? AND id IN ({some})", publisher))
 
-    def waiting(self) -> dict[str, int]:
-        """Transactions that the ledger has taken and no block holds: the ledger's id, and the part or -1."""
-        query = f"SELECT coalesce(seen_as, txid), part FROM transactions WHERE state = 'submitted' AND {_IS_OPEN}"  # noqa: S608 - constants only
-        return dict(self._db.execute(query))
+    def waiting(self) -> dict[str, WaitingTransaction]:
+        """Transactions that the ledger has taken and no block holds, by the ledger's id."""
+        query = f"SELECT coalesce(seen_as, txid), seq, part FROM transactions WHERE state = 'submitted' AND {_IS_OPEN}"  # noqa: S608 - constants only
+        return {txid: WaitingTransaction(seq, part) for txid, seq, part in self._db.execute(query)}
 
     def find_transaction(self, txid: str) -> TransactionEntry | None:
         """Our transaction of this id, or that once went by it."""

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-import msgspec
-
 from etdb import oip
 from etdb.ledger import Ledger, is_same_payment
 from etdb.ledger.wallet import payment
-from etdb.publish.journal import Journal
+from etdb.publish.journal import Journal, Settling
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.offering import Note, Offering
 
@@ -134,7 +132,7 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
         elif entry.state == "confirmed" and entry.height != status.height:
             journal.unbury(entry)
         if status.height is not None and entry.height != status.height:
-            journal.bury([entry], status.height)
+            journal.bury([entry.seq], status.height)
         return "there"
     look: _Look = "lost"
     for coin in entry.signed.spends:
@@ -149,7 +147,7 @@ def _look(journal: Journal, ledger: Ledger, entry: TransactionEntry, note: Note)
             journal.adopt(entry, spender)
             height = ledger.status(spender).height
             if height is not None:
-                journal.bury([msgspec.structs.replace(entry, state="submitted", seen_as=spender)], height)
+                journal.bury([entry.seq], height)
             return "there"
         note(f"transaction {spender} spends a coin of {coin.address} that {entry.signed.txid} spends: who has the key?")
         if entry.state == "signed" or ledger.status(spender).state == "confirmed":
@@ -218,19 +216,22 @@ def _mend(journal: Journal, ledger: Ledger, split: Split, dataset: DatasetEntry)
 
 def settle_records(journal: Journal, tip_height: int, *, final_depth: int) -> None:
     """Note of records what their transactions show: sent, confirmed, taken back, final."""
+    found: dict[Settling, list[int]] = {"send": [], "confirm": [], "return": [], "finalise": []}
     for record in journal.progress():
         state = record.state
         if state == "prepared" and not record.signed:
-            journal.send(record.dataset)
+            found["send"].append(record.dataset)
             state = "sent"
         if state == "sent" and 0 < record.parts == record.confirmed:
-            journal.settle("confirm", [record.dataset])
+            found["confirm"].append(record.dataset)
             state = "confirmed"
         elif state == "confirmed" and record.confirmed < record.parts:
-            journal.settle("return", [record.dataset])
+            found["return"].append(record.dataset)
             state = "sent"
         if state == "confirmed" and tip_height - record.height + 1 >= final_depth:
-            journal.settle("finalise", [record.dataset])
+            found["finalise"].append(record.dataset)
+    for name, datasets in found.items():
+        journal.settle(name, datasets)
 
 
 def know_copies(journal: Journal, ledger: Ledger, txids: Iterable[str]) -> None:

@@ -88,8 +88,7 @@ def store_manifest(blocks: FilesInPlace, hashed: HashedFiles, prepared_on: dt.da
             f"the manifest of {len(described)} files takes {len(text)} bytes; readers take {MAX_JSON_BYTES}",
             hint="publish the dataset in several parts, or fewer files with more in each",
         )
-    manifest = blocks.add_bytes(text, MANIFEST_NAME)
-    return str(blocks.add_directory({**hashed.added, MANIFEST_NAME: manifest}))
+    return str(blocks.add_directory(hashed.added, kept={MANIFEST_NAME: text}))
 
 
 def sign_record(tomogram: Tomogram, root_cid: str, timestamp_s: int, key: PrivateKey) -> bytes:

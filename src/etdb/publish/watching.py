@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, Literal
 
 from etdb.ledger import BlockRef, Ledger
@@ -71,27 +70,22 @@ class BlockWatch:
                 self._last = None
                 return "changed"
             previous = block.ref.block_hash
-            buried = {one.txid for one in block.messages if waiting.pop(one.txid, None) is not None}
-            self._bury(buried, block.ref.height)
+            others = []
+            buried = []
             for message in block.messages:
-                if message.txid in buried or self._address not in message.sender:
-                    continue
-                if self._journal.find_transaction(message.txid) is None:
-                    return "changed"
+                ours = waiting.pop(message.txid, None)
+                if ours is not None:
+                    buried.append(ours.seq)
+                elif self._address in message.sender:
+                    others.append(message.txid)
+            if buried:
+                self._journal.bury(buried, block.ref.height)
+            if any(self._journal.find_transaction(txid) is None for txid in others):
+                return "changed"
             if block.ref.height >= tip.height:
                 break
-        for txid in [txid for txid, part in waiting.items() if part < 0]:  # splits of coins are no messages
-            status = self._ledger.status(txid)
-            if status.height is not None:
-                self._bury([txid], status.height)
+        for txid, one in waiting.items():
+            height = self._ledger.status(txid).height if one.part < 0 else None  # splits of coins are no messages
+            if height is not None:
+                self._journal.bury([one.seq], height)
         return "grown"
-
-    def _bury(self, txids: Iterable[str], height: int) -> None:
-        found = [(txid, self._journal.find_transaction(txid)) for txid in txids]
-        waiting = [
-            entry
-            for txid, entry in found
-            if entry is not None and entry.state == "submitted" and entry.ledger_txid == txid
-        ]
-        if waiting:
-            self._journal.bury(waiting, height)

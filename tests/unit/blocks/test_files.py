@@ -99,7 +99,7 @@ def test_directories(store, tmp_path):
         path = tmp_path / f"on-disk-{number}"
         path.write_bytes(data)
         entries[name] = store.add_file(path, sha256=False)
-    entries["ro-crate-metadata.json"] = store.add_bytes(b"{}", "ro-crate-metadata.json")
+    entries["ro-crate-metadata.json"] = store.add_bytes(b"{}")
     root = store.add_directory(entries)
     assert read_back(store, root) == {**contents, "ro-crate-metadata.json": b"{}"}
     assert store.add_directory(dict(reversed(entries.items()))) == root
@@ -262,7 +262,7 @@ def test_memory_is_bounded_by_buffers(tmp_path, monkeypatch):
 
 def test_kept_content_is_durable_and_survives_the_loss_of_the_table(tmp_path):
     store = FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")
-    added = store.add_bytes(b"a manifest", "ro-crate-metadata.json")
+    added = store.add_bytes(b"a manifest")
     assert added.path == tmp_path / "content" / str(added.cid)
     assert [path.name for path in (tmp_path / "content").iterdir()] == [str(added.cid)]
     store.close()
@@ -276,11 +276,11 @@ def test_kept_content_is_durable_and_survives_the_loss_of_the_table(tmp_path):
 
 
 def test_damaged_kept_content_is_mended_by_keeping_it_again(store):
-    added = store.add_bytes(b"a manifest", "m")
+    added = store.add_bytes(b"a manifest")
     added.path.write_bytes(b"b manifest")
     with pytest.raises(VerificationError):
         store.get(added.cid)
-    store.add_bytes(b"a manifest", "m")
+    store.add_bytes(b"a manifest")
     assert store.get(added.cid) == b"a manifest"
 
 
@@ -290,7 +290,7 @@ def test_a_full_disk_is_told_apart_and_leaves_nothing_half(store, tmp_path, monk
 
     monkeypatch.setattr("etdb.durable.os.fsync", full)
     with pytest.raises(DiskFullError, match="no room left"):
-        store.add_bytes(b"a manifest", "m")
+        store.add_bytes(b"a manifest")
     assert list((tmp_path / "content").iterdir()) == []
 
 
@@ -364,7 +364,7 @@ def test_many_threads_add_and_get(small_store, tmp_path):
 
 
 def test_limits_of_get(store):
-    cid = store.add_bytes(b"x" * 100, "x").cid
+    cid = store.add_bytes(b"x" * 100).cid
     with pytest.raises(FormatError, match="100 bytes"):
         store.get(cid, max_bytes=99)
     with pytest.raises(NotFoundError):
@@ -392,7 +392,7 @@ def test_processes_make_and_fill_one_table_together(tmp_path):
     script = (
         "import sys; from pathlib import Path; from etdb.blocks import FilesInPlace\n"
         "folder = Path(sys.argv[1]); store = FilesInPlace(folder / 'd.sqlite', content_folder=folder / 'c')\n"
-        "for n in range(5): store.add_bytes(f'{n} of {sys.argv[2]}'.encode(), 'own'); store.add_bytes(b'%d' % n, 'all')"
+        "for n in range(5): store.add_bytes(f'{n} of {sys.argv[2]}'.encode()); store.add_bytes(b'%d' % n)"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", script, tmp_path, str(n)], stderr=subprocess.PIPE) for n in range(3)
@@ -419,14 +419,14 @@ def test_the_same_content_kept_by_several_at_once_is_written_once(tmp_path, befo
     def work(number):
         store = FilesInPlace(tmp_path / f"{number}.sqlite", content_folder=tmp_path / "c")
         try:
-            path = store.add_bytes(b"a manifest", "m").path
+            path = store.add_bytes(b"a manifest").path
             kept.append((path, path.stat().st_ino))
         except BaseException as error:
             failures.append(error)
         store.close()
 
     if before is not None:
-        cid = FilesInPlace(tmp_path / "first.sqlite", content_folder=tmp_path / "c").add_bytes(b"a manifest", "m").cid
+        cid = FilesInPlace(tmp_path / "first.sqlite", content_folder=tmp_path / "c").add_bytes(b"a manifest").cid
         (tmp_path / "c" / str(cid)).write_bytes(before)
     met = set()
     monkeypatch.setattr("etdb.blocks.files._content", meet)
@@ -490,7 +490,7 @@ def test_the_hash_of_a_root_node_under_another_codec_is_no_file(small_store, tmp
 
 def test_kept_content_is_verified_where_its_workspace_is_now(tmp_path):
     store = FilesInPlace(tmp_path / "a" / "d.sqlite", content_folder=tmp_path / "a" / "content")
-    cid = store.add_bytes(b"a manifest", "m").cid
+    cid = store.add_bytes(b"a manifest").cid
     store.close()
     (tmp_path / "a").rename(tmp_path / "b")
     store = FilesInPlace(tmp_path / "b" / "d.sqlite", content_folder=tmp_path / "b" / "content")

@@ -55,7 +55,7 @@ def test_files_in_place_to_another_folder(served, tmp_path):
 
 def test_a_gateway_of_ours_says_itself_that_it_has_a_dataset(tmp_path):
     store = FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")
-    root = store.add_directory({"a.txt": store.add_bytes(b"content", "a.txt")})
+    root = store.add_directory({"a.txt": store.add_bytes(b"content")})
     app = gateway_app(store)
     with serving(app) as url:
         app.state.providers.announce(url)

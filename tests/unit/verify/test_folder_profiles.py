@@ -48,7 +48,7 @@ def received(tmp_path, files, profile, *, manifest=False, types=(), role="other"
                 for path, data in files.items()
             ]
             text = encode_manifest(draft, described, prepared_on=dt.date(2018, 1, 1))
-            added[MANIFEST_NAME] = store.add_bytes(text, MANIFEST_NAME)
+            added[MANIFEST_NAME] = store.add_bytes(text)
         root = store.add_directory(added)
         assert root.version == profile.cid_version
         record = msgspec.structs.replace(draft, location=str(root))

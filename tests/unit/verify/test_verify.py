@@ -58,7 +58,7 @@ class Published:
                 for e in entries
             ]
             text = encode_manifest(draft, described, prepared_on=dt.date(2024, 1, 1))
-            added[MANIFEST_NAME] = self.store.add_bytes(text, MANIFEST_NAME)
+            added[MANIFEST_NAME] = self.store.add_bytes(text)
         root = str(self.store.add_directory(added))
         signature = sign_message(KEY, artifact_preimage(root, address, draft.timestamp_s))
         message = encode_publish(replace(draft, location=root), signature)
