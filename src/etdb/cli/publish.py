@@ -41,6 +41,7 @@ from etdb.publish import (
     StillPendingError,
     Submission,
     plan_publish,
+    plan_resume,
     verify_fee_rate,
     verify_means,
     verify_submission,
@@ -83,13 +84,17 @@ class _Price(click.ParamType[Decimal]):
     etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash
     etdb publish /data --yes --skip-bad       leave out what is not ready yet: every night
     etdb publish /data --yes --no-wait        send what can be sent now; do not wait for blocks
-    etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour""",
+    etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour
+    etdb publish --resume                     go on with what is signed, also when /data is away""",
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="PATH...")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out datasets that are not ready, publish the others, and end with status 3."
+)
+@click.option(
+    "--resume", is_flag=True, help="No PATH: go on with all that is signed already, without looking at its files."
 )
 @click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
@@ -111,6 +116,7 @@ def publish(
     yes: bool,
     dry_run: bool,
     skip_bad: bool,
+    resume: bool,
     key_option: str | None,
     title: str | None,
     price: Decimal | None,
@@ -132,6 +138,10 @@ def publish(
     out = context.out
     if wait_timeout is not None and not wait:
         raise InputError("--wait-timeout has no meaning with --no-wait")
+    if not paths and not resume:
+        raise click.UsageError("Missing argument 'PATH...': the folders of the datasets, or --resume.")
+    if paths and resume:
+        raise InputError("--resume goes on with everything that is signed: leave out --resume, or the paths")
     workspace = find_workspace(context)
     # Held from here, not from the first write: a second one hears it at once, not after its plan and its passphrase.
     with ExitStack() as locks:
@@ -156,8 +166,8 @@ def publish(
             open_ledger(workspace, progress=progress) as ledger,
         ):
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-            plan = plan_publish(
-                submissions,
+            make_plan = plan_resume if resume else functools.partial(plan_publish, submissions)
+            plan = make_plan(
                 publisher=address,
                 journal=journal,
                 ledger=ledger,
@@ -187,7 +197,7 @@ def publish(
             try:
                 with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
                     key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
-                    report = Publisher(
+                    publisher = Publisher(
                         journal=journal,
                         blocks=blocks,
                         ledger=ledger,
@@ -202,7 +212,8 @@ def publish(
                         pace=_pace(workspace, wait_timeout) if wait and not is_local else None,
                         # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
                         fund=functools.partial(_fund, ledger, address, plan.fee_sat),
-                    ).run(submissions)
+                    )
+                    report = publisher.resume() if resume else publisher.run(submissions)
             finally:
                 journal.close()
     out.document({**msgspec.to_builtins(report), **said})

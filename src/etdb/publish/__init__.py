@@ -3,7 +3,7 @@
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.pace import Pace
-from etdb.publish.planning import plan_publish, verify_fee_rate, verify_means, verify_submission
+from etdb.publish.planning import plan_publish, plan_resume, verify_fee_rate, verify_means, verify_submission
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
@@ -35,6 +35,7 @@ __all__ = [
     "TransactionEntry",
     "Transition",
     "plan_publish",
+    "plan_resume",
     "verify_fee_rate",
     "verify_means",
     "verify_submission",

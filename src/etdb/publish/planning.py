@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
 
 from etdb.errors import InputError, InsufficientFundsError
 from etdb.ledger import Ledger, Limits, plan_send
-from etdb.oip import plan_parts
+from etdb.oip import Tomogram, plan_parts
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
 
-__all__ = ["message_sizes", "plan_publish", "refuse_twins", "verify_fee_rate", "verify_means", "verify_submission"]
+__all__ = [
+    "decode_draft",
+    "message_sizes",
+    "open_datasets",
+    "plan_publish",
+    "plan_resume",
+    "refuse_twins",
+    "verify_fee_rate",
+    "verify_means",
+    "verify_submission",
+]
 
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
+_OPEN_STATES: Final = ("signed", "prepared", "sent", "confirmed")
+_draft = msgspec.json.Decoder(Tomogram)
 
 
 def verify_submission(submission: Submission, publisher: str) -> None:
@@ -55,10 +69,61 @@ def plan_publish(
         InputError: two datasets have the same sid, or a record cannot be written as it is.
     """
     refuse_twins(submissions)
-    datasets, sizes = [], []
+    wanted = []
     for submission in submissions:
         draft = draft_for(submission, publisher)
         entry = journal.find(publisher, draft.sid) if journal else None
+        wanted.append(_Wanted(draft, submission.source, submission.size_bytes, entry))
+    plan = _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
+    return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
+
+
+def plan_resume(
+    *,
+    publisher: str,
+    journal: Journal | None,
+    ledger: Ledger,
+    limits: Limits,
+    final_depth: int = 1,
+    block_spacing_s: float = 0,
+) -> PublishPlan:
+    """What going on with all that was signed and is not final yet will do and cost; arguments as ``plan_publish``.
+
+    Raises:
+        InputError: there is no journal.
+    """
+    if journal is None:
+        raise InputError("nothing was published from this workspace yet", hint="begin with: etdb publish FOLDER")
+    wanted = []
+    for entry in open_datasets(journal, publisher):
+        draft = decode_draft(entry)
+        wanted.append(_Wanted(draft, entry.source, sum(file.size_bytes or 0 for file in draft.files), entry))
+    plan = _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
+    return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
+
+
+def open_datasets(journal: Journal, publisher: str) -> list[DatasetEntry]:
+    """The datasets of a publisher whose records are signed and not final."""
+    return [one for one in journal.datasets(*_OPEN_STATES) if one.publisher == publisher]
+
+
+def decode_draft(entry: DatasetEntry) -> Tomogram:
+    """The record of a dataset as far as it was known before its files were read."""
+    return _draft.decode(entry.draft)
+
+
+class _Wanted(NamedTuple):
+    draft: Tomogram
+    source: str
+    size_bytes: int
+    entry: DatasetEntry | None
+
+
+def _cost(
+    wanted: Sequence[_Wanted], *, publisher: str, journal: Journal | None, ledger: Ledger, limits: Limits
+) -> PublishPlan:
+    datasets, sizes = [], []
+    for draft, source, size_bytes, entry in wanted:
         record = entry.record if entry and entry.record else stand_in_record(draft, int(time.time()))
         messages = message_sizes(record, publisher, limits)
         sent = entry is not None and entry.state in SENT_STATES
@@ -69,9 +134,9 @@ def plan_publish(
             PlannedDataset(
                 sid=draft.sid,
                 title=draft.title,
-                source=submission.source,
+                source=source,
                 files=len(draft.files),
-                size_bytes=submission.size_bytes,
+                size_bytes=size_bytes,
                 transactions=len(messages),
                 record_bytes=len(record),
                 status=_status(entry),
@@ -87,8 +152,6 @@ def plan_publish(
         fee_sat=cost.fee_sat,
         available_sat=cost.available_sat,
         blocks=cost.blocks,
-        final_depth=final_depth,
-        block_spacing_s=block_spacing_s,
     )
 
 

@@ -17,7 +17,7 @@ from etdb.publish.dispatch import Dispatch
 from etdb.publish.journal import DatasetEntry, Journal
 from etdb.publish.offering import Note, Offering
 from etdb.publish.pace import Pace, TimeIsUpError
-from etdb.publish.planning import refuse_twins
+from etdb.publish.planning import decode_draft, open_datasets, refuse_twins
 from etdb.publish.reconcile import orphaned_parts
 from etdb.publish.sender import Sender
 from etdb.publish.states import SENT_STATES
@@ -28,7 +28,6 @@ from etdb.publish.watching import BlockWatch
 __all__ = ["Publisher"]
 
 _CHUNK = 256  # datasets that are hashed and signed before their transactions go out
-_draft = msgspec.json.Decoder(Tomogram)
 
 
 class Publisher:
@@ -126,8 +125,7 @@ class Publisher:
         """Go on with what the journal holds signed or sent, without looking at the lab's files again."""
         started = self._clock()
         self._dispatch.begin()
-        open_ones = self._journal.datasets("signed", "prepared", "sent", "confirmed")
-        mine = [entry for entry in open_ones if entry.publisher == self.address]
+        mine = open_datasets(self._journal, self.address)
         self._dispatch.add(mine)
         return self._finish(mine, started)
 
@@ -172,7 +170,7 @@ class Publisher:
             published.append(
                 PublishedDataset(
                     sid=entry.sid,
-                    title=_draft.decode(entry.draft).title,
+                    title=decode_draft(entry).title,
                     state=entry.state,
                     dataset_id=parts[0].ledger_txid if parts else "",
                     root_cid=entry.root_cid,
@@ -203,7 +201,7 @@ class Publisher:
 
 def _changes(entry: DatasetEntry, draft: Tomogram, files: dict[str, str]) -> list[str]:
     """What differs between the journal's dataset and what is on disk now, in words."""
-    former = _draft.decode(entry.draft)
+    former = decode_draft(entry)
     names = [name for name in draft.__struct_fields__ if name != "files"]
     changes = [name for name in names if getattr(former, name) != getattr(draft, name)]
     if entry.files:
