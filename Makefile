@@ -58,7 +58,7 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 quick: $(VENV)/dev.stamp
-	$(BIN)/pytest -q -n 2 -m "not interop and not crash" --ignore=tests/hostile
+	$(BIN)/pytest -q -n 3 --dist worksteal -m "not interop and not crash" --ignore=tests/hostile
 
 test: lint types quick
 	$(BIN)/pytest -q -n 2 tests/hostile
