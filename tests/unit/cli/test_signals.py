@@ -8,9 +8,11 @@ import sys
 
 import pytest
 
-# The command line's modules are being read when Ctrl-C comes.
+# The command line's modules are being read when Ctrl-C comes. Where tests run in the background of a shell, Ctrl-C is
+# ignored, and whoever they start inherits that: so it is set as a terminal has it.
 EARLY = """
 import os, signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import etdb.__main__ as program
 class BeingRead(types.ModuleType):
     def __getattr__(self, name):
