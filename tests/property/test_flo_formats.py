@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from etdb import flo
 from etdb.errors import FormatError, VerificationError
 from etdb.flo.base58 import decode_base58check, encode_base58check
+from etdb.flo.cursor import Cursor
+from etdb.flo.transactions import _read_any, _read_usual
 
 NETWORKS = st.sampled_from([flo.MAIN, flo.TESTNET, flo.REGTEST])
 SECRETS = st.integers(1, 2**255).map(lambda number: number.to_bytes(32, "big"))
@@ -50,6 +52,31 @@ HEADERS = st.builds(
     nonce=st.integers(0, 2**32 - 1),
 )
 BLOCKS = st.builds(flo.Block, HEADERS, st.lists(transactions(), min_size=1, max_size=4).map(tuple))
+
+
+@given(transactions(), st.binary(max_size=3), st.binary(max_size=8), st.data())
+def test_the_quick_reading_of_a_transaction_equals_the_general_one(transaction, before, behind, data):
+    raw = bytearray(before + transaction.encode() + behind)
+    if data.draw(st.booleans(), label="damaged"):
+        raw[data.draw(st.integers(len(before), len(raw) - 1))] = data.draw(
+            st.sampled_from([0, 1, 0xFC, 0xFD, 0xFE, 255])
+        )
+    raw = bytes(raw[: data.draw(st.integers(len(before), len(raw)))] if data.draw(st.booleans(), label="cut") else raw)
+    cursor = Cursor(raw, "transaction", len(before))
+    quick = _read_usual(raw, len(before))
+    if quick is not None:
+        assert (_read_any(cursor), cursor.offset) == quick
+
+
+def test_the_quick_reading_takes_the_usual_form():
+    usual = flo.Transaction(
+        inputs=(flo.TxInput("ab" * 32, 1, bytes(107)),) * 2,
+        outputs=(flo.TxOutput(5, bytes(25)),),
+        flo_data=bytes(1040),
+    )
+    for flo_data in (b"", b"a", bytes(252), bytes(253), bytes(1040)):
+        one = msgspec.structs.replace(usual, flo_data=flo_data)
+        assert _read_usual(one.encode(), 0) == (one, len(one.encode()))
 
 
 @given(transactions())

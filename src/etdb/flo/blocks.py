@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import struct
 from typing import Final
 
 import msgspec
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 HEADER_BYTES: Final = 80
+_FIELDS: Final = struct.Struct("<i32s32sIII")
 MAX_BLOCK_BYTES: Final = 4_000_000
 """No block is longer: its weight is at most 4,000,000, and a byte weighs at least 1."""
 
@@ -50,15 +52,13 @@ class BlockHeader(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def encode(self) -> bytes:
         """The 80 bytes."""
-        return b"".join(
-            (
-                self.version.to_bytes(4, "little", signed=True),
-                internal_bytes(self.prev_hash),
-                internal_bytes(self.merkle_root),
-                self.time_s.to_bytes(4, "little"),
-                self.bits.to_bytes(4, "little"),
-                self.nonce.to_bytes(4, "little"),
-            )
+        return _FIELDS.pack(
+            self.version,
+            internal_bytes(self.prev_hash),
+            internal_bytes(self.merkle_root),
+            self.time_s,
+            self.bits,
+            self.nonce,
         )
 
     @functools.cached_property
@@ -187,11 +187,12 @@ def mine(header: BlockHeader) -> BlockHeader:
 
 
 def _read_header(cursor: Cursor) -> BlockHeader:
+    version, previous, root, time_s, bits, nonce = _FIELDS.unpack(cursor.take(HEADER_BYTES))
     return BlockHeader(
-        version=cursor.signed(4),
-        prev_hash=display_hex(cursor.take(32)),
-        merkle_root=display_hex(cursor.take(32)),
-        time_s=cursor.integer(4),
-        bits=cursor.integer(4),
-        nonce=cursor.integer(4),
+        version=version,
+        prev_hash=previous[::-1].hex(),
+        merkle_root=root[::-1].hex(),
+        time_s=time_s,
+        bits=bits,
+        nonce=nonce,
     )

@@ -7,6 +7,7 @@ version | [00 01 when there are witnesses] | inputs | outputs | [witnesses] | lo
 from __future__ import annotations
 
 import functools
+import struct
 from typing import Final
 
 import msgspec
@@ -27,8 +28,16 @@ __all__ = [
 
 MAX_TRANSACTION_BYTES: Final = 4_000_000
 """No transaction is longer than a block: 4,000,000 units of weight, at least one a byte."""
+_LONG: Final = 0xFD
+"""The first byte of a compact size of three bytes; what is below is the size itself."""
 NO_TXID: Final = "00" * 32
 """What a coinbase's input names as the transaction that it spends."""
+
+_read_head = struct.Struct("<iB").unpack_from
+_read_outpoint = struct.Struct("<32sIB").unpack_from
+"""The transaction that is spent, which of its coins, the first byte of the script's length."""
+_read_value = struct.Struct("<qB").unpack_from
+_read_number = struct.Struct("<I").unpack_from
 
 
 class TxInput(msgspec.Struct, frozen=True):
@@ -124,6 +133,65 @@ def parse_transaction(data: bytes) -> Transaction:
 
 def read_transaction(cursor: Cursor) -> Transaction:
     """Read the transaction at the cursor, which then stands behind it. Errors as ``parse_transaction``."""
+    if (usual := _read_usual(cursor.data, cursor.offset)) is not None:
+        transaction, cursor.offset = usual
+        return transaction
+    return _read_any(cursor)
+
+
+def _read_usual(data: bytes, start: int) -> tuple[Transaction, int] | None:
+    """A transaction of the usual form and the offset behind it, three times as fast as by the cursor.
+
+    It has no witnesses, and its counts and the lengths of its scripts take one byte each. None for all others, and for
+    what is cut off: the cursor reads those, and says what is wrong.
+    """
+    inputs, outputs = [], []
+    try:
+        version, count = _read_head(data, start)
+        if not 0 < count < _LONG:
+            return None
+        at = start + 5
+        for _ in range(count):
+            spent, vout, size = _read_outpoint(data, at)
+            if size >= _LONG:
+                return None
+            end = at + 37 + size
+            inputs.append(TxInput(spent[::-1].hex(), vout, data[at + 37 : end], *_read_number(data, end)))
+            at = end + 4
+        if (count := data[at]) >= _LONG:
+            return None
+        at += 1
+        for _ in range(count):
+            value_sat, size = _read_value(data, at)
+            if size >= _LONG:
+                return None
+            end = at + 9 + size
+            outputs.append(TxOutput(value_sat, data[at + 9 : end]))
+            at = end
+        (lock_time,) = _read_number(data, at)
+        at += 4
+        text = b""
+        if version >= 2:
+            size, at = data[at], at + 1
+            if size == _LONG:
+                size, at = data[at] | data[at + 1] << 8, at + 2
+                if size < _LONG:
+                    return None
+            elif size > _LONG:
+                return None
+            text = data[at : at + size]
+            at += size
+    except (IndexError, struct.error):
+        return None
+    if at > len(data):
+        return None
+    transaction = Transaction(
+        version=version, inputs=tuple(inputs), outputs=tuple(outputs), lock_time=lock_time, flo_data=text
+    )
+    return transaction, at
+
+
+def _read_any(cursor: Cursor) -> Transaction:
     version = cursor.signed(4)
     flag = 0
     inputs = _read_inputs(cursor)
