@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -90,11 +88,13 @@ def test_one_changed_byte_of_a_transaction_is_seen_where_there_is_text(chain, da
 def test_a_whole_scan_finds_the_same_and_sees_every_changed_byte(chain, data) -> None:
     raw = flo.encode_block(chain[0])
     whole = flo.scan_whole_block(raw)
-    assert whole.block == flo.scan_block(raw)
-    assert whole.txids == [one.txid for one in chain[0].transactions]
-    assert [raw[start:end] for start, end in itertools.pairwise(whole.edges)] == [
-        one.encode() for one in chain[0].transactions
-    ]
+    assert whole.carriers == [one.position for one in flo.scan_block(raw).carriers]
+    assert [flo.display_hex(one) for one in whole.row] == [one.txid for one in chain[0].transactions]
+    everywhere = range(len(whole.row))
+    assert [whole.transaction(raw, place) for place in everywhere] == [one.encode() for one in chain[0].transactions]
+    for place, branch in zip(everywhere, whole.branches(everywhere), strict=True):
+        proof = flo.MerkleProof(txid=chain[0].transactions[place].txid, index=place, branch=branch)
+        flo.verify_proof(proof, chain[0].header.merkle_root)
     changed = bytearray(raw)
     changed[data.draw(st.integers(flo.HEADER_BYTES + 1, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises((FormatError, VerificationError)):

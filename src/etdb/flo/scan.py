@@ -15,7 +15,7 @@ import msgspec
 
 from etdb.errors import VerificationError
 from etdb.flo.blocks import HEADER_BYTES
-from etdb.flo.hashes import internal_bytes, sha256d
+from etdb.flo.hashes import display_hex, internal_bytes, sha256d
 from etdb.flo.merkle import row_branches, row_root
 from etdb.flo.walk import FloDataTx, walk_block
 
@@ -35,11 +35,25 @@ class ScannedBlock(msgspec.Struct, frozen=True, gc=False):
 
 
 class WholeScan(msgspec.Struct, frozen=True, gc=False):
-    """A scanned block with all its transactions: where each begins and the last one ends, and the id of each."""
+    """A block whose transactions are all those of its header.
 
-    block: ScannedBlock
+    Attributes:
+        edges: where each transaction begins, and the last one ends.
+        row: the ids of the transactions, in wire order: the lowest row of the Merkle tree.
+        carriers: the positions of those with text.
+    """
+
     edges: list[int]
-    txids: list[str]
+    row: list[bytes]
+    carriers: list[int]
+
+    def transaction(self, block: bytes, position: int) -> bytes:
+        """The bytes of a transaction, cut from those of the block."""
+        return block[self.edges[position] : self.edges[position + 1]]
+
+    def branches(self, positions: Iterable[int]) -> list[tuple[bytes, ...]]:
+        """The Merkle branches of these places, in wire order."""
+        return row_branches(self.row, positions)[1]
 
 
 def scan_block(block: bytes) -> ScannedBlock:
@@ -54,7 +68,7 @@ def scan_block(block: bytes) -> ScannedBlock:
     block_hash = sha256(sha256(block[:HEADER_BYTES]).digest()).digest()[::-1].hex()
     if not texts:
         return ScannedBlock(block_hash, previous[::-1].hex(), time_s, ())
-    row = _row(block, block_hash, edges, witnessed)
+    row = _row(block, edges, witnessed)
     return ScannedBlock(block_hash, previous[::-1].hex(), time_s, _carriers(block, edges, texts, row))
 
 
@@ -66,11 +80,7 @@ def scan_whole_block(block: bytes) -> WholeScan:
         VerificationError: as ``scan_block``.
     """
     edges, texts, witnessed = walk_block(block)
-    previous, time_s = _read_header(block)
-    block_hash = sha256(sha256(block[:HEADER_BYTES]).digest()).digest()[::-1].hex()
-    row = _row(block, block_hash, edges, witnessed)
-    found = ScannedBlock(block_hash, previous[::-1].hex(), time_s, _carriers(block, edges, texts, row))
-    return WholeScan(found, edges, [one[::-1].hex() for one in row])
+    return WholeScan(edges, _row(block, edges, witnessed), [position for position, _, _ in texts])
 
 
 def scan_proofs(block: bytes) -> list[tuple[FloDataTx, tuple[bytes, ...]]]:
@@ -88,15 +98,15 @@ def scan_proofs(block: bytes) -> list[tuple[FloDataTx, tuple[bytes, ...]]]:
     row = _hash_all(block, edges, witnessed)
     root, branches = row_branches(row, [position for position, _, _ in texts])
     if root != block[36:68]:
-        raise _other_root(sha256d(block[:HEADER_BYTES])[::-1].hex())
+        raise _other_root(block)
     return list(zip(_carriers(block, edges, texts, row), branches, strict=True))
 
 
-def _row(block: bytes, block_hash: str, edges: list[int], witnessed: dict[int, str]) -> list[bytes]:
+def _row(block: bytes, edges: list[int], witnessed: dict[int, str]) -> list[bytes]:
     """The ids of a block's transactions in wire order, held to its header."""
     row = _hash_all(block, edges, witnessed)
     if row_root(row) != block[36:68]:
-        raise _other_root(block_hash)
+        raise _other_root(block)
     return row
 
 
@@ -107,7 +117,8 @@ def _hash_all(block: bytes, edges: list[int], witnessed: dict[int, str]) -> list
     return row
 
 
-def _other_root(block_hash: str) -> VerificationError:
+def _other_root(block: bytes) -> VerificationError:
+    block_hash = display_hex(sha256d(block[:HEADER_BYTES]))
     return VerificationError(f"block {block_hash} commits to other transactions than it has", block_hash=block_hash)
 
 

@@ -23,7 +23,8 @@ __all__ = ["MAX_ROLLBACK", "WorkCheck", "check_some_work", "has_work"]
 
 MAX_ROLLBACK: Final = 1_000
 """Deeper than any node goes back: FLO Core stops at 100 blocks on main net."""
-_AT_ONCE: Final = 512
+_AT_ONCE: Final = 128
+"""Between two commits; so long, half a tenth of a second, who ends the program waits for it."""
 _SHARE: Final = 32
 _MAX_THREADS: Final = 2
 _CONTEXT: Final = 200

@@ -39,8 +39,9 @@ from etdb.ledger.senders import shown_senders
 
 __all__ = ["FloNode"]
 
-_READ_BLOCKS: Final = 50
-"""Whose messages are in memory at once: 40 MB when all of them are full."""
+READ_BLOCKS: Final = 500
+READ_BYTES: Final = 16 << 20
+"""Of their messages, which are in memory at once."""
 
 
 class FloNode:
@@ -151,7 +152,7 @@ class FloNode:
             while self._store.scanned() < height:
                 if not self._follower.scan_some():
                     return
-            blocks = self._stored(height, min(_READ_BLOCKS, tip.height - height + 1))
+            blocks = self._stored(height, min(READ_BLOCKS, tip.height - height + 1))
             if not blocks:
                 return
             for block in blocks:
@@ -165,7 +166,8 @@ class FloNode:
         with self._store.view():
             # Of one moment: another process may go back, and there are headers then whose blocks nobody has read.
             count = max(0, min(count, self._store.scanned() - height + 1))
-            kept, raws = self._store.messages(height, count), self._store.headers(height, count)
+            kept, count = self._store.messages(height, count, READ_BYTES)
+            raws = self._store.headers(height, count)
         for one in kept:
             transaction = parse_transaction(one.raw)
             messages.setdefault(one.height, []).append(
@@ -176,18 +178,16 @@ class FloNode:
                     sender=shown_senders(transaction, self._network),
                 )
             )
-        blocks = []
-        for place, raw in enumerate(raws):
-            header = parse_header(raw)
-            blocks.append(
-                LedgerBlock(
-                    ref=BlockRef(height + place, header.block_hash),
-                    previous_hash=header.prev_hash,
-                    time_s=header.time_s,
-                    messages=tuple(messages.get(height + place, ())),
-                )
+        headers = [parse_header(raw) for raw in raws]
+        return [
+            LedgerBlock(
+                ref=BlockRef(block_height, header.block_hash),
+                previous_hash=header.prev_hash,
+                time_s=header.time_s,
+                messages=tuple(messages.get(block_height, ())),
             )
-        return blocks
+            for block_height, header in enumerate(headers, height)
+        ]
 
     def _look_and_watch(self) -> None:
         self._follower.look()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from etdb.errors import NotFoundError
-from etdb.flo import REGTEST, Network, parse_header
+from etdb.flo import REGTEST, Network, display_hex, parse_header, sha256d
 from etdb.ledger.blocksource import BlockSource
 from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
@@ -26,7 +26,6 @@ from etdb.ledger.node_errors import NodeAnswerError, NodeBehindError
 from etdb.ledger.node_headers import START_HEIGHTS, HeaderFollower
 from etdb.ledger.node_scan import BlockFinds, BlockScanner
 from etdb.ledger.node_store import NodeStore
-from etdb.ledger.port import BlockRef
 from etdb.ledger.rpc import RpcClient
 
 __all__ = ["NodeFollower", "Progress"]
@@ -156,18 +155,18 @@ class NodeFollower:
                 return False
             if self.info is not None:
                 check_pruned(self.info, height, self._rpc.url)
-            refs = self._store.block_refs(height, min(most, tip.height - height + 1))
-            finds = self._read_or_look(refs, self._store.watched())
+            headers = self._store.headers(height, min(most, tip.height - height + 1))
+            finds = self._read_or_look(list(enumerate(headers, height)), self._store.watched())
             if finds is None:
                 continue
-            read = refs[: len(finds)]
-            last = read[-1]
+            count = len(finds)
+            last = height + count - 1
             with self._store.commit():
                 # Each of them: another process may have gone back between two that were asked for.
-                if self.next_height() == height and self._store.block_refs(height, len(read)) == read:
-                    self._keep(finds)
-                    self._store.set_scanned(last.height)
-                    self._progress("sync", last.height, tip.height)
+                if self.next_height() == height and self._store.headers(height, count) == headers[:count]:
+                    self._store.add_transactions(itertools.chain.from_iterable(finds))
+                    self._store.set_scanned(last)
+                    self._progress("sync", last, tip.height)
                     return True
             # Another process was first, or went back.
         raise self._restless()
@@ -191,15 +190,15 @@ class NodeFollower:
         """Keep what blocks that were read before have for some addresses; False when the chain changed meanwhile."""
         done = 0
         while done < len(heights):
-            found = [self._store.block_ref(height) for height in heights[done : done + BATCH_BLOCKS]]
-            refs = [ref for ref in found if ref is not None]
-            finds = self._read_or_look(refs, addresses)
+            found = [(height, self._store.header(height)) for height in heights[done : done + BATCH_BLOCKS]]
+            wanted = [(height, header) for height, header in found if header is not None]
+            finds = self._read_or_look(wanted, addresses)
             if not finds:
                 return False
             with self._store.commit():
-                if any(self._store.block_ref(ref.height) != ref for ref in refs):
+                if any(self._store.header(height) != header for height, header in wanted):
                     return False
-                self._keep(finds)
+                self._store.add_transactions(itertools.chain.from_iterable(finds))
             done += len(finds)
         return True
 
@@ -214,8 +213,8 @@ class NodeFollower:
             heights.update(found)
         return [height for height in sorted(heights) if self._start <= height <= top]
 
-    def _read_or_look(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> list[BlockFinds] | None:
-        """What to keep of some blocks, or of the first of them, when that is a lot.
+    def _read_or_look(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str]) -> list[BlockFinds] | None:
+        """What to keep of some blocks, given by height and header, or of the first of them, when that is a lot.
 
         None when the node lacks one of them, because another chain is better by now.
 
@@ -224,27 +223,24 @@ class NodeFollower:
         """
         tip = self._store.tip()
         try:
-            return list(self._read(refs, addresses))
+            return list(self._read(wanted, addresses))
         except NotFoundError as error:
             self.look(anew=True)
             if self._store.tip() != tip:
                 return None
             raise NodeBehindError(error.message, hint=error.hint, url=self._rpc.url) from error
 
-    def _read(self, refs: Sequence[BlockRef], addresses: Iterable[str]) -> Iterator[BlockFinds]:
+    def _read(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str]) -> Iterator[BlockFinds]:
         coins = [coin.outpoint for coin in self._store.unspent()]
         scanner = BlockScanner(self._network, self._source.where, addresses, coins)
         size_bytes = 0
-        for ref, raw in zip(refs, self._source.blocks([ref.block_hash for ref in refs]), strict=True):
-            finds = scanner.scan(ref, raw)
+        blocks = self._source.blocks([display_hex(sha256d(header)) for _, header in wanted])
+        for (height, header), raw in zip(wanted, blocks, strict=True):
+            finds = scanner.scan(height, header, raw)
             yield finds
             size_bytes += sum(len(one.raw) for one, _, _ in finds)
             if size_bytes >= BATCH_BYTES:
                 return
-
-    def _keep(self, finds: Iterable[BlockFinds]) -> None:
-        for one, spends, coins in itertools.chain.from_iterable(finds):
-            self._store.add_transaction(one, spends, coins)
 
     # -- what is wrong
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from etdb.errors import FormatError, VerificationError
-from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, parse_header, sha256d
+from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, display_hex, parse_header, sha256d
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
 from etdb.ledger.headersync import MAX_ROLLBACK
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
@@ -55,11 +55,11 @@ class HeaderFollower:
         height = self._fork(self._load()) + 1
         is_branch = height <= ours
         while raws := self._source.headers(height, self._wanted(height)):
-            self._check_links(raws, height)
-            self._take(raws, height, now_s, is_branch=is_branch)
+            hashes = self._check_links(raws, height)
+            self._take(raws, hashes, height, now_s, is_branch=is_branch)
             height += len(raws)
             tip = self._store.tip()
-            is_branch = is_branch and tip is not None and tip.block_hash != sha256d(raws[-1])[::-1].hex()
+            is_branch = is_branch and tip is not None and tip.block_hash != display_hex(hashes[-1])
 
     def _wanted(self, height: int) -> int:
         """How many headers to ask for: those above the last checkpoint apart from those below."""
@@ -109,7 +109,7 @@ class HeaderFollower:
                 raise self._other_chain(self._low, error.message) from error
         with self._store.commit():
             self._store.forget()
-            self._store.add_header(self._low, raw)
+            self._store.add_headers([(self._low, raw)])
             self._store.keep_header_state(chain.state())
             self._store.set_work_checked(self._low)
         self._chain, self._has_pow = chain, False
@@ -137,21 +137,24 @@ class HeaderFollower:
             url=self._source.where,
         )
 
-    def _check_links(self, raws: list[bytes], height: int) -> None:
+    def _check_links(self, raws: list[bytes], height: int) -> list[bytes]:
+        """The hashes of headers, each of which must follow the one before it."""
+        hashes = [sha256d(raw) for raw in raws]
         for place in range(1, len(raws)):
-            if raws[place][4:36] != sha256d(raws[place - 1]):
+            if raws[place][4:36] != hashes[place - 1]:
                 raise self._lie(height + place, "it does not follow the header before it")
+        return hashes
 
-    def _take(self, raws: list[bytes], height: int, now_s: int, *, is_branch: bool) -> None:
+    def _take(self, raws: list[bytes], hashes: list[bytes], height: int, now_s: int, *, is_branch: bool) -> None:
         refused_before = self._store.refused_headers()
-        lie = next((place for place, raw in enumerate(raws) if sha256d(raw) in refused_before), None)
+        lie = next((place for place, one in enumerate(hashes) if one in refused_before), None)
         if lie == 0:
             raise self._lie(height, "it has not the work that it claims")
-        raws = raws[:lie]
+        raws, hashes = raws[:lie], hashes[:lie]
         has_pow = self._checks_work(len(raws), is_branch=is_branch)
         chain = self._load(has_pow=has_pow)
         before = chain.tip_hash
-        at = {sha256d(raw)[::-1].hex(): (height + place, raw) for place, raw in enumerate(raws)}
+        at = {display_hex(one): place for place, one in enumerate(hashes)}
         self._chain = None  # until the store has it too
         events = chain.feed_many(b"".join(raws), now_s=now_s)
         with self._store.commit():
@@ -159,11 +162,15 @@ class HeaderFollower:
             goes_back = not has_pow and any(isinstance(event, Rollback) for event in events)
             if tip is None or tip.block_hash != before or (goes_back and tip.height >= self._last_checkpoint):
                 return  # another process was first: the next look sees what it found
+            new: dict[int, bytes] = {}
             for event in events:
                 if isinstance(event, Rollback):
                     self._store.cut(event.height)
+                    new = {above: raw for above, raw in new.items() if above <= event.height}
                 elif isinstance(event, Extend):
-                    self._store.add_header(event.height, self._raw(chain, event, at))
+                    place = at.get(event.block_hash)
+                    new[event.height] = raws[place] if place is not None else _raw(chain, event)
+            self._store.add_headers(list(new.items()))
             self._store.keep_header_state(chain.state())
             checked = self._store.work_checked()
             lowest = next((event.height for event in events if isinstance(event, Extend)), chain.height + 1)
@@ -173,16 +180,9 @@ class HeaderFollower:
         self._chain = chain
         refused = next((event for event in events if isinstance(event, Refused)), None)
         if refused is not None:
-            raise self._refusal(refused.reason, at[refused.block_hash][0])
+            raise self._refusal(refused.reason, height + at[refused.block_hash])
         if lie is not None:
             raise self._lie(height + lie, "it has not the work that it claims")
-
-    def _raw(self, chain: HeaderChain, event: Extend, at: dict[str, tuple[int, bytes]]) -> bytes:
-        if event.block_hash in at:
-            return at[event.block_hash][1]
-        header = chain.header_at(event.height)  # of a branch that had less work until now
-        assert header is not None, "a header that became the best chain just now is still kept"
-        return header.encode()
 
     def _refusal(self, reason: Refusal, height: int) -> NodeChainError:
         if reason in {Refusal.TOO_DEEP, Refusal.CHECKPOINT, Refusal.ORPHAN, Refusal.CROWDED}:
@@ -211,3 +211,10 @@ class HeaderFollower:
             url=self._source.where,
             height=height,
         )
+
+
+def _raw(chain: HeaderChain, event: Extend) -> bytes:
+    """A header of a branch that had less work until now."""
+    header = chain.header_at(event.height)
+    assert header is not None, "a header that became the best chain just now is still kept"
+    return header.encode()

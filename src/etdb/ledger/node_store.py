@@ -7,7 +7,7 @@ transactions are kept that carry a message or move a coin of an address that is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -167,19 +167,10 @@ class NodeStore:
         header = self.header(height)
         return BlockRef(height, _hash(header)) if header is not None else None
 
-    def block_refs(self, start_height: int, count: int) -> list[BlockRef]:
-        """The blocks from a height on, as far as there are headers."""
-        with self.guard():
-            rows = self._db.execute(
-                "SELECT height, header FROM headers WHERE height >= ? AND height < ? ORDER BY height",
-                (start_height, start_height + count),
-            ).fetchall()
-        return [BlockRef(row[0], _hash(row[1])) for row in rows]
-
-    def add_header(self, height: int, raw: bytes) -> None:
-        """A header that was checked; within ``commit``."""
-        assert len(raw) == HEADER_BYTES
-        self._db.execute("INSERT INTO headers VALUES (?, ?)", (height, raw))
+    def add_headers(self, headers: Sequence[tuple[int, bytes]]) -> None:
+        """Headers that were checked, by height; within ``commit``."""
+        assert all(len(raw) == HEADER_BYTES for _, raw in headers)
+        self._db.executemany("INSERT INTO headers VALUES (?, ?)", headers)
 
     def header_state(self) -> bytes | None:
         """What the checking of headers goes on from."""
@@ -235,31 +226,45 @@ class NodeStore:
         """Note it; within ``commit``."""
         self._keep("scanned", max(height, 0).to_bytes(8, "little"))
 
-    def add_transaction(self, one: KeptTransaction, spends: Iterable[Outpoint], coins: Iterable[KeptCoin]) -> None:
-        """Keep a transaction of a block; doing it again changes nothing. Within ``commit``."""
-        txid = bytes.fromhex(one.txid)
-        self._db.execute(
-            "INSERT OR IGNORE INTO transactions VALUES (?, ?, ?, ?, ?)",
-            (_place(one.height, one.position), txid, one.raw, b"".join(one.branch), int(one.has_message)),
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO spends VALUES (?, ?, ?)",
-            [(bytes.fromhex(spent.txid), spent.vout, txid) for spent in spends],
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO coins VALUES (?, ?, ?, ?, ?, ?)",
-            [(txid, made.outpoint.vout, made.address, made.amount_sat, made.height, made.coinbase) for made in coins],
-        )
+    def add_transactions(self, found: Iterable[tuple[KeptTransaction, list[Outpoint], list[KeptCoin]]]) -> None:
+        """Keep transactions of blocks, each with what it spends and the coins of watched addresses that it makes.
 
-    def messages(self, start_height: int, count: int) -> list[KeptTransaction]:
-        """The transactions with a message of ``count`` blocks from a height on, in order."""
+        Doing it again changes nothing. Within ``commit``.
+        """
+        transactions, spends, coins = [], [], []
+        for one, spent, made in found:
+            txid = bytes.fromhex(one.txid)
+            place = _place(one.height, one.position)
+            transactions.append((place, txid, one.raw, b"".join(one.branch), int(one.has_message)))
+            spends += [(bytes.fromhex(outpoint.txid), outpoint.vout, txid) for outpoint in spent]
+            coins += [
+                (txid, coin.outpoint.vout, coin.address, coin.amount_sat, coin.height, coin.coinbase) for coin in made
+            ]
+        self._db.executemany("INSERT OR IGNORE INTO transactions VALUES (?, ?, ?, ?, ?)", transactions)
+        self._db.executemany("INSERT OR IGNORE INTO spends VALUES (?, ?, ?)", spends)
+        self._db.executemany("INSERT OR IGNORE INTO coins VALUES (?, ?, ?, ?, ?, ?)", coins)
+
+    def messages(self, start_height: int, count: int, most_bytes: int) -> tuple[list[KeptTransaction], int]:
+        """The transactions with a message of up to ``count`` blocks from a height on, in order, and of how many blocks.
+
+        When more than ``most_bytes`` come together it is of fewer blocks, though of one at least.
+        """
+        found: list[KeptTransaction] = []
+        size_bytes = 0
         with self.guard():
             rows = self._db.execute(
                 "SELECT place, txid, raw, branch, has_message FROM transactions"
                 " WHERE place >= ? AND place < ? AND has_message ORDER BY place",
                 (_place(start_height, 0), _place(start_height + count, 0)),
-            ).fetchall()
-        return [_kept(row) for row in rows]
+            )
+            for row in rows:
+                one = _kept(row)
+                if size_bytes > most_bytes and one.height > found[-1].height:
+                    rows.close()
+                    return found, one.height - start_height
+                size_bytes += len(one.raw)
+                found.append(one)
+        return found, count
 
     def transaction(self, txid: str) -> KeptTransaction | None:
         """A kept transaction."""

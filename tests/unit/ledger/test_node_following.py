@@ -229,14 +229,15 @@ def test_a_first_reading_that_was_cut_off_goes_on(node, tmp_path):
 
 
 @pytest.mark.parametrize("address", [[ADDRESS], []])
-def test_blocks_that_are_full_are_kept_in_smaller_steps(node, tmp_path, monkeypatch, address):
+def test_blocks_that_are_full_are_kept_and_given_in_smaller_steps(node, tmp_path, monkeypatch, address):
     sender = Wallet(KEY, REGTEST, LIMITS, node.chain.coins(ADDRESS))
-    for number in range(12):
+    for number in range(24):
         node.chain.submit(sender.sign(b"%d" % number * 300).raw)
-        node.chain.mine(1)
+        node.chain.mine(number % 2)
     with closing(open_node(node, tmp_path / "plain.sqlite", watch=[ADDRESS])) as plain:
         expected = everything(plain)
     monkeypatch.setattr("etdb.ledger.node_following.BATCH_BYTES", 1000)
+    monkeypatch.setattr("etdb.ledger.node.READ_BYTES", 1000)
     steps = []
     with closing(
         open_node(node, tmp_path / "node.sqlite", watch=address, progress=lambda *step: steps.append(step))
