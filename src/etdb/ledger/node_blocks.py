@@ -19,8 +19,9 @@ __all__ = ["RpcBlocks"]
 
 _ASKED_BYTES: Final = 2 << 20
 """How much a request for blocks should bring; the blocks before say how many those are."""
-_LANES: Final = 8
-"""Requests under way at the same time. FLO Core works on four (``rpcthreads``) and lets sixteen wait."""
+_LANES: Final = 12
+"""Requests under way at the same time. FLO Core works on four (``rpcthreads``) and lets sixteen wait; fcoin works on
+all, and with twelve gives a third more blocks in a second than with eight."""
 _PATIENCE_S: Final = 0.2
 """How long the end waits for each request that nobody wants any more."""
 _LANE_ANSWER_BYTES: Final = 10 << 20
