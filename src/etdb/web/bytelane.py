@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from itertools import chain
 
 from etdb.blocks.files import OpenPlace
@@ -219,7 +220,7 @@ class ByteLane:
 
 def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
     status = "200 OK" if answer.status == 200 else "206 Partial Content"
-    lines = [f"HTTP/1.1 {status}", f"date: {formatdate(usegmt=True)}"]
+    lines = [f"HTTP/1.1 {status}", f"date: {_date(int(time.time()))}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     chunked = not _has_length(answer)
     if chunked:
@@ -232,6 +233,11 @@ def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
     if answer.place is not None:
         answer.place.close()
     _send_all(connection, head)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _has_length(answer: Answer) -> bool:
