@@ -8,11 +8,12 @@ from typing import Any
 
 from etdb.catalogue.query import Bound, Query, Range
 from etdb.catalogue.sets import RecordSets, as_set
-from etdb.catalogue.text import TextQuery, fold_term
+from etdb.catalogue.text import TextQuery, fold_term, parse_text
 
 __all__ = ["Conditions"]
 
-_TEXT = ""
+_ALWAYS = ""
+"""No field's name: what is never lifted."""
 
 
 class Conditions:
@@ -28,10 +29,14 @@ class Conditions:
         self._db = db
         self._sets = sets
         self._met: dict[str, list[int]] = {}
-        if text.wanted:
-            self._add(_TEXT, self.saying(text.wanted))
-        if text.unwanted:
-            self._add(_TEXT, sets.everything(db) & ~self.saying(text.unwanted))
+        for words in (text, parse_text(query.within_text)):
+            if words.wanted:
+                self._add(_ALWAYS, self.saying(words.wanted))
+            if words.unwanted:
+                self._add(_ALWAYS, sets.everything(db) & ~self.saying(words.unwanted))
+        for name, values in query.within.items():
+            if values:
+                self._add(_ALWAYS, self._with_values(name, frozenset(map(_folded, values))))
         for name, values in query.terms.items():
             if values:
                 self._add(name, self._with_values(name, frozenset(map(_folded, values))))

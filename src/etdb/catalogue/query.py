@@ -37,6 +37,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         text: what a person typed (``etdb.catalogue.text`` says how it is read).
         terms: for a field, the whole values of which a record must have one; several fields must all fit.
         ranges: for a field, the range that the record's value must be in.
+        within, within_text: as ``terms`` and ``text``, but never lifted where facets are counted: what a portal shows
+            at all.
         sort: one of ``SORTS``; "" is relevance where there is text, else newest.
         limit: results a page, 1 to 1,000.
         cursor: ``Page.next_cursor`` of the page before, with the same text, filters and sort.
@@ -48,6 +50,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     terms: dict[str, tuple[str, ...]] = {}
     ranges: dict[str, Range] = {}
+    within: dict[str, tuple[str, ...]] = {}
+    within_text: str = ""
     sort: str = ""
     limit: int = 20
     cursor: str = ""
@@ -61,7 +65,7 @@ def check_query(query: Query) -> None:
     Raises:
         InputError: which one has not.
     """
-    for name, values in query.terms.items():
+    for name, values in (*query.terms.items(), *query.within.items()):
         field = _field(name)
         if not field.terms:
             raise InputError(f"{name} is not compared whole", hint="give a range: MIN..MAX", field=name)

@@ -22,7 +22,7 @@ from etdb.catalogue.text import TextQuery, parse_text
 from etdb.catalogue.values import FacetValue
 from etdb.errors import InputError
 
-__all__ = ["Found", "search_rows"]
+__all__ = ["Found", "search_rows", "total_rows"]
 
 _MAX_CURSOR: Final = 1_000
 _MAX_SQL_INTEGER: Final = 2**63 - 1
@@ -44,6 +44,8 @@ def _digest(query: Query) -> str:
         query.sort,
         sorted((name, sorted(values)) for name, values in query.terms.items()),
         sorted((name, repr(asked)) for name, asked in query.ranges.items()),
+        query.within_text,
+        sorted((name, sorted(values)) for name, values in query.within.items()),
     )
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
@@ -100,6 +102,19 @@ def search_rows(db: sqlite3.Connection, sets: RecordSets, query: Query) -> Found
         next_cursor=cursor,
         facets=count_facets(db, sets, query, conditions, found),
     )
+
+
+def total_rows(db: sqlite3.Connection, sets: RecordSets, query: Query) -> tuple[int, int]:
+    """The bytes and the files of all records found, within one read transaction.
+
+    Raises:
+        InputError: as ``search_rows``.
+    """
+    check_query(query)
+    is_found = has_each(Conditions(db, sets, query, parse_text(query.text)).all_met())
+    columns = (sets.column(db, name) for name in ("size_bytes", "file_count"))
+    size_bytes, files = (sum(value for row, value in column if is_found(row)) for column in columns)
+    return size_bytes, files
 
 
 def _by_age(found: int, after: tuple[Any, int] | None, *, newest_first: bool) -> Iterator[tuple[int, int]]:

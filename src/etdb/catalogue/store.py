@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from etdb.catalogue.database import Database
 from etdb.catalogue.query import Query
 from etdb.catalogue.reading import list_rows, load_observations, load_views
 from etdb.catalogue.schema import FOLD_TABLES
-from etdb.catalogue.search import search_rows
+from etdb.catalogue.search import search_rows, total_rows
 from etdb.catalogue.sets import RecordSets
 from etdb.catalogue.values import DatasetView, Listing, Observation, Page, StoredManifest, StoredMessage, Tip
 from etdb.catalogue.writing import MAX_DETAIL, Batch, stored_message
@@ -71,6 +72,32 @@ class Catalogue:
                 "SELECT height, block_hash FROM blocks WHERE height <= ? ORDER BY height DESC LIMIT 1", (height,)
             ).fetchone()
             return None if row is None else Tip(height=row[0], block_hash=row[1])
+
+    def block_time(self, height: int) -> int | None:
+        """The time of an indexed block, in Unix seconds."""
+        with self._database.read() as db:
+            row = db.execute("SELECT time_s FROM blocks WHERE height = ?", (height,)).fetchone()
+            return None if row is None else int(row[0])
+
+    def state(self) -> str:
+        """A word for all that is known: it changes with the fold, and with what is observed."""
+        with self._database.read() as db:
+            seen = db.execute(
+                "SELECT (SELECT value FROM meta WHERE key = 'fold'), (SELECT max(height) FROM blocks), "
+                "(SELECT block_hash FROM blocks ORDER BY height DESC LIMIT 1), (SELECT max(id) FROM records), "
+                "(SELECT count(*) FROM records), (SELECT count(*) FROM observations), "
+                "(SELECT max(time_s) FROM observations), (SELECT max(time_s) FROM manifests)"
+            ).fetchone()
+        return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+    def totals(self, query: Query) -> tuple[int, int]:
+        """The bytes and the files of all records that a query finds, as the records say.
+
+        Raises:
+            InputError: see :meth:`search`.
+        """
+        with self._database.read() as db:
+            return total_rows(db, self._sets, query)
 
     def meta(self, key: str) -> str | None:
         """A word about the fold itself, such as its rule."""

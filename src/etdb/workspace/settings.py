@@ -25,6 +25,7 @@ __all__ = [
     "KuboSettings",
     "LimitSettings",
     "NodeSettings",
+    "PortalSettings",
     "PublisherSettings",
     "Settings",
     "parse_settings",
@@ -99,6 +100,26 @@ class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     start_height: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
 
+Colour = Annotated[str, Meta(pattern=r"^(|#[0-9a-fA-F]{6})$")]
+
+
+class PortalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the web site looks, and which part of the catalogue it shows: everything unless a list says otherwise."""
+
+    name: str = "Electron Tomography Database"
+    tagline: str = ""
+    contact: str = ""
+    terms: str = ""
+    logo: str = ""
+    accent: Colour = ""
+    texts_folder: str = ""
+    publishers: tuple[str, ...] = ()
+    labs: tuple[str, ...] = ()
+    species: tuple[str, ...] = ()
+    query: str = ""
+    url: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a workspace."""
 
@@ -111,6 +132,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fetch: FetchSettings = FetchSettings()
     kubo: KuboSettings = KuboSettings()
     node: NodeSettings = NodeSettings()
+    portal: PortalSettings = PortalSettings()
 
 
 def settings_template(
@@ -208,6 +230,24 @@ network = "{network}"
 {lines["blocks_folder"]}
 # The first block to read; 0 for where records can begin (2600000 on main).
 # start_height = 0
+
+[portal]
+# The web site of `etdb serve`: its name, a line below it, whom to write to, and a sentence on terms of use.
+# name = "Electron Tomography Database"
+# tagline = ""
+# contact = ""
+# terms = ""
+# A picture (SVG, PNG), the colour of links and buttons (#rrggbb), a folder with texts of your own (about.md, faq.md).
+# logo = ""
+# accent = ""
+# texts_folder = ""
+# What is shown: all of the catalogue, or what is of these publishers (addresses), labs, species, or a search's words.
+# publishers = []
+# labs = []
+# species = []
+# query = ""
+# Where others reach the site, for links in feeds and embeds ("https://etdb.example.org").
+# url = ""
 """
 
 

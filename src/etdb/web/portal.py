@@ -1,0 +1,165 @@
+"""What a portal knows: its catalogue seen through its selection, its numbers, and the store behind its files.
+
+A portal is a view: which publishers, laboratories, species or words it shows comes from its settings and holds for
+every page, facet, count and answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from etdb.blocks import BlockStore, DagReader
+from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
+from etdb.errors import NotFoundError
+from etdb.workspace import PortalSettings
+
+__all__ = ["Portal", "Statistics", "role_file"]
+
+_COUNTED = ("species", "publisher", "lab", "institution", "microscope", "year", "licence")
+_ALL_VALUES = 1_000
+_STATE_S = 1.0
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of a portal, at one block of the ledger. ``size_bytes`` is what the records say."""
+
+    datasets: int
+    species: int
+    publishers: int
+    labs: int
+    size_bytes: int
+    files: int
+    height: int | None
+    block_hash: str
+    block_time_s: int | None
+
+
+class Portal:
+    """A catalogue and a store as one site shows them. Can be used from several threads.
+
+    Args:
+        catalogue: what is known of records.
+        store: where the blocks of their files are.
+        settings: what is shown, and how it is called.
+        network: the ledger's name: local, regtest, testnet or main.
+    """
+
+    def __init__(self, catalogue: Catalogue, store: BlockStore, settings: PortalSettings, *, network: str) -> None:
+        self.catalogue, self.store, self.settings, self.network = catalogue, store, settings, network
+        self.reader = DagReader(store)
+        self.started_s = time.time()
+        self._within = {
+            name: values
+            for name, values in (
+                ("publisher", settings.publishers),
+                ("lab", settings.labs),
+                ("species", settings.species),
+            )
+            if values
+        }
+        self._lock = threading.Lock()
+        self._state: tuple[float, str] | None = None
+        self._numbers: tuple[str, Statistics] | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it shows a part of the catalogue."""
+        return bool(self._within or self.settings.query)
+
+    def state(self) -> str:
+        """What every page depends on, as a word: of the fold and of what was observed, at most a second old."""
+        with self._lock:
+            if self._state is None or time.monotonic() - self._state[0] > _STATE_S:
+                self._state = time.monotonic(), self.catalogue.state()
+            return self._state[1]
+
+    def search(self, query: Query) -> Page:
+        """A page of what this portal shows.
+
+        Raises:
+            InputError: see ``Catalogue.search``.
+        """
+        return self.catalogue.search(self._bounded(query))
+
+    def get(self, dataset_id: str) -> DatasetView:
+        """A dataset by its id or the beginning of it.
+
+        Raises:
+            InputError: several begin so.
+            NotFoundError: none does, or this portal does not show it.
+        """
+        found = self.catalogue.get(dataset_id)
+        if self.is_partial:
+            asked = Query(terms={"location": (found.tomogram.location,)}, limit=1_000)
+            if all(one.dataset_id != found.dataset_id for one in self.search(asked).results):
+                raise NotFoundError(f"{self.settings.name} does not show dataset {found.dataset_id}")
+        return found
+
+    def newest(self, count: int) -> tuple[DatasetView, ...]:
+        """The newest datasets that have a picture, then others, up to ``count``."""
+        pictured = self.search(Query(terms={"file_role": ("key_image", "thumbnail")}, limit=count)).results
+        if len(pictured) >= count:
+            return pictured
+        known = {one.dataset_id for one in pictured}
+        others = self.search(Query(limit=count)).results
+        return (*pictured, *[one for one in others if one.dataset_id not in known][: count - len(pictured)])
+
+    def values(self, facet: str, *, limit: int = _ALL_VALUES) -> tuple[FacetValue, ...]:
+        """The values of a field with how many datasets have each, the commonest first."""
+        return self.search(Query(facets=(facet,), facet_limit=limit, limit=1)).facets[facet]
+
+    def statistics(self) -> Statistics:
+        """The numbers of now; counted once for each state of the catalogue."""
+        state = self.state()
+        with self._lock:
+            if self._numbers is None or self._numbers[0] != state:
+                self._numbers = state, self._count()
+            return self._numbers[1]
+
+    def similar(self, view: DatasetView, count: int) -> tuple[DatasetView, ...]:
+        """Datasets of the same species, of the same laboratory first."""
+        tomogram = view.tomogram
+        asked: list[Query] = []
+        if tomogram.species and tomogram.lab:
+            asked.append(Query(terms={"species": (tomogram.species,), "lab": (tomogram.lab,)}, limit=count + 1))
+        if tomogram.species:
+            asked.append(Query(terms={"species": (tomogram.species,)}, limit=count + 1))
+        found: dict[str, DatasetView] = {}
+        for query in asked:
+            found |= {one.dataset_id: one for one in self.search(query).results if one.dataset_id not in found}
+        found.pop(view.dataset_id, None)
+        return tuple(found.values())[:count]
+
+    def _bounded(self, query: Query) -> Query:
+        if not self.is_partial:
+            return query
+        return msgspec.structs.replace(query, within=self._within, within_text=self.settings.query)
+
+    def _count(self) -> Statistics:
+        page = self.search(Query(facets=_COUNTED, facet_limit=_ALL_VALUES, limit=1))
+        tip = self.catalogue.tip()
+        size_bytes, files = self.catalogue.totals(self._bounded(Query()))
+        return Statistics(
+            datasets=page.total,
+            species=len(page.facets["species"]),
+            publishers=len(page.facets["publisher"]),
+            labs=len(page.facets["lab"]),
+            size_bytes=size_bytes,
+            files=files,
+            height=tip.height if tip else None,
+            block_hash=tip.block_hash if tip else "",
+            block_time_s=self.catalogue.block_time(tip.height) if tip else None,
+        )
+
+
+def role_file(view: DatasetView, roles: Sequence[str], *, when: Callable[[str], bool] = lambda _path: True) -> str:
+    """The path of the first file of the first of these roles that a dataset has; "" when it has none."""
+    for role in roles:
+        for entry in view.tomogram.files:
+            if entry.role == role and when(entry.path):
+                return entry.path
+    return ""

@@ -1,0 +1,1 @@
+"""The prose of pages that ship, as Markdown."""
