@@ -26,6 +26,10 @@ CLASS_OF_ROLE = {
     "thumbnail": "images",
     "preview": "videos",
     "key_movie": "videos",
+    "aligned_series": "tilt-series",
+    "frames": "tilt-series",
+    "light_micrograph": "images",
+    "movie": "videos",
 }
 
 

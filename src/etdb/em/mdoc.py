@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from typing import Literal
 
 from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["MAX_MDOC_BYTES", "MdocLook", "parse_mdoc"]
+__all__ = ["MAX_MDOC_BYTES", "MdocLook", "MdocSection", "parse_mdoc"]
 
 MAX_MDOC_BYTES = 16 << 20
 MAX_SECTIONS = 20_000
@@ -24,6 +25,43 @@ TITLE = re.compile(r"\[?\s*T\s*=\s*(.*?)\s*\]?")
 DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4}|\d{2})\b")
 VERSION = re.compile(r"SerialEM Version\s+([0-9][0-9A-Za-z.]{0,20})")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+class MdocSection(Struct, frozen=True, kw_only=True):
+    """One section of an mdoc file; None (or "") where it does not say.
+
+    `kind` is the header's word and `index` its number (for `ZValue`, the section of the image stack). `acquired_at` is
+    the microscope's local time, without a zone. `piece` are the coordinates of a montage piece. `other` holds, as they
+    stand, the keys that have no field here.
+    """
+
+    kind: Literal["ZValue", "FrameSet", "MontSection"]
+    index: int
+    tilt_deg: float | None = None
+    dose_e_per_a2: float | None = None
+    prior_dose_e_per_a2: float | None = None
+    dose_rate_e_per_pixel_s: float | None = None
+    exposure_s: float | None = None
+    stage_x_um: float | None = None
+    stage_y_um: float | None = None
+    stage_z_um: float | None = None
+    defocus_um: float | None = None
+    target_defocus_um: float | None = None
+    pixel_spacing_angstrom: float | None = None
+    magnification: float | None = None
+    voltage_kv: float | None = None
+    rotation_deg: float | None = None
+    spot_size: int | None = None
+    binning: float | None = None
+    camera_index: int | None = None
+    sub_frame_path: str = ""
+    sub_frames: int | None = None
+    frame_dose_e_per_a2: float | None = None
+    gain_reference: str = ""
+    acquired_at: dt.datetime | None = None
+    minimum_maximum_mean: tuple[float, float, float] | None = None
+    piece: tuple[int, int, int] | None = None
+    other: dict[str, str] = {}
 
 
 class MdocLook(Struct, frozen=True, kw_only=True):
@@ -41,6 +79,11 @@ class MdocLook(Struct, frozen=True, kw_only=True):
     acquired_on: dt.date | None
     software: str
     titles: tuple[str, ...]
+    image_size: tuple[int, int] | None = None
+    tilt_axis_deg: float | None = None
+    is_bidirectional: bool = False
+    sections_facts: tuple[MdocSection, ...] = ()
+    global_keys: dict[str, str] = {}
 
 
 def parse_mdoc(data: bytes) -> MdocLook:

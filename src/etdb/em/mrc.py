@@ -13,6 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from etdb.em.sections import ExtendedForm, InstrumentFacts, SectionFacts
 from etdb.errors import FormatError
 
 __all__ = ["FEI1_HEADER_BYTES", "MRC_HEADER_BYTES", "FeiLook", "MrcLook", "parse_mrc_header"]
@@ -53,7 +54,20 @@ class FeiLook(Struct, frozen=True, kw_only=True):
 
 
 class MrcLook(Struct, frozen=True, kw_only=True):
-    """What an MRC header says. `columns`, `rows`, `sections` are nx, ny, nz; arrays are (z, y, x)."""
+    """What an MRC header says. `columns`, `rows`, `sections` are nx, ny, nz; arrays are (z, y, x).
+
+    `data_type` is one of uint4, int8, uint8, int16, uint16, int32, float16, float32, complex-int16, complex-float32,
+    rgb8. `signedness` says why bytes (mode 0) are taken for signed or unsigned: `imod-flag` and `statistics` are
+    evidence, `assumed` is the convention of the file's age; "" for other modes.
+
+    `voxel_spacing_angstrom` (x, y, z) is None where the header does not make sense; `voxel_spacing_as_found` is what it
+    says, a zero, a placeholder or nan included (nan where it divides by zero). `minimum`, `maximum`, `mean` and `rms`
+    are as found too: the standard says that a maximum below the minimum means "not determined".
+
+    `extended_form` is what the extended header turned out to be, whatever `extended_type` calls it; `per_section` is as
+    long as the file has sections, or empty. `data_offset` is where the first plane begins; `plane_bytes` is the size of
+    one, rows of 4-bit values rounded up to a byte.
+    """
 
     columns: int
     rows: int
@@ -70,7 +84,30 @@ class MrcLook(Struct, frozen=True, kw_only=True):
     is_truncated: bool
     surplus_bytes: int
     labels: tuple[str, ...]
+    label_count: int = 0
     fei: FeiLook | None = None
+    signedness: Literal["", "imod-flag", "statistics", "assumed"] = ""
+    grid: tuple[int, int, int] = (0, 0, 0)
+    cell_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    cell_angles_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    axes: tuple[int, int, int] = (0, 0, 0)
+    start: tuple[int, int, int] = (0, 0, 0)
+    origin_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    voxel_spacing_as_found: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    minimum: float = 0.0
+    maximum: float = 0.0
+    mean: float = 0.0
+    rms: float = 0.0
+    version: int = 0
+    stamp: bytes = b""
+    stamp_state: Literal["right", "wrong", "absent"] = "absent"
+    written_by_imod: bool = False
+    data_offset: int = MRC_HEADER_BYTES
+    plane_bytes: int = 0
+    extended_form: ExtendedForm = ""
+    per_section: tuple[SectionFacts, ...] = ()
+    instrument: InstrumentFacts | None = None
+    symmetry: tuple[str, ...] = ()
 
 
 def parse_mrc_header(data: bytes, size_bytes: int | None = None) -> MrcLook:

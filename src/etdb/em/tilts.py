@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["MAX_TILTS", "TiltRange", "parse_tilt_file", "tilt_range"]
+__all__ = ["MAX_TILTS", "TiltAngles", "TiltRange", "parse_tilt_file", "tilt_range"]
 
 MAX_TILTS = 10_000
 MAX_TILT_FILE_BYTES = 1 << 20
@@ -21,6 +22,17 @@ MAX_ANGLE_DEG = 180.0
 SAME_ANGLE_DEG = 0.05
 CONSTANT_TOLERANCE = 0.15
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+
+
+class TiltAngles(Struct, frozen=True, kw_only=True):
+    """A file of tilt angles.
+
+    `kind` is `raw` (`.rawtlt`: as the microscope set them), `refined` (`.tlt`: as the alignment found them) or
+    `x-axis` (`.xtilt`: the tilt about the X axis of each section). Angles are in degrees, in the order of the sections.
+    """
+
+    kind: Literal["raw", "refined", "x-axis"]
+    angles_deg: tuple[float, ...]
 
 
 class TiltRange(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,6 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from msgspec import UNSET, Struct
 
@@ -23,8 +22,9 @@ from etdb.em import (
     FEI1_HEADER_BYTES,
     MAX_MDOC_BYTES,
     MRC_HEADER_BYTES,
-    MdocLook,
+    Look,
     MrcLook,
+    TiltAngles,
     parse_mdoc,
     parse_mrc_header,
     parse_tilt_file,
@@ -241,7 +241,8 @@ class _Reading:
                 self.problems.append(f'{DATASET_TOML}: [files."{shown(name)}"]: there is no such file here')
 
     def _look(self, found: _Found, paths: set[str]) -> SourceFile:
-        header, mdoc, tilts = self._first_look(found)
+        look, unread = self._first_look(found)
+        header = look if isinstance(look, MrcLook) else None
         note = self.metadata.files.get(found.path, FileNote())
         return SourceFile(
             path=found.path,
@@ -249,17 +250,15 @@ class _Reading:
             size_bytes=found.size_bytes,
             media_type=guess_media_type(found.path),
             role=guess_role(found.path, paths, header) if note.role is UNSET else str(note.role),
-            header=header,
-            mdoc=mdoc,
-            tilt_angles_deg=tilts,
+            look=look,
+            unread=unread,
             notes=note.notes,
             display_name=note.display_name,
             software=note.software,
         )
 
-    def _first_look(self, found: _Found) -> tuple[MrcLook | None, MdocLook | None, tuple[float, ...]]:
+    def _first_look(self, found: _Found) -> tuple[Look | None, str]:
         suffix = PurePosixPath(found.path).suffix.lower()
-        nothing: tuple[Any, Any, tuple[float, ...]] = (None, None, ())
         try:
             if suffix in MRC_SUFFIXES:
                 data = _read_beginning(found.absolute, MRC_HEADER_BYTES + FEI1_HEADER_BYTES)
@@ -268,16 +267,18 @@ class _Reading:
                     self.notes.append(
                         f"{found.path} has {found.size_bytes} bytes, but its header tells of {header.expected_bytes}"
                     )
-                return header, None, ()
+                return header, ""
             if suffix == ".mdoc":
-                return None, parse_mdoc(_read_beginning(found.absolute, MAX_MDOC_BYTES + 1)), ()
+                return parse_mdoc(_read_beginning(found.absolute, MAX_MDOC_BYTES + 1)), ""
             if suffix in {".rawtlt", ".tlt"}:
-                return None, None, parse_tilt_file(_read_beginning(found.absolute, (1 << 20) + 1))
+                angles = parse_tilt_file(_read_beginning(found.absolute, (1 << 20) + 1))
+                return TiltAngles(kind="raw" if suffix == ".rawtlt" else "refined", angles_deg=angles), ""
         except FormatError as error:
             self.notes.append(f"{found.path}: {error.message}")
+            return None, error.message
         except OSError as error:
             self.problems.append(f"{found.path}: cannot be read: {error.strerror}")
-        return nothing
+        return None, ""
 
     def _error(self) -> SourceFileError:
         name = shown(self.root.name)
