@@ -15,6 +15,7 @@ import msgspec
 from etdb.blocks import BlockStore, DagReader
 from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
 from etdb.errors import NotFoundError
+from etdb.web.volumes import VolumeShelf
 from etdb.workspace import PortalSettings
 
 __all__ = ["Portal", "Statistics", "role_file"]
@@ -51,6 +52,7 @@ class Portal:
     def __init__(self, catalogue: Catalogue, store: BlockStore, settings: PortalSettings, *, network: str) -> None:
         self.catalogue, self.store, self.settings, self.network = catalogue, store, settings, network
         self.reader = DagReader(store)
+        self.volumes = VolumeShelf(self.reader)
         self.started_s = time.time()
         self._within = {
             name: values

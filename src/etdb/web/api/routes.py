@@ -11,15 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from etdb.errors import EtdbError, InputError, NotFoundError
-from etdb.web.api.answers import OPERATIONS
+from etdb.web.api.answers import OPERATIONS as DATASET_OPERATIONS
 from etdb.web.api.openapi import openapi_document
 from etdb.web.api.operations import Operation, Reply
 from etdb.web.api.problems import problem_response
+from etdb.web.api.volumes import VOLUME_OPERATIONS
 from etdb.web.portal import Portal
 
 __all__ = ["BASE", "api_routes"]
 
 BASE: Final = "/api/v1"
+OPERATIONS: Final = (*DATASET_OPERATIONS, *VOLUME_OPERATIONS)
 _CORS: Final = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "ETag, Link",

@@ -13,6 +13,7 @@ from etdb.catalogue import MAX_PAGE, Query
 from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.manifest import MANIFEST_NAME
 from etdb.trust import Claim
+from etdb.web.api.volumes import is_volume
 from etdb.web.pages.browsing import RANGES_SHOWN, Browsing
 from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
@@ -106,6 +107,7 @@ def _dataset(request: Request, portal: Portal) -> Response:
         key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
         snapshots=[one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path)],
         citation=citation(view, portal, "txt").strip(),
+        has_volume=any(is_volume(one.path) for one in view.tomogram.files),
         manifest_name=MANIFEST_NAME,
         source=str(request.base_url).rstrip("/"),
     )
