@@ -1,5 +1,6 @@
 """The catalogue: messages of the ledger, the records folded from them, search, and what was observed apart."""
 
+from etdb.catalogue.expression import ANYWHERE, TEXT_FIELDS, All, AnyOf, Expression, Not, Test
 from etdb.catalogue.fields import FACETS, FIELDS, RANGES, SORTS, Field, Sort
 from etdb.catalogue.query import MAX_PAGE, Query, Range, parse_query, query_pairs
 from etdb.catalogue.store import Catalogue
@@ -21,20 +22,26 @@ from etdb.catalogue.values import (
 from etdb.catalogue.writing import CONFLICTING_PART, Batch, PartRow
 
 __all__ = [
+    "ANYWHERE",
     "CONFLICTING_PART",
     "FACETS",
     "FIELDS",
     "MAX_PAGE",
     "RANGES",
     "SORTS",
+    "TEXT_FIELDS",
+    "All",
+    "AnyOf",
     "AsideMessage",
     "Batch",
     "Catalogue",
     "DatasetView",
     "Duplicate",
+    "Expression",
     "FacetValue",
     "Field",
     "Listing",
+    "Not",
     "Observation",
     "OrphanedParts",
     "OtherRecord",
@@ -45,6 +52,7 @@ __all__ = [
     "Sort",
     "StoredManifest",
     "StoredMessage",
+    "Test",
     "Tip",
     "display",
     "parse_query",

@@ -6,6 +6,7 @@ import datetime as dt
 import sqlite3
 from typing import Any
 
+from etdb.catalogue.expression import records_meeting
 from etdb.catalogue.query import Bound, Query, Range
 from etdb.catalogue.sets import RecordSets, as_set
 from etdb.catalogue.text import TextQuery, fold_term, parse_text
@@ -34,6 +35,8 @@ class Conditions:
                 self._add(_ALWAYS, self.saying(words.wanted))
             if words.unwanted:
                 self._add(_ALWAYS, sets.everything(db) & ~self.saying(words.unwanted))
+        if query.condition is not None:
+            self._add(_ALWAYS, records_meeting(db, sets, query.condition))
         for name, values in query.within.items():
             if values:
                 self._add(_ALWAYS, self._with_values(name, frozenset(map(_folded, values))))

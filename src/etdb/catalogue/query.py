@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from etdb.catalogue.expression import Expression, check_expression
 from etdb.catalogue.fields import FACETS, FIELDS_BY_NAME, SORTS_BY_NAME, Field
 from etdb.errors import InputError
 
@@ -39,6 +40,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         ranges: for a field, the range that the record's value must be in.
         within, within_text: as ``terms`` and ``text``, but never lifted where facets are counted: what a portal shows
             at all.
+        condition: conditions joined by AND, OR and NOT, besides all others.
         sort: one of ``SORTS``; "" is relevance where there is text, else newest.
         limit: results a page, 1 to 1,000.
         cursor: ``Page.next_cursor`` of the page before, with the same text, filters and sort.
@@ -52,6 +54,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     ranges: dict[str, Range] = {}
     within: dict[str, tuple[str, ...]] = {}
     within_text: str = ""
+    condition: Expression | None = None
     sort: str = ""
     limit: int = 20
     cursor: str = ""
@@ -80,6 +83,8 @@ def check_query(query: Query) -> None:
                 raise InputError(f"{name} is a {field.kind}", field=name)
             if isinstance(bound, float) and math.isnan(bound):
                 raise InputError(f"{name} needs a number", field=name)
+    if query.condition is not None:
+        check_expression(query.condition)
     for name in query.facets:
         if name not in FACETS:
             raise InputError(f"{name[:64]!r} is no facet", hint="facets: " + ", ".join(FACETS))

@@ -45,6 +45,7 @@ def _digest(query: Query) -> str:
         sorted((name, sorted(values)) for name, values in query.terms.items()),
         sorted((name, repr(asked)) for name, asked in query.ranges.items()),
         query.within_text,
+        query.condition,
         sorted((name, sorted(values)) for name, values in query.within.items()),
     )
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:12]
