@@ -16,6 +16,7 @@ from etdb.errors import EtdbError, NotFoundError
 from etdb.web.answers import GatewayAnswers
 from etdb.web.api import api_routes
 from etdb.web.gateway import gateway_routes, provider_routes
+from etdb.web.machine import machine_routes
 from etdb.web.pages import error_page, page_routes
 from etdb.web.portal import Portal
 from etdb.web.providers import ProviderAnswers
@@ -33,7 +34,13 @@ def portal_app(portal: Portal, *, check: bool = True) -> Starlette:
         check: see :class:`~etdb.web.answers.GatewayAnswers`.
     """
     answers, providers = GatewayAnswers(portal.store, check=check), ProviderAnswers(portal.store)
-    routes: list[BaseRoute] = [*page_routes(), *api_routes(), *gateway_routes(answers), *provider_routes(providers)]
+    routes: list[BaseRoute] = [
+        *page_routes(),
+        *machine_routes(),
+        *api_routes(),
+        *gateway_routes(answers),
+        *provider_routes(providers),
+    ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(_Compressed)],

@@ -14,6 +14,7 @@ from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.manifest import MANIFEST_NAME
 from etdb.trust import Claim
 from etdb.web.api.volumes import is_volume
+from etdb.web.machine import json_ld
 from etdb.web.pages.browsing import RANGES_SHOWN, Browsing
 from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
@@ -108,6 +109,7 @@ def _dataset(request: Request, portal: Portal) -> Response:
         snapshots=[one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path)],
         citation=citation(view, portal, "txt").strip(),
         has_volume=any(is_volume(one.path) for one in view.tomogram.files),
+        json_ld=json_ld(view, portal, (portal.settings.url or str(request.base_url)).rstrip("/")),
         manifest_name=MANIFEST_NAME,
         source=str(request.base_url).rstrip("/"),
     )
