@@ -75,14 +75,16 @@ def describe(
     extra: dict[str, Any] = {}
     for group, names in ((defaults.publisher, OF_PUBLISHER), (defaults.describe, OF_DESCRIBE)):
         _add(statements, {name: getattr(group, name) for name in names}, "settings", CONFIG_NAME)
-    for values, authority, source in (
-        (_checked(dataset.metadata, dataset), "stated", dataset.metadata_origin),
-        (_checked(said, dataset), "command", COMMAND_LINE),
-    ):
+    people: tuple[tuple[Mapping[str, Any], Authority, str], ...] = (
+        (dataset.metadata, "stated", dataset.metadata_origin),
+        (said, "command", COMMAND_LINE),
+    )
+    for told, authority, source in people:
+        values = _checked(told, dataset)
         own = values.pop("extra", {})
         extra |= own
         _add(statements, {**values, **{k: v for k, v in own.items() if _stands_in_extra(k)}}, authority, source)
-    statements = {field: [_spelt(field, one) for one in told] for field, told in statements.items()}
+    statements = {field: [_spelt(field, one) for one in heard] for field, heard in statements.items()}
     evidence = weighed(statements)
     for field, witness in worked_out(dataset, series, evidence):
         statements.setdefault(field, []).append(witness)
@@ -200,8 +202,8 @@ def _taken(evidence: Mapping[str, Evidence], extra: dict[str, Any]) -> tuple[dic
 
 
 def _in_order(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    order = {name: place for place, name in enumerate((*RULES, *evidence))}
-    return dict(sorted(evidence.items(), key=lambda pair: order[pair[0]]))
+    order = {name: place for place, name in enumerate(RULES)}
+    return dict(sorted(evidence.items(), key=lambda pair: order.get(pair[0], len(order))))
 
 
 def _checked(values: Mapping[str, Any], dataset: SourceDataset) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from etdb.describe.rules import AUTHORITIES, Authority, FieldRule
 __all__ = ["Evidence", "Witness", "agree", "weigh"]
 
 _ORDER = {authority: place for place, authority in enumerate(AUTHORITIES)}
-_PEOPLE = ("command", "stated")
+_PEOPLE: tuple[Authority, ...] = ("command", "stated")
 _LAST = ("settings", "taxonomy", "default")
 UNDECIDED = "they disagree, and nothing decides between them"
 

@@ -88,7 +88,7 @@ def _volume(file: SourceFile) -> Told:
 def _header(file: SourceFile, header: MrcLook, *, axes: int) -> Witness:
     found = header.voxel_spacing_angstrom
     as_found = found if found is not None else header.voxel_spacing_as_found
-    shown = " × ".join("nothing" if math.isnan(one) else f"{one:.4g}" for one in as_found)
+    shown = " x ".join("nothing" if math.isnan(one) else f"{one:.4g}" for one in as_found)
     remark = ""
     if found is None or not all(_is_plausible(one) for one in found[:axes]):
         remark = f"makes no sense: {shown}"
@@ -129,7 +129,7 @@ def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float 
             binning = _binning(stack.header.columns, header.columns)
             if base is not None and binning:
                 where = (
-                    f"its pixel of {base:g} Å, binned {binning} ×: {stack.header.columns} to {header.columns} columns"
+                    f"its pixel of {base:g} Å, binned {binning} x: {stack.header.columns} to {header.columns} columns"
                 )
                 value = round(base * binning, 4)
                 yield Witness(value=value, authority="derived", source=stack.path, where=where)
