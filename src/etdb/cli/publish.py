@@ -322,7 +322,9 @@ def _submissions(
                 dataset = source.read(root)
                 draft = describe(dataset, workspace.settings, title=title)
                 paths_of = {file.path: file.absolute for file in dataset.files}
-                submission = Submission(tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root))
+                submission = Submission(
+                    tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root), derived=draft.derived
+                )
                 verify_submission(submission, address)
             except InputError as error:
                 faults.append((root.name, error))

@@ -30,6 +30,7 @@ COMMAND_LINE = "the command line"
 DEFAULT = "default"
 TAXONOMY = "NCBI taxonomy"
 AS_WRITTEN = "_as_written"
+STATED = ("command", "stated", "settings")
 OF_PUBLISHER = ("institution", "lab", "microscopist", "licence", "authors")
 OF_DESCRIBE = ("description", "species", "microscope", "acquisition_software", "reconstruction_software", "tags")
 
@@ -48,6 +49,18 @@ class Draft(Struct, frozen=True, kw_only=True):
     defaulted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     evidence: dict[str, Evidence] = {}
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The fields of the record that are not as somebody stated them: told by files, completed, respelt, default."""
+        names = set()
+        for field, told in self.evidence.items():
+            chosen = told.chosen
+            if chosen is None or (chosen.authority in STATED and chosen.written in ("", chosen.value)):
+                continue
+            names.add(f"extra.{field}" if _stands_in_extra(field) else field)
+            names.add(f"extra.{field}{AS_WRITTEN}")
+        return frozenset(names | ({"year"} if "acquired_on" in names else set()))
 
 
 def describe(
@@ -174,7 +187,10 @@ def _senseless(evidence: Mapping[str, Evidence]) -> list[str]:
             if taken is not None
             else "nothing else tells it"
         )
-        remarks += [f"{one.source}: the {told.label} in its header {one.remark}; {instead}" for one in told.unusable]
+        remarks += [
+            f"{one.source}: the {told.label} in its header, {one.value}, {one.remark}; {instead}"
+            for one in told.unusable
+        ]
     return remarks
 
 

@@ -91,9 +91,9 @@ def _header(file: SourceFile, header: MrcLook, *, axes: int) -> Witness:
     shown = " x ".join("nothing" if math.isnan(one) else f"{one:.4g}" for one in as_found)
     remark = ""
     if found is None or not all(_is_plausible(one) for one in found[:axes]):
-        remark = f"makes no sense: {shown}"
+        remark = "makes no sense"
     elif max(found[:axes]) > min(found[:axes]) * (1 + _SQUARE):
-        remark = f"differs along the axes: {shown}"
+        remark = "differs along the axes"
     value = round(found[0], 4) if found is not None and not remark else shown
     return Witness(
         value=value,
