@@ -32,7 +32,7 @@ def show_draft(
     number = f"  [dim]{done} of {total}[/dim]" if total > 1 else ""
     out.say(f"[bold cyan]{printable(dataset.name)}[/bold cyan]  {count}, {size_text(dataset.size_bytes)}{number}")
     out.say()
-    out.drawing(_fields(draft, all_statements=all_statements, value_letters=out.console.width * 2 // 5))
+    out.drawing(_fields(draft, all_statements=all_statements, value_letters=max(22, out.console.width * 3 // 10)))
     out.say()
     out.drawing(_files(dataset.files, every=all_statements))
     if draft.notes:
@@ -67,17 +67,24 @@ def _fields(draft: Draft, *, all_statements: bool, value_letters: int) -> Table:
             if evidence.chosen.written and evidence.chosen.written != evidence.value:
                 value += f" [dim]({printable(evidence.chosen.written)})[/dim]"
             table.add_row(evidence.label, value, _origin(evidence.chosen))
-        for one in _beside(evidence, all_statements=all_statements):
-            table.add_row("", _stated(one, evidence), _origin(one))
+        for one, count in _beside(evidence, all_statements=all_statements):
+            more = f" [dim]and {count - 1} more[/dim]" if count > 1 else ""
+            table.add_row("", _stated(one, evidence), _origin(one) + more)
     return table
 
 
-def _beside(evidence: Evidence, *, all_statements: bool) -> Iterable[Witness]:
-    """The statements under the one that is taken."""
+def _beside(evidence: Evidence, *, all_statements: bool) -> Iterable[tuple[Witness, int]]:
+    """The statements under the one that is taken; of many files that say the same, the first and how many."""
     others = [one for one in evidence.witnesses if not _is_same(one, evidence.chosen)]
-    return (
-        others if all_statements else [one for one in others if one.agrees is not True and one.authority != "settings"]
-    )
+    if all_statements:
+        return [(one, 1) for one in others]
+    alike: dict[tuple[object, ...], list[Witness]] = {}
+    for one in others:
+        # A second axis like the first is nothing to look at.
+        if one.authority == "settings" or one.agrees or (not one.is_usable and one.value == evidence.value):
+            continue
+        alike.setdefault((str(one.value), one.authority, one.remark), []).append(one)
+    return [(members[0], len(members)) for members in alike.values()]
 
 
 def _is_same(one: Witness, chosen: Witness | None) -> bool:

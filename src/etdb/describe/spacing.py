@@ -124,7 +124,7 @@ def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float 
         assert stack.header is not None
         spacing = stack.header.voxel_spacing_angstrom
         own = spacing[0] if spacing is not None and _is_plausible(spacing[0]) else None
-        base = own if stack in series.aligned else pixel_angstrom
+        base = own if stack.role == "aligned_series" else pixel_angstrom
         for _volume_file, header in volumes:
             binning = _binning(stack.header.columns, header.columns)
             if base is not None and binning:
