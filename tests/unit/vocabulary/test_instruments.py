@@ -6,10 +6,10 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import ROOT
 
 from etdb.vocabulary import find_microscope, unify
 from etdb.vocabulary.instruments import _key
-from tests.conftest import ROOT
 
 TABLE = tomllib.loads(files("etdb.vocabulary").joinpath("instruments.toml").read_text("utf-8"))
 KINDS = ("microscope", "detector", "software")
@@ -55,7 +55,11 @@ def test_no_spelling_means_two_things():
                 assert keys.setdefault(_key(spelling), name) == name, spelling
 
 
-@given(st.sampled_from(SPELLINGS), st.sampled_from(["", " 4.1", " v2", " version 5 beta"]), st.sampled_from(TABLE["makers"]))
+@given(
+    st.sampled_from(SPELLINGS),
+    st.sampled_from(["", " 4.1", " v2", " version 5 beta"]),
+    st.sampled_from(TABLE["makers"]),
+)
 def test_unifying_twice_is_unifying_once(spelling, version, maker):
     kind, name, written = spelling
     assert unify(kind, written) == name

@@ -5,10 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from tests.conftest import ROOT
 
 from etdb.vocabulary import complete_species, taxonomy
 from etdb.vocabulary.taxonomy import _rows
-from tests.conftest import ROOT
 
 ARCHIVE = ROOT.parent / "shared" / "data" / "etdb"
 
@@ -105,7 +105,9 @@ def test_the_table_is_whole(taxa):
 
 def test_all_of_ncbi_where_the_extra_is_installed(monkeypatch):
     """The same calls that taxoniq 1.0 has: Taxon(number), Taxon(scientific_name=...), KeyError for what it has not."""
-    species = SimpleNamespace(tax_id=7, scientific_name="Azorhizobium caulinodans", rank=SimpleNamespace(name="species"))
+    species = SimpleNamespace(
+        tax_id=7, scientific_name="Azorhizobium caulinodans", rank=SimpleNamespace(name="species")
+    )
 
     def taxon(number=None, scientific_name=None):
         if number == 438753:
