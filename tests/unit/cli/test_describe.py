@@ -1,7 +1,6 @@
 """``etdb describe`` as people run it: reads only, says all, and goes on after a bad dataset."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -89,7 +88,7 @@ def test_a_toml_to_correct_goes_where_it_is_told_and_nowhere_else(outside, lab, 
         refused = outside.run_bare("describe", lab / "one", "--toml", "--output", inside)
         assert refused.status == 3
         assert "inside of the dataset" in refused.err
-    os.symlink(lab / "one", tmp_path / "link")
+    (tmp_path / "link").symlink_to(lab / "one")
     refused = outside.run_bare("describe", lab / "one", "--toml", "--output", tmp_path / "link" / "x.toml")
     assert "inside of the dataset" in refused.err
     assert "there already" in outside.run_bare("describe", lab / "one", "--toml", "--output", target).err

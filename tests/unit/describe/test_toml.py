@@ -73,6 +73,15 @@ def test_what_people_overrule_is_said_beside(tmp_path):
     assert "but 300.0 says ts.mdoc" in line
 
 
+def test_what_was_said_of_files_and_nested_values_stay(tmp_path):
+    said = "title = 'T'\n[extra]\nbatch = {name = 'B', runs = [1, 2]}\n[files.'ts.st']\nrole = 'other'\n"
+    text = encode_draft(*drafted(tmp_path, said))
+    metadata, problems = parse_dataset_toml(text.encode())
+    assert problems == []
+    assert metadata.given()["extra"] == {"batch": {"name": "B", "runs": [1, 2]}}
+    assert metadata.files["ts.st"].role == "other"
+
+
 words = st.text(max_size=40)
 
 
