@@ -50,6 +50,13 @@ def test_with_all_statements(outside, lab):
     assert "= 5.4 Å" in said.out
 
 
+def test_a_line_for_each(outside, lab):
+    said = outside.run_bare("describe", lab, "--brief")
+    one, two = (line.split() for line in said.out.splitlines() if line.startswith(("one", "two")))
+    assert one == ["one", "-3", "to", "3°", "/", "3°", "5.4", "7.5", "title,", "species"]
+    assert two[:2] + two[-2:] == ["two", "-3", "pixel", "size"]
+
+
 def test_json_has_the_whole_evidence(outside, lab):
     said = outside.run_bare("describe", lab, "--json")
     one, two = said.document["datasets"]
