@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from etdb.describe.evidence import Evidence, Witness, weigh
+from etdb.describe.looks import shown_files
 from etdb.describe.rules import RULES, Authority, rule_of
 from etdb.describe.told import Statements, told_by_files, weighed, worked_out
 from etdb.errors import InputError
@@ -242,8 +243,8 @@ def _title_missing(dataset: SourceDataset) -> InputError:
 
 def _plain_description(dataset: SourceDataset) -> str:
     counts: dict[str, int] = {}
-    for file in dataset.files:
-        counts[file.role] = counts.get(file.role, 0) + 1
+    for one in shown_files(dataset.files):
+        counts[one.role] = counts.get(one.role, 0) + 1
     words = ", ".join(f"{n} {role.replace('_', ' ')}" for role, n in counts.items())
     return f"Electron tomography data ({words})"
 

@@ -5,7 +5,7 @@ import struct
 import pytest
 from tests.unit.describe.test_tilt_scheme import hagen
 
-from etdb.describe import describe
+from etdb.describe import describe, shown_files
 from etdb.sources import FolderSource, SourceDataset
 from etdb.workspace import Settings
 
@@ -198,3 +198,21 @@ def test_a_hostile_mdoc_with_a_value_of_its_own_in_each_section(told):
 def test_without_a_title_there_is_a_draft_to_look_at(told):
     draft = told({"a.st": mrc(5.4)}, toml=None)
     assert (draft.tomogram.title, "title" in draft.evidence) == ("", False)
+
+
+def test_a_zarr_folder_is_one_reconstruction(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="left out: zarr is not installed")
+    space = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    scale = [{"type": "scale", "scale": [13.3] * 3}]
+    image = {"axes": space, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    attributes = {"ome": {"version": "0.5", "multiscales": [image]}}
+    group = zarr.open_group(tmp_path / "d" / "v.zarr", mode="w", zarr_format=3, attributes=attributes)
+    group.create_array("0", shape=(16, 32, 32), chunks=(8, 8, 8), dtype="i2")[:] = 1
+    (dataset,) = FolderSource(tmp_path / "d").datasets()
+    draft = describe(dataset, Settings(), title="T")
+    assert len(dataset.files) > 30
+    assert draft.tomogram.description == "Electron tomography data (1 reconstruction)"
+    assert draft.tomogram.voxel_spacing_angstrom == 13.3
+    (shown,) = shown_files(dataset.files)
+    assert (shown.path, shown.look) == ("v.zarr/", "OME-Zarr, 1 level, 16 x 32 x 32")
+    assert shown.size_bytes == dataset.size_bytes
