@@ -53,15 +53,26 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     @property
     def derived(self) -> frozenset[str]:
-        """The fields of the record that are not as somebody stated them: told by files, completed, respelt, default."""
+        """The fields of the record that nobody stated: told by files, worked out, completed, in dispute, default.
+
+        One of `extra` has `extra.` before its name.
+        """
         names = set()
         for field, told in self.evidence.items():
-            chosen = told.chosen
-            if chosen is None or (chosen.authority in STATED and chosen.written in ("", chosen.value)):
-                continue
-            names.add(f"extra.{field}" if _stands_in_extra(field) else field)
+            if told.chosen is None or told.chosen.authority not in STATED:
+                names.add(f"extra.{field}" if _stands_in_extra(field) else field)
             names.add(f"extra.{field}{AS_WRITTEN}")
         return frozenset(names | ({"year"} if "acquired_on" in names else set()))
+
+    @property
+    def respelt(self) -> dict[str, str]:
+        """The fields that hold another spelling than was stated, with that which was stated."""
+        chosen = {field: told.chosen for field, told in self.evidence.items() if told.chosen is not None}
+        return {
+            field: one.written
+            for field, one in chosen.items()
+            if one.authority in STATED and one.written not in {"", one.value}
+        }
 
 
 def describe(
