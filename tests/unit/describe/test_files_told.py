@@ -195,6 +195,12 @@ def test_a_hostile_mdoc_with_a_value_of_its_own_in_each_section(told):
     assert len(draft.evidence["magnification"].witnesses) <= 4
 
 
+def test_a_title_of_a_hundred_thousand_spaces_takes_no_time(told):
+    draft = told({"ts.mdoc": mdoc([-3, 0, 3], title="Our Krios" + " " * 99_000 + "x")})
+    assert draft.tomogram.microscope == "Titan Krios"
+    assert len(draft.tomogram.extra["microscope_as_written"]) <= 400
+
+
 def test_without_a_title_there_is_a_draft_to_look_at(told):
     draft = told({"a.st": mrc(5.4)}, toml=None)
     assert (draft.tomogram.title, "title" in draft.evidence) == ("", False)
