@@ -145,6 +145,13 @@ def test_the_pixels_of_frames_are_not_those_of_the_series(told):
     assert [(one.value, one.source) for one in pixel.disagreeing] == [(2.7, "ts_003.mdoc")]
 
 
+def test_where_only_the_aligned_series_is_left_its_pixels_are_told(told):
+    draft = told({"ts.ali": mrc(21.6, columns=16), "ts.rec": mrc(0, columns=16, group=1)})
+    t = draft.tomogram
+    assert (t.pixel_spacing_angstrom, t.voxel_spacing_angstrom, t.tilt_axes) == (21.6, 21.6, 1)
+    assert draft.evidence["pixel_spacing_angstrom"].chosen.where == "MRC header of the aligned series"
+
+
 def test_a_usable_voxel_size_is_not_second_guessed(told):
     draft = told({"ts.st": mrc(5.4, columns=64), "ts.rec": mrc(10.0, columns=16, group=1)})
     assert draft.tomogram.voxel_spacing_angstrom == 10.0
