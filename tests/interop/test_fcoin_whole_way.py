@@ -103,6 +103,10 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
     assert reader.run("index")["records_new"] == 1
     assert reader.run("show", identity)["tomogram"]["title"] == "A ring on a real chain"
 
+    sound = lab.run("doctor")
+    assert "node" in sound["checked"]
+    assert sound["findings"] == []
+
     # The node is gone: what was read can be fetched with its proofs all the same. Who needs the node names it, and
     # says what to do.
     fcoin_node.stop()
@@ -120,3 +124,5 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
     assert fcoin_node.url in gone["message"]
     assert "start the node" in gone["hint"]
     assert lab.run("status")["ledger"]["error"] == "node-unreachable"
+    (ill,) = lab.run("doctor", status=7)["findings"]
+    assert (ill["check"], ill["where"], ill["advice"]) == ("node", fcoin_node.url, gone["hint"])

@@ -456,6 +456,10 @@ def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tm
     assert b'"@graph"' in b"".join(there.content(there.resolve(root, "ro-crate-metadata.json")[-1]))
     status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
     assert (status, checked["files_elsewhere"]) == (0, [])
+    settings = workspace / "etdb.toml"
+    settings.write_text(settings.read_text().replace("\n[kubo]\n", f'\n[kubo]\napi = "{lab.api}"\n'))
+    status, sound = etdb("doctor", "--kubo", folder=workspace)
+    assert (status, sound["findings"], "kubo" in sound["checked"]) == (0, [], True)
     (folder / "a.dat").write_bytes(content[::-1])
     status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
     assert status == 4
@@ -464,6 +468,11 @@ def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tm
     status, listed = etdb("kubo", "pins", "--api", lab.api, folder=workspace)
     assert [one["root_cid"] for one in listed["datasets"]] == [str(root)]
     assert etdb("kubo", "unpin", "--all", "--api", lab.api, folder=workspace)[1][0]["was_pinned"]
+    lab.kill()
+    status, ill = etdb("doctor", "--kubo", folder=workspace)
+    # The file was written anew, which doctor tells too.
+    assert (status, [one["check"] for one in ill["findings"]]) == (7, ["files", "kubo"])
+    assert "start" in ill["findings"][1]["advice"]
 
 
 HELIA = Path(__file__).resolve().parent / "helia"
