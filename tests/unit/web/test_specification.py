@@ -176,6 +176,28 @@ STATEMENTS = {
         200,
         {"access-control-allow-origin": r"\*", "access-control-expose-headers": ".*X-Ipfs-Roots.*"},
     ),
+    "where what Accept chose is by its URL alone": (
+        "{hello}",
+        {"Accept": RAW},
+        200,
+        {"content-location": r"/ipfs/{hello}\?format=raw"},
+    ),
+    "and with what the query and Accept say of a CAR": (
+        "{root}?car-dups=n",
+        {"Accept": CAR + "; dups=y; order=dfs"},
+        200,
+        {"content-location": r"/ipfs/{root}\?car-dups=n&format=car&car-order=dfs"},
+    ),
+    "a format that Accept contradicts": (
+        "{hello}?format=raw",
+        {"Accept": CAR},
+        200,
+        {"content-location": r"/ipfs/{hello}\?format=raw"},
+    ),
+    "a URL that says it already": ("{hello}?format=raw", {"Accept": RAW + ", */*"}, 200, {"content-location": ""}),
+    "a file is where it is": ("{hello}", {"Accept": "text/html"}, 200, {"content-location": ""}),
+    "a service worker of the whole gateway": ("{hello}", {"Service-Worker": "script"}, 400, {}),
+    "a service worker of a content root": ("{root}/hello.txt", {"Service-Worker": "script"}, 200, {}),
     "nothing is guessed by browsers": ("{hello}", {}, 200, {"x-content-type-options": "nosniff"}),
 }
 
