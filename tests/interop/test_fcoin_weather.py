@@ -9,10 +9,10 @@ from fcoin_node import FcoinNode, wait_until
 from test_fcoin_ledger import KEY, open_node, rpc_of
 
 from etdb.errors import RefusedError
-from etdb.flo import REGTEST
+from etdb.flo import MAIN, REGTEST
 from etdb.ledger import Limits, Wallet
 from etdb.ledger.node import FloNode
-from etdb.ledger.node_errors import NodeBehindError, NodeLoginError, NodeUnreachableError
+from etdb.ledger.node_errors import NodeBehindError, NodeChainError, NodeLoginError, NodeUnreachableError
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 
@@ -120,6 +120,17 @@ def test_a_password_that_is_not_its_own(fcoin_node: FcoinNode, tmp_path):
     assert fcoin_node.url in said
     assert "password_file" in said
     assert "not-the-password" not in said
+
+
+def test_a_node_of_another_network(fcoin_node: FcoinNode, tmp_path):
+    with (
+        closing(rpc_of(fcoin_node)) as rpc,
+        closing(FloNode(rpc, MAIN, tmp_path / "node.sqlite")) as ledger,
+        pytest.raises(NodeChainError, match="is on regtest") as refused,
+    ):
+        ledger.tip()
+    assert fcoin_node.url in refused.value.message
+    assert refused.value.hint
 
 
 def test_what_fcoin_refuses(fcoin_node: FcoinNode, tmp_path):

@@ -226,6 +226,20 @@ def test_a_file_that_changed_afterwards_is_named_and_nothing_wrong_is_given(star
     lab.verify_in(here)
 
 
+def test_a_file_that_changed_before_makes_another_cid_and_is_named(start_kubos, kubo_daemon, lab):
+    """As long as before, and Kubo would take it: but under a CID that nobody published."""
+    node = start_kubos.node(kubo_daemon)
+    right = lab.large.read_bytes()
+    lab.large.write_bytes(right[::-1])
+    with pytest.raises(VerificationError, match="which was published as") as caught:
+        lab.add(node)
+    assert lab.large.name in caught.value.message
+    assert node.pin_name(lab.root) is None
+    lab.large.write_bytes(right)
+    assert not lab.add(node).was_there
+    lab.verify_in(node)
+
+
 def test_a_file_that_moved_is_brought_again(start_kubos, kubo_daemon, lab):
     node = start_kubos.node(kubo_daemon)
     lab.add(node)
