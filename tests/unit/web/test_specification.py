@@ -389,6 +389,10 @@ def test_what_is_not_here_has_no_provider_and_what_is_wrong_is_said(site: Site, 
     assert site.ask("/routing/v1/providers/nonsense")[0] == 400
     assert site.ask("/routing/v1/peers/Qm")[0] == 501
     assert site.ask("/routing/v1/ipns/k51")[0] == 501
+    for path in ("providers", f"providers/{site.hello}", "peers", "ipns/k51"):
+        assert site.ask(f"/routing/v1/{path}", "PUT")[0] == 501, path
+    assert site.ask("/routing/v1/nonsense/x")[0] == 400
+    assert site.ask("/routing/v1/peers/Qm", "OPTIONS")[0] == 204
 
 
 @pytest.mark.parametrize(
