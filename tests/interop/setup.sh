@@ -24,20 +24,11 @@ if [ ! -x "$kubo/ipfs" ]; then
 fi
 
 conformance_version=0.13.2
-conformance_commit=22c76440f8b5929bd14ff08bf79cb2f83669b629
 conformance=${XDG_CACHE_HOME:-$HOME/.cache}/etdb-interop/gateway-conformance-$conformance_version
-conformance_url=https://github.com/ipfs/gateway-conformance
-bring_conformance() {
-    # Not every module proxy has it; then from where it is developed. Whoever has it already puts it there by hand.
-    if folder=$(go mod download -json "github.com/ipfs/gateway-conformance@v$conformance_version" 2>/dev/null); then
-        cp -r "$(echo "$folder" | sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')" "$conformance/source" && chmod -R u+w "$conformance/source"
-    else
-        GIT_TERMINAL_PROMPT=0 timeout 300 git clone --quiet --depth 1 --branch "v$conformance_version" "$conformance_url" "$conformance/source" &&
-            [ "$(git -C "$conformance/source" rev-parse HEAD)" = "$conformance_commit" ]
-    fi
-}
 build_conformance() {
-    [ -f "$conformance/source/go.mod" ] || bring_conformance || { rm -rf "$conformance/source"; return 1; }
+    folder=$(go mod download -json "github.com/ipfs/gateway-conformance@v$conformance_version" | sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
+    [ -n "$folder" ] || return 1
+    cp -r "$folder" "$conformance/source" && chmod -R u+w "$conformance/source"
     (cd "$conformance/source" && go test -c -o "$conformance/suite.new" ./tests) && mv "$conformance/suite.new" "$conformance/suite"
 }
 if [ ! -x "$conformance/suite" ]; then
@@ -47,7 +38,7 @@ if [ ! -x "$conformance/suite" ]; then
         echo "Building gateway-conformance $conformance_version into $conformance (once; takes a minute)"
         mkdir -p "$conformance"
         if ! build_conformance >"$conformance/build.log" 2>&1; then
-            echo "left out: gateway-conformance, because it cannot be had or does not build: $conformance/build.log says why"
+            echo "left out: gateway-conformance, because the module proxy does not have it or it does not build: $conformance/build.log says why"
         fi
     fi
 fi
