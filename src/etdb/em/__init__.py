@@ -9,6 +9,7 @@ from etdb.em.mrc import FEI1_HEADER_BYTES, MRC_HEADER_BYTES, FeiLook, MrcLook, p
 from etdb.em.notes import Note
 from etdb.em.omezarr import ZarrLevel, ZarrVolume
 from etdb.em.pictures import Picture
+from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
 from etdb.em.sections import ExtendedForm, InstrumentFacts, SectionFacts
 from etdb.em.tilts import MAX_TILTS, TiltAngles, TiltRange, parse_tilt_file, tilt_range
 from etdb.em.transforms import Transform, Transforms
@@ -47,6 +48,7 @@ __all__ = [
     "MrcLook",
     "Note",
     "Picture",
+    "PlaneLayout",
     "SectionFacts",
     "TiltAngles",
     "TiltRange",
@@ -54,8 +56,11 @@ __all__ = [
     "Transforms",
     "ZarrLevel",
     "ZarrVolume",
+    "decode_plane",
+    "decode_planes",
     "parse_mdoc",
     "parse_mrc_header",
     "parse_tilt_file",
+    "plane_layout",
     "tilt_range",
 ]
