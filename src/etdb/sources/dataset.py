@@ -9,7 +9,24 @@ from msgspec import Struct
 
 from etdb.em import Look, MdocLook, MrcLook, TiltAngles
 
-__all__ = ["SourceDataset", "SourceFile"]
+__all__ = ["Problem", "ProblemKind", "SourceDataset", "SourceFile"]
+
+ProblemKind = Literal[
+    "name", "manifest-name", "empty", "unreadable", "link", "special", "too-many", "metadata", "nothing"
+]
+"""Why something cannot be published; `special` is a pipe, socket or device, `nothing` a dataset without a file."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What keeps a dataset from being published. `path` is safe to show, and "" for the dataset as a whole."""
+
+    kind: ProblemKind
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        """As people read it."""
+        return f"{self.path}: {self.text}" if self.path else self.text
 
 
 class SourceFile(Struct, frozen=True, kw_only=True):
