@@ -27,7 +27,6 @@ CLASS_OF_ROLE = {
     "preview": "videos",
     "key_movie": "videos",
     "aligned_series": "tilt-series",
-    "frames": "tilt-series",
     "light_micrograph": "images",
     "movie": "videos",
 }

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["MAX_TILTS", "TiltAngles", "TiltRange", "parse_tilt_file", "tilt_range"]
+__all__ = ["MAX_TILTS", "TiltAngles", "TiltRange", "parse_tilt_angles", "parse_tilt_file", "tilt_range"]
 
 MAX_TILTS = 10_000
 MAX_TILT_FILE_BYTES = 1 << 20
@@ -22,6 +22,8 @@ MAX_ANGLE_DEG = 180.0
 SAME_ANGLE_DEG = 0.05
 CONSTANT_TOLERANCE = 0.15
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+
+KINDS: dict[str, Literal["raw", "refined", "x-axis"]] = {".rawtlt": "raw", ".tlt": "refined", ".xtilt": "x-axis"}
 
 
 class TiltAngles(Struct, frozen=True, kw_only=True):
@@ -65,6 +67,15 @@ def parse_tilt_file(data: bytes) -> tuple[float, ...]:
     if not angles:
         raise FormatError("there is no tilt angle in this file")
     return tuple(angles)
+
+
+def parse_tilt_angles(data: bytes, suffix: str) -> TiltAngles:
+    """Read a file of tilt angles whose kind its suffix tells: `.rawtlt`, `.tlt` or `.xtilt`.
+
+    Raises:
+        FormatError: as `parse_tilt_file`.
+    """
+    return TiltAngles(kind=KINDS.get(suffix.lower(), "refined"), angles_deg=parse_tilt_file(data))
 
 
 def tilt_range(angles: Sequence[float]) -> TiltRange | None:
