@@ -118,7 +118,7 @@ class FolderSource:
         return dataset
 
     def survey(self, root: Path) -> tuple[SourceDataset, tuple[Problem, ...]]:
-        """Look at one dataset that may have problems: what can be read of it, and what keeps it from being published."""
+        """Look at one dataset that may have problems: what can be read of it, and what keeps it from publication."""
         return _Reading(root).run()
 
 

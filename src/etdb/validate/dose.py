@@ -105,5 +105,3 @@ def dose_order(subject: Subject) -> Iterator[Told]:
         if fallen:
             text = f"before section {fallen[0]} less dose is told than before the image taken just before it"
             yield Told(file.path, text, {"sections": fallen[:1000]})
-
-

@@ -13,7 +13,18 @@ from etdb.errors import InputError
 if TYPE_CHECKING:
     from etdb.validate.subject import Subject
 
-__all__ = ["CHECKS", "SEVERITIES", "Check", "Finding", "Severity", "Told", "check", "is_at_least", "verify_ids", "worst"]
+__all__ = [
+    "CHECKS",
+    "SEVERITIES",
+    "Check",
+    "Finding",
+    "Severity",
+    "Told",
+    "check",
+    "is_at_least",
+    "verify_ids",
+    "worst",
+]
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")

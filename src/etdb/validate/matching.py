@@ -33,7 +33,8 @@ def match_angles(first: Sequence[float], second: Sequence[float], tolerance_deg:
     that is left and near enough finds the largest matching there is: an exchange of partners never gains any.
 
     Args:
-        first, second: degrees, in any order.
+        first: degrees, in any order.
+        second: likewise.
         tolerance_deg: how far partners may be apart.
     """
     reach = tolerance_deg + _ROUNDING_DEG

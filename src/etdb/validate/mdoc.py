@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import ntpath
 from collections import Counter
 from collections.abc import Iterator
@@ -255,7 +254,8 @@ def tilt_axis_alignment(subject: Subject) -> Iterator[Told]:
         transforms = series.transforms.look if series.transforms is not None else None
         if mdoc is None or mdoc.tilt_axis_deg is None or not isinstance(transforms, Transforms):
             continue
-        turns = [math.degrees(math.atan2(one.a12, one.a22)) for one in transforms.per_section]
+        # Both are counted from the upright; the alignment turns the axis back to it.
+        turns = [-one.rotation_deg for one in transforms.per_section]
         if not turns or series.transforms is None:
             continue
         turn = median(turns)

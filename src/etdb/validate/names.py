@@ -19,7 +19,9 @@ def _refused(ident: str, title: str, hint: str, *kinds: ProblemKind, better: str
             if problem.kind in kinds:
                 yield Told(problem.path, problem.text)
 
-    enter: Callable[[Callable[[Subject], Iterator[Told]]], object] = check(ident, "error", title, hint=hint, better=better)
+    enter: Callable[[Callable[[Subject], Iterator[Told]]], object] = check(
+        ident, "error", title, hint=hint, better=better
+    )
     enter(run)
 
 

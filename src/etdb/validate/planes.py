@@ -14,7 +14,7 @@ import hashlib
 import lzma
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ BUFFER_BYTES: Final = 4 << 20
 SEEDED_PLANES: Final = 3
 _FLOAT_MODES: Final = (2, 4, 12)
 _SHOWN: Final = 10
+_Source = BinaryIO | gzip.GzipFile | bz2.BZ2File
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
@@ -162,11 +163,11 @@ def look_at_planes(file: SourceFile, look: MrcLook, *, full: bool = False) -> Pl
                 if kind:
                     found[kind].append(section)
     except _DAMAGED as error:
-        damage = f"plane {looked} of {look.sections} cannot be read: {error or type(error).__name__}"
+        damage = f"plane {looked} of {look.sections} cannot be read: {str(error) or type(error).__name__}"
     return PlaneFacts(looked=looked, damage=damage, **{name: tuple(numbers) for name, numbers in found.items()})
 
 
-def _opened(file: SourceFile) -> IO[bytes]:
+def _opened(file: SourceFile) -> _Source:
     if file.packing == "gzip":
         return gzip.open(file.absolute, "rb")
     if file.packing == "bzip2":
@@ -174,7 +175,7 @@ def _opened(file: SourceFile) -> IO[bytes]:
     return file.absolute.open("rb")
 
 
-def _judge(source: IO[bytes], layout: PlaneLayout, section: int) -> str:
+def _judge(source: _Source, layout: PlaneLayout, section: int) -> str:
     """Which list a plane belongs to, "" for none."""
     source.seek(layout.plane_offset(section))
     rows_at_once = max(1, min(layout.rows, BUFFER_BYTES // layout.row_bytes))
@@ -203,7 +204,7 @@ def _rows_of(layout: PlaneLayout, rows: int) -> PlaneLayout:
     return msgspec.structs.replace(layout, rows=rows)
 
 
-def _read(source: IO[bytes], count: int) -> bytes:
+def _read(source: _Source, count: int) -> bytes:
     data = source.read(count)
     if len(data) < count:
         raise EOFError(f"{count - len(data)} bytes are missing")

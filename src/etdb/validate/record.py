@@ -27,7 +27,7 @@ FIRST_DAY: Final = dt.date(1968, 1, 1)
 )
 def title(subject: Subject) -> Iterator[Told]:
     """No title from anywhere."""
-    if not subject.has_record:
+    if not subject.has_title:
         yield Told("", "no title in dataset.toml or on the command line")
 
 
@@ -60,7 +60,12 @@ def species_taxonomy(subject: Subject) -> Iterator[Told]:
         return
     name = taxonomy.name(record.ncbi_taxon_id)
     known = taxonomy.taxon_id(record.species) if record.species else None
-    numbers = {"species": record.species, "ncbi_taxon_id": record.ncbi_taxon_id, "name_of_id": name, "id_of_name": known}
+    numbers = {
+        "species": record.species,
+        "ncbi_taxon_id": record.ncbi_taxon_id,
+        "name_of_id": name,
+        "id_of_name": known,
+    }
     if known is not None and known != record.ncbi_taxon_id:
         text = f"{record.species} is {known}, not {record.ncbi_taxon_id}" + (f" ({name})" if name else "")
         yield Told("", text, numbers)

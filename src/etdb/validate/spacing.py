@@ -89,7 +89,7 @@ def implausible(subject: Subject) -> Iterator[Told]:
     curators="voxel size vs metadata (<= 0.001)",
 )
 def not_square(subject: Subject) -> Iterator[Told]:
-    """x against y, and z of volumes."""
+    """Pixels, and the thickness of slices in volumes."""
     for file, look in _images(subject):
         spacing = spacing_of(look)
         if spacing is None:
@@ -197,8 +197,10 @@ def _is_binning(ratio: float) -> bool:
 
 def _is_supported(subject: Subject, value: float) -> bool:
     """Whether who is not an MRC main header says a pixel size of which this is a whole binning."""
-    return any(_is_binning(value / base) and abs(value / base - round(value / base)) < SAME * round(value / base)
-               for base, _ in subject.spacing_witnesses)
+    return any(
+        _is_binning(value / base) and abs(value / base - round(value / base)) < SAME * round(value / base)
+        for base, _ in subject.spacing_witnesses
+    )
 
 
 def _is_in_files(subject: Subject, value: float) -> bool:

@@ -62,7 +62,8 @@ class Subject:
 
     Args:
         dataset: what a source found.
-        record: the draft of its record, where there is one.
+        record: the draft of its record.
+        has_title: whether somebody gave it one.
         problems: what the source refused.
         today: the date, from the caller's clock.
         taxonomy: who knows species; None leaves that check out.
@@ -73,15 +74,16 @@ class Subject:
         self,
         dataset: SourceDataset,
         *,
-        record: Tomogram | None = None,
+        record: Tomogram,
+        has_title: bool = True,
         problems: Sequence[Problem] = (),
         today: dt.date,
         taxonomy: Taxonomy | None = None,
         full: bool = False,
     ) -> None:
         self.dataset = dataset
-        self.record = record if record is not None else Tomogram(title=dataset.name)
-        self.has_record = record is not None
+        self.record = record
+        self.has_title = has_title
         self.problems = tuple(problems)
         self.today = today
         self.taxonomy = taxonomy
@@ -171,7 +173,7 @@ class Subject:
             if angles.kind != "x-axis":
                 put("raw" if angles.kind == "raw" else "refined", file)
         for file, transforms in self.looks(Transforms):
-            if transforms.kind == "final" and not transforms.is_global:
+            if not transforms.is_coarse and not transforms.is_global:
                 put("transforms", file)
         return _joined(list(found.values()))
 
