@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["AcquisitionLog", "parse_acquisition_log"]
+__all__ = ["MAX_LOG_BYTES", "AcquisitionLog", "parse_acquisition_log"]
 
 MAX_LOG_BYTES = 8 << 20
 MAX_LOG_VALUES = 2_000

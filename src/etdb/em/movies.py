@@ -114,12 +114,11 @@ def _leaf(kind: bytes, data: bytes, found: _Found) -> None:
         if len(data) >= at + 8:
             width, height = (value >> 16 for value in struct.unpack_from(">2I", data, at))
             found.track_size = (width, height)
-    elif kind == b"stsd" and found.track_size is not None:
-        # Sound has no size; the first track with one is the picture.
-        if min(found.track_size) > 0 and found.width is None and len(data) >= 44:
-            width, height = struct.unpack_from(">2H", data, 40)
-            found.width, found.height = (width, height) if min(width, height) > 0 else found.track_size
-            found.codec = _letters(data[12:16])
+    elif found.track_size is not None and min(found.track_size) > 0 and found.width is None and len(data) >= 44:
+        # The description of the first track that has a size: sound has none.
+        width, height = struct.unpack_from(">2H", data, 40)
+        found.width, found.height = (width, height) if min(width, height) > 0 else found.track_size
+        found.codec = _letters(data[12:16])
 
 
 def _duration(data: bytes) -> float | None:

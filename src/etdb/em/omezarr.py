@@ -20,10 +20,7 @@ MAX_LEVELS = 32
 MAX_AXES = 5
 MAX_PATH_CHARACTERS = 100
 UNIT_ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4, "picometer": 0.01, "millimeter": 1e7}
-ZARR2_TYPES = {
-    **{"i1": "int8", "u1": "uint8", "b1": "bool", "i2": "int16", "u2": "uint16", "i4": "int32", "u4": "uint32"},
-    **{"i8": "int64", "u8": "uint64", "f2": "float16", "f4": "float32", "f8": "float64"},
-}
+ZARR2_KINDS = {"i": "int", "u": "uint", "f": "float"}
 
 
 class ZarrLevel(Struct, frozen=True, kw_only=True):
@@ -155,8 +152,15 @@ def _array(document: Any, count: int) -> tuple[tuple[int, ...], tuple[int, ...],
     else:
         chunks = document.get("chunks")
     kind = document.get("data_type", document.get("dtype", ""))
-    text = kind if isinstance(kind, str) else ""
-    return shape, _sizes(chunks, count), ZARR2_TYPES.get(text.lstrip("<>|="), text[:20])
+    return shape, _sizes(chunks, count), _type(kind if isinstance(kind, str) else "")
+
+
+def _type(text: str) -> str:
+    """Zarr 2 says `<i2` where Zarr 3 says `int16`."""
+    short = text.lstrip("<>|=")
+    if len(short) == 2 and short[0] in ZARR2_KINDS and short[1] in "1248":
+        return f"{ZARR2_KINDS[short[0]]}{8 * int(short[1])}"
+    return text[:20]
 
 
 def _sizes(value: Any, count: int) -> tuple[int, ...]:

@@ -13,7 +13,15 @@ from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["MAX_TILTS", "TiltAngles", "TiltRange", "parse_tilt_angles", "parse_tilt_file", "tilt_range"]
+__all__ = [
+    "MAX_TILTS",
+    "MAX_TILT_FILE_BYTES",
+    "TiltAngles",
+    "TiltRange",
+    "parse_tilt_angles",
+    "parse_tilt_file",
+    "tilt_range",
+]
 
 MAX_TILTS = 10_000
 MAX_TILT_FILE_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["Transform", "Transforms", "parse_transforms"]
+__all__ = ["MAX_TRANSFORM_FILE_BYTES", "Transform", "Transforms", "parse_transforms"]
 
 MAX_TRANSFORMS = 10_000
 MAX_TRANSFORM_FILE_BYTES = 1 << 20

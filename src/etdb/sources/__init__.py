@@ -2,6 +2,7 @@
 
 from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
 from etdb.sources.folder import FolderSource
+from etdb.sources.forms import guess_media_type
 from etdb.sources.metadata import DATASET_TOML, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.names import collision_key, portability_problem
 from etdb.sources.received import (
@@ -12,7 +13,7 @@ from etdb.sources.received import (
     load_received,
     store_received,
 )
-from etdb.sources.roles import ROLES, guess_media_type, guess_role
+from etdb.sources.roles import ROLES, guess_role, guess_roles
 
 __all__ = [
     "DATASET_TOML",
@@ -31,6 +32,7 @@ __all__ = [
     "collision_key",
     "guess_media_type",
     "guess_role",
+    "guess_roles",
     "load_received",
     "parse_dataset_toml",
     "portability_problem",

@@ -34,7 +34,8 @@ class SourceFile(Struct, frozen=True, kw_only=True):
 
     `path` is relative to the dataset's root with '/'; `absolute` is where the bytes are (for a link, its target).
     `look` is what a first look told, None where there is nothing to tell; `unread` says why a look failed, or what was
-    left out of it. `packing` is `gzip` or `bzip2` where the look was taken through it.
+    left out of it. `packing` is `gzip` or `bzip2` where the look was taken through it;
+    `is_missing_part` that a package that is not installed would give a look.
     """
 
     path: str
@@ -45,6 +46,7 @@ class SourceFile(Struct, frozen=True, kw_only=True):
     look: Look | None = None
     unread: str = ""
     packing: Literal["", "gzip", "bzip2"] = ""
+    is_missing_part: bool = False
     notes: str = ""
     display_name: str = ""
     software: str = ""

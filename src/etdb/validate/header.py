@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from etdb.sources.roles import MRC_SUFFIXES
+from etdb.sources.forms import MRC_SUFFIXES, form_of
 from etdb.validate.finding import Told, check
 from etdb.validate.subject import VOLUME_ROLES, Subject
 
@@ -31,9 +30,7 @@ _VERSIONS = frozenset({20140, 20141})
 def unreadable(subject: Subject) -> Iterator[Told]:
     """Files with an MRC suffix and no header."""
     for file in subject.dataset.files:
-        pure = PurePosixPath(file.path)
-        suffix = PurePosixPath(pure.stem).suffix if file.packing else pure.suffix
-        if suffix.lower() in MRC_SUFFIXES and file.header is None:
+        if form_of(file.path) in MRC_SUFFIXES and file.header is None:
             yield Told(file.path, file.unread or "it has no MRC header", {"size_bytes": file.size_bytes})
 
 
@@ -49,15 +46,10 @@ def truncated(subject: Subject) -> Iterator[Told]:
     """Length against the header."""
     for file, look in subject.headers:
         if look.is_truncated:
-            size = look.expected_bytes - _missing(file.size_bytes, look.expected_bytes, packed=bool(file.packing))
+            missing = look.expected_bytes - file.size_bytes
+            text = f"{missing} byte{'s are' if missing > 1 else ' is'} missing: it has {file.size_bytes}"
             numbers = {"size_bytes": file.size_bytes, "expected_bytes": look.expected_bytes}
-            text = f"{look.expected_bytes - size} bytes are missing: it has {size}, its header tells of"
-            yield Told(file.path, f"{text} {look.expected_bytes}" if size else "its data is cut off", numbers)
-
-
-def _missing(size: int, expected: int, *, packed: bool) -> int:
-    # What is packed has another length; how much is missing is known only when it is unpacked.
-    return expected if packed else max(0, expected - size)
+            yield Told(file.path, f"{text}, its header tells of {look.expected_bytes}", numbers)
 
 
 @check(
@@ -71,8 +63,9 @@ def _missing(size: int, expected: int, *, packed: bool) -> int:
 def surplus(subject: Subject) -> Iterator[Told]:
     """More bytes than the planes take."""
     for file, look in subject.headers:
-        if look.surplus_bytes and not file.packing:
-            text = f"{look.surplus_bytes} bytes more than the {look.expected_bytes} that its header tells of"
+        if look.surplus_bytes:
+            much = f"{look.surplus_bytes} byte{'s' * (look.surplus_bytes > 1)}"
+            text = f"{much} more than the {look.expected_bytes} that its header tells of"
             planes = look.surplus_bytes / look.plane_bytes if look.plane_bytes else 0
             yield Told(
                 file.path,

@@ -35,7 +35,9 @@ def frame_name(path: str) -> str:
 def missing(subject: Subject) -> Iterator[Told]:
     """Series of which nothing but the stack tells."""
     for series in subject.series:
-        if series.stack is not None and series.mdoc is None:
+        header = series.stack.header if series.stack is not None else None
+        # What FEI's programs write tells as much in the stack itself.
+        if series.stack is not None and header is not None and series.mdoc is None and header.fei is None:
             yield Told(series.stack.path, f"there is no mdoc of {series.name}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from etdb.sources import ProblemKind, collision_key, portability_problem
-from etdb.sources.roles import MRC_SUFFIXES
+from etdb.sources.forms import MRC_SUFFIXES, form_of
 from etdb.validate.finding import Told, check
 from etdb.validate.subject import Subject
 
@@ -97,6 +97,5 @@ def collision(subject: Subject) -> Iterator[Told]:
 def not_understood(subject: Subject) -> Iterator[Told]:
     """Looks that failed, of all but MRC files, which have their own check."""
     for file in subject.dataset.files:
-        suffixes = {suffix.lower() for suffix in PurePosixPath(file.path).suffixes[-2:]}
-        if file.unread and file.look is None and not suffixes & MRC_SUFFIXES:
+        if file.unread and not file.is_missing_part and form_of(file.path) not in MRC_SUFFIXES:
             yield Told(file.path, file.unread)

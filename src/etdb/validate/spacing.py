@@ -141,7 +141,11 @@ def record(subject: Subject) -> Iterator[Told]:
     )
     for field, roles, may_be_binned in kinds:
         said = getattr(subject.record, field)
-        found = [(f, s[0]) for f, look in subject.headers if f.role in roles and (s := spacing_of(look)) is not None]
+        found = [
+            (file, spacing[0])
+            for file, look in subject.headers
+            if file.role in roles and (spacing := spacing_of(look)) is not None and not _says_one(look)
+        ]
         if said is None or not found:
             continue
         fits = any(
