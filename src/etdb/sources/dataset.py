@@ -70,13 +70,15 @@ class SourceFile(Struct, frozen=True, kw_only=True):
 class SourceDataset(Struct, frozen=True, kw_only=True):
     """One dataset: what will be published as one record.
 
-    `metadata` holds the fields of `dataset.toml`; `notes` are remarks that stop nothing.
+    `metadata` holds the fields of `dataset.toml`, or of whatever else `metadata_origin` names for people (the lab's
+    database); `notes` are remarks that stop nothing.
     """
 
     name: str
     root: Path
     files: tuple[SourceFile, ...]
     metadata: dict[str, Any] = {}
+    metadata_origin: str = "dataset.toml"
     notes: tuple[str, ...] = ()
     is_single_file: bool = False
 
