@@ -6,7 +6,7 @@ from etdb.validate.duplicates import KnownDigest, find_duplicates, places_of
 from etdb.validate.finding import CHECKS, SEVERITIES, Check, Finding, Severity, is_at_least, verify_ids, worst
 from etdb.validate.running import Duplicates, Terms, Validated, validate_dataset, validate_source
 from etdb.validate.sarif import encode_sarif
-from etdb.validate.subject import Subject, Taxonomy
+from etdb.validate.subject import Subject
 
 __all__ = [
     "CHECKS",
@@ -17,7 +17,6 @@ __all__ = [
     "KnownDigest",
     "Severity",
     "Subject",
-    "Taxonomy",
     "Terms",
     "Validated",
     "encode_sarif",

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
 
-from etdb.describe import describe
+from etdb.describe import Draft, describe
 from etdb.errors import InputError
 from etdb.oip import Tomogram
 from etdb.sources import DATASET_TOML, FolderSource, Problem, SourceDataset
 from etdb.validate.duplicates import KnownDigest, Place, find_duplicates, places_of
 from etdb.validate.finding import CHECKS, SEVERITIES, Finding, Severity, Told, is_at_least
-from etdb.validate.subject import Subject, Taxonomy
+from etdb.validate.subject import Subject
+from etdb.vocabulary import Taxonomy, taxonomy
 from etdb.workspace import Settings
 
 __all__ = ["Duplicates", "Terms", "Validated", "validate_dataset", "validate_source"]
@@ -29,7 +30,7 @@ class Terms(Struct, frozen=True, kw_only=True):
         least: findings below this severity are left out.
         settings: the workspace's, with what every record of the lab says.
         title: of a dataset that is a single file.
-        taxonomy: who knows species; None leaves that check out.
+        taxa: who knows species; None for what is installed.
     """
 
     today: dt.date
@@ -38,7 +39,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     least: Severity = "info"
     settings: Settings = Settings()
     title: str | None = None
-    taxonomy: Taxonomy | None = None
+    taxa: Taxonomy | None = None
 
 
 class Validated(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ def validate_dataset(
     dataset: SourceDataset,
     terms: Terms,
     *,
-    record: Tomogram | None = None,
+    draft: Draft | None = None,
     problems: tuple[Problem, ...] = (),
 ) -> list[Finding]:
     """Check one dataset: headers, texts, record, and some of its planes (all with `terms.full`).
@@ -63,23 +64,21 @@ def validate_dataset(
     Args:
         dataset: what a source found.
         terms: how to look.
-        record: the draft of its record; None to describe it here.
+        draft: of its record; None to describe it here.
         problems: what the source refused.
 
     Returns:
         The findings, the worst first. What lies in files never raises; a file that cannot be read is a finding.
     """
     faults: list[Told] = []
-    has_title = True
-    if record is None:
-        record, has_title, faults = _described(dataset, terms)
+    if draft is None:
+        draft, faults = _described(dataset, terms)
     subject = Subject(
         dataset,
-        record=record,
-        has_title=has_title,
+        draft=draft,
         problems=problems,
         today=terms.today,
-        taxonomy=terms.taxonomy,
+        taxa=terms.taxa or taxonomy(),
         full=terms.full,
     )
     root = str(dataset.root)
@@ -136,14 +135,13 @@ class Duplicates:
         return [finding for finding in found if finding.id in wanted]
 
 
-def _described(dataset: SourceDataset, terms: Terms) -> tuple[Tomogram, bool, list[Told]]:
-    """The draft of the record, whether it has a title, and what of its metadata is not right."""
+def _described(dataset: SourceDataset, terms: Terms) -> tuple[Draft, list[Told]]:
+    """The draft of the record, and what of its metadata is not right."""
     try:
-        return describe(dataset, terms.settings, title=terms.title).tomogram, True, []
+        return describe(dataset, terms.settings, title=terms.title, needs_title=False), []
     except InputError as error:
-        if error.fields.get("field") != "title":
-            return Tomogram(title=dataset.name), True, [Told(DATASET_TOML, error.message)]
-    return describe(dataset, terms.settings, title=dataset.name).tomogram, False, []
+        draft = Draft(tomogram=Tomogram(title=dataset.name), origins={})
+        return draft, [Told(DATASET_TOML, error.message)]
 
 
 def _wants(ident: str, terms: Terms) -> bool:

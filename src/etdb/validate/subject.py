@@ -8,15 +8,16 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from etdb.describe import Draft
 from etdb.em import AcquisitionLog, FrameStack, ImodModel, Look, MdocLook, MrcLook, TiltAngles, Transforms, ZarrVolume
-from etdb.oip import Tomogram
 from etdb.sources import Problem, SourceDataset, SourceFile
+from etdb.vocabulary import Taxonomy
 
-__all__ = ["Series", "Subject", "Taxonomy", "header_angles_deg", "plain_name", "spacing_of"]
+__all__ = ["Series", "Subject", "header_angles_deg", "plain_name", "spacing_of"]
 
 L = TypeVar("L", bound=Look)
 T = TypeVar("T")
@@ -29,16 +30,6 @@ _ENDINGS: Final = re.compile(
     r"(\.mdoc)?(\.(mrcs?|st|ali|preali|rec|map|ccp4|rawtlt|tlt|xf|prexf|prexg|xg|xtilt|tiff?|eer))?$", re.IGNORECASE
 )
 _WORDS: Final = re.compile(r"[ _.-](ali|preali|rec|full|full_rec|st|raw|bin\d+)$", re.IGNORECASE)
-
-
-class Taxonomy(Protocol):
-    """Species by their names and by NCBI's numbers."""
-
-    def taxon_id(self, name: str) -> int | None:
-        """The number of a species, by its scientific name or a synonym; None when it is not known."""
-
-    def name(self, taxon_id: int) -> str | None:
-        """The scientific name of a number; None when it is not known."""
 
 
 class Series(Struct, kw_only=True):
@@ -62,11 +53,10 @@ class Subject:
 
     Args:
         dataset: what a source found.
-        record: the draft of its record.
-        has_title: whether somebody gave it one.
+        draft: of its record, with the evidence for each field.
         problems: what the source refused.
         today: the date, from the caller's clock.
-        taxonomy: who knows species; None leaves that check out.
+        taxa: who knows species.
         full: look at every plane, not at a sample.
     """
 
@@ -74,19 +64,18 @@ class Subject:
         self,
         dataset: SourceDataset,
         *,
-        record: Tomogram,
-        has_title: bool = True,
+        draft: Draft,
         problems: Sequence[Problem] = (),
         today: dt.date,
-        taxonomy: Taxonomy | None = None,
+        taxa: Taxonomy,
         full: bool = False,
     ) -> None:
         self.dataset = dataset
-        self.record = record
-        self.has_title = has_title
+        self.draft = draft
+        self.record = draft.tomogram
         self.problems = tuple(problems)
         self.today = today
-        self.taxonomy = taxonomy
+        self.taxa = taxa
         self.full = full
         self._kept: dict[str, Any] = {}
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from etdb.em import Look
 from etdb.sources import FolderSource
-from etdb.validate import Finding, Taxonomy, Terms, validate_dataset
+from etdb.validate import Finding, Terms, validate_dataset
+from etdb.vocabulary import Taxonomy
 from etdb.workspace import Settings
 
 TODAY = dt.date(2026, 11, 30)
@@ -108,7 +109,7 @@ class Lab:
         self.looks: dict[str, Look | None] = {}
         self.roles: dict[str, str] = {}
         self.settings = Settings()
-        self.taxonomy: Taxonomy | None = None
+        self.taxa: Taxonomy | None = None
         self.full = False
         self.write(self.STACK, mrc(images()))
         self.write(self.MDOC, mdoc())
@@ -154,7 +155,7 @@ class Lab:
             for file in dataset.files
         )
         dataset = msgspec.structs.replace(dataset, files=files)
-        said: dict[str, Any] = {"today": TODAY, "full": self.full, "taxonomy": self.taxonomy, **terms}
+        said: dict[str, Any] = {"today": TODAY, "full": self.full, "taxa": self.taxa, **terms}
         return validate_dataset(dataset, Terms(settings=self.settings, **said), problems=problems)
 
     def ids(self) -> set[str]:
