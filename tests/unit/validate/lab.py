@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ FIELDS = {
     "size": (0, "3i"), "mode": (12, "i"), "start": (16, "3i"), "grid": (28, "3i"), "cell": (40, "3f"),
     "angles": (52, "3f"), "axes": (64, "3i"), "ispg": (88, "i"), "next": (92, "i"), "exttyp": (104, "4s"),
     "version": (108, "i"), "origin": (196, "3f"), "map": (208, "4s"), "stamp": (212, "4s"), "nlabl": (220, "i"),
-    "label": (224, "80s"),
+    "label": (224, "80s"), "nint": (128, "h"), "nreal": (130, "h"),
 }  # fmt: skip
 
 
@@ -63,9 +64,36 @@ def images(count: int = 5, dtype: str = "int16", seed: int = 1, shape: tuple[int
     return np.random.default_rng(seed).integers(1, 100, (count, *shape)).astype(dtype)
 
 
-def serialem_tilts(angles: tuple[float, ...]) -> bytes:
+def serialem(angles: tuple[float, ...] = ANGLES) -> dict[str, Any]:
     """An extended header of SerialEM with the tilt angle of each section (bit 0: two bytes, hundredths of a degree)."""
-    return b"".join(struct.pack("<h", round(angle * 100)) for angle in angles)
+    extended = b"".join(struct.pack("<h", round(angle * 100)) for angle in angles)
+    return {"extended": extended, "exttyp": b"SERI", "nint": 2, "nreal": 1}
+
+
+def model(points: list[tuple[float, float, float]], size: tuple[int, int, int] = (8, 6, 4)) -> bytes:
+    """An IMOD model of one contour."""
+    numbers = (*size, 1, 1 << 12, 1, 0, 0, 255, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0, 0, 0, 3, 128, 1.0, 0, 0, 0.0, 0.0, 0.0)
+    head = b"IMODV1.2" + struct.pack(">128s3iiI4i3f3f3i2ifii3f", b"model", *numbers)
+    one = b"OBJT" + struct.pack(">64s64siI2i3fi8B2i", b"", b"", 1, 0, 0, 0, 0.0, 1.0, 0.0, 0, *([0] * 8), 0, 0)
+    contour = b"CONT" + struct.pack(">4i", len(points), 0, 0, 0)
+    return head + one + contour + b"".join(struct.pack(">3f", *point) for point in points) + b"IEOF"
+
+
+def ome_zarr(
+    shapes: list[tuple[int, int, int]], spacings: list[float], axes: str = "zyx", unit: str = "angstrom"
+) -> dict[str, str]:
+    """The metadata of an OME-Zarr 0.4 folder, by file."""
+    datasets = [
+        {"path": str(n), "coordinateTransformations": [{"type": "scale", "scale": [spacing] * 3}]}
+        for n, spacing in enumerate(spacings)
+    ]
+    named = [{"name": axis, "type": "space", "unit": unit} for axis in axes]
+    group = {"multiscales": [{"version": "0.4", "axes": named, "datasets": datasets}]}
+    arrays = {
+        f"TS_01.zarr/{n}/.zarray": json.dumps({"zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "<f4"})
+        for n, shape in enumerate(shapes)
+    }
+    return {"TS_01.zarr/.zgroup": '{"zarr_format": 2}', "TS_01.zarr/.zattrs": json.dumps(group), **arrays}
 
 
 def mdoc(angles: tuple[float, ...] = ANGLES, **keys: Any) -> str:
