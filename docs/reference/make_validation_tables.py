@@ -48,8 +48,8 @@ SAMPLING = """
 
 Headers and texts of all files. Of each stack and volume six planes at most: the first, the middle, the last, and three
 that the file's name chooses, the same ones every time. A plane of integers is read until two values differ. With
-`--full` every plane is read, packed files to their end; one buffer of 4 MiB at a time is in memory. Of packed files only
-the first plane is looked at without `--full`, and their length is not known.
+`--full` every plane is read, packed files to their end; one buffer of 4 MiB at a time is in memory. Of packed files
+only the first plane is looked at without `--full`, and their length is not known.
 
 Contents are compared over all datasets of one run. Only files of one size are read: 64 KiB of the beginning, the middle
 and the end; whole only where these are the same. Digests of the workspace are used where the file did not change. Texts

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "init": ("etdb.cli.workspace", "init"),
     "status": ("etdb.cli.workspace", "status"),
     "key": ("etdb.cli.keys", "key"),
+    "describe": ("etdb.cli.describe", "describe_command"),
     "validate": ("etdb.cli.validate", "validate"),
     "publish": ("etdb.cli.publish", "publish"),
     "index": ("etdb.cli.index", "index"),

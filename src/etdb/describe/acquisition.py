@@ -26,7 +26,9 @@ EXTENDED_NAMES: Final = {
 }
 _CAMERAS: Final = re.compile(r"Camera\s*->\s*(.*)")
 _CAMERA: Final = re.compile(r"(\d+)\s*:\s*(\S+)")
-_SERIALEM_TITLE: Final = re.compile(r"SerialEM:\s*(.*?)\s*(?:Camera\s*->.*|\d{1,2}-[A-Za-z]{3}-\d{2,4}.*)?")
+_SERIALEM_TITLE: Final = re.compile(
+    r"SerialEM:\s*(?:Digitized on\s+)?(.*?)\s*(?:Camera\s*->.*|\d{1,2}-[A-Za-z]{3}-\d{2,4}.*)?"
+)
 # Of one value all sections should agree; a dose and an exposure may grow with the tilt.
 _CONSTANT: Final = ("voltage_kv", "magnification")
 _VARYING: Final = ("exposure_s",)

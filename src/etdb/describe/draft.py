@@ -30,6 +30,7 @@ COMMAND_LINE = "the command line"
 DEFAULT = "default"
 TAXONOMY = "NCBI taxonomy"
 AS_WRITTEN = "_as_written"
+STATED = ("command", "stated", "settings")
 OF_PUBLISHER = ("institution", "lab", "microscopist", "licence", "authors")
 OF_DESCRIBE = ("description", "species", "microscope", "acquisition_software", "reconstruction_software", "tags")
 
@@ -48,6 +49,18 @@ class Draft(Struct, frozen=True, kw_only=True):
     defaulted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     evidence: dict[str, Evidence] = {}
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The fields of the record that are not as somebody stated them: told by files, completed, respelt, default."""
+        names = set()
+        for field, told in self.evidence.items():
+            chosen = told.chosen
+            if chosen is None or (chosen.authority in STATED and chosen.written in ("", chosen.value)):
+                continue
+            names.add(f"extra.{field}" if _stands_in_extra(field) else field)
+            names.add(f"extra.{field}{AS_WRITTEN}")
+        return frozenset(names | ({"year"} if "acquired_on" in names else set()))
 
 
 def describe(
@@ -75,14 +88,16 @@ def describe(
     extra: dict[str, Any] = {}
     for group, names in ((defaults.publisher, OF_PUBLISHER), (defaults.describe, OF_DESCRIBE)):
         _add(statements, {name: getattr(group, name) for name in names}, "settings", CONFIG_NAME)
-    for values, authority, source in (
-        (_checked(dataset.metadata, dataset), "stated", dataset.metadata_origin),
-        (_checked(said, dataset), "command", COMMAND_LINE),
-    ):
+    people: tuple[tuple[Mapping[str, Any], Authority, str], ...] = (
+        (dataset.metadata, "stated", dataset.metadata_origin),
+        (said, "command", COMMAND_LINE),
+    )
+    for told, authority, source in people:
+        values = _checked(told, dataset)
         own = values.pop("extra", {})
         extra |= own
         _add(statements, {**values, **{k: v for k, v in own.items() if _stands_in_extra(k)}}, authority, source)
-    statements = {field: [_spelt(field, one) for one in told] for field, told in statements.items()}
+    statements = {field: [_spelt(field, one) for one in heard] for field, heard in statements.items()}
     evidence = weighed(statements)
     for field, witness in worked_out(dataset, series, evidence):
         statements.setdefault(field, []).append(witness)
@@ -172,7 +187,10 @@ def _senseless(evidence: Mapping[str, Evidence]) -> list[str]:
             if taken is not None
             else "nothing else tells it"
         )
-        remarks += [f"{one.source}: the {told.label} in its header {one.remark}; {instead}" for one in told.unusable]
+        remarks += [
+            f"{one.source}: the {told.label} in its header, {one.value}, {one.remark}; {instead}"
+            for one in told.unusable
+        ]
     return remarks
 
 
@@ -200,8 +218,8 @@ def _taken(evidence: Mapping[str, Evidence], extra: dict[str, Any]) -> tuple[dic
 
 
 def _in_order(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    order = {name: place for place, name in enumerate((*RULES, *evidence))}
-    return dict(sorted(evidence.items(), key=lambda pair: order[pair[0]]))
+    order = {name: place for place, name in enumerate(RULES)}
+    return dict(sorted(evidence.items(), key=lambda pair: order.get(pair[0], len(order))))
 
 
 def _checked(values: Mapping[str, Any], dataset: SourceDataset) -> dict[str, Any]:

@@ -78,7 +78,7 @@ _ROWS: Final = (
     FieldRule(name="microscope", label="microscope", vocabulary="microscope"),
     FieldRule(name="detector", label="camera", vocabulary="detector"),
     FieldRule(name="voltage_kv", label="voltage", unit="kV", absolute=1),
-    FieldRule(name="magnification", label="magnification", unit="×", relative=0.02),
+    FieldRule(name="magnification", label="magnification", unit="x", relative=0.02),
     FieldRule(name="defocus_um", label="defocus", unit="µm", absolute=0.2, relative=0.1),
     FieldRule(name="pixel_spacing_angstrom", label="pixel size", unit=_ANGSTROM, relative=0.005),
     FieldRule(name="voxel_spacing_angstrom", label="voxel size", unit=_ANGSTROM, relative=0.005),

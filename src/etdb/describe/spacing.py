@@ -88,12 +88,12 @@ def _volume(file: SourceFile) -> Told:
 def _header(file: SourceFile, header: MrcLook, *, axes: int) -> Witness:
     found = header.voxel_spacing_angstrom
     as_found = found if found is not None else header.voxel_spacing_as_found
-    shown = " × ".join("nothing" if math.isnan(one) else f"{one:.4g}" for one in as_found)
+    shown = " x ".join("nothing" if math.isnan(one) else f"{one:.4g}" for one in as_found)
     remark = ""
     if found is None or not all(_is_plausible(one) for one in found[:axes]):
-        remark = f"makes no sense: {shown}"
+        remark = "makes no sense"
     elif max(found[:axes]) > min(found[:axes]) * (1 + _SQUARE):
-        remark = f"differs along the axes: {shown}"
+        remark = "differs along the axes"
     value = round(found[0], 4) if found is not None and not remark else shown
     return Witness(
         value=value,
@@ -124,12 +124,12 @@ def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float 
         assert stack.header is not None
         spacing = stack.header.voxel_spacing_angstrom
         own = spacing[0] if spacing is not None and _is_plausible(spacing[0]) else None
-        base = own if stack in series.aligned else pixel_angstrom
+        base = own if stack.role == "aligned_series" else pixel_angstrom
         for _volume_file, header in volumes:
             binning = _binning(stack.header.columns, header.columns)
             if base is not None and binning:
                 where = (
-                    f"its pixel of {base:g} Å, binned {binning} ×: {stack.header.columns} to {header.columns} columns"
+                    f"its pixel of {base:g} Å, binned {binning} x: {stack.header.columns} to {header.columns} columns"
                 )
                 value = round(base * binning, 4)
                 yield Witness(value=value, authority="derived", source=stack.path, where=where)

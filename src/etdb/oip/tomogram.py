@@ -57,8 +57,8 @@ class Tomogram(msgspec.Struct, frozen=True, kw_only=True):
     Angles are in degrees, defocus in micrometres (negative is under focus), dose in electrons per square angstrom,
     voltage in kilovolts. ``tilt_axes`` is 1 for a single-axis series, 2 for a dual one; ``tilt_scheme`` names the order
     of the tilts (``dose-symmetric``, ``bidirectional``, ``unidirectional``, or a lab's own word), ``tilt_count`` how
-    many projections one axis has. ``timestamp_s`` is the record's time in Unix seconds, ``location`` the root CID of its directory. ``extra`` holds a group's own fields by
-    name; ``unknown`` what else the record held, by JSON pointer.
+    many projections one axis has. ``timestamp_s`` is the record's time in Unix seconds, ``location`` the root CID of
+    its directory. ``extra`` holds a group's own fields by name; ``unknown`` what else the record held, by JSON pointer.
     """
 
     publisher: str = ""
