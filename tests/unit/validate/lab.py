@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from etdb.em import Look
 from etdb.sources import FolderSource
 from etdb.validate import Finding, Terms, validate_dataset
 from etdb.vocabulary import Taxonomy
-from etdb.workspace import Settings
 
 TODAY = dt.date(2026, 11, 30)
 ANGLES = (-60.0, -30.01, 0.0, 29.99, 60.0)
@@ -128,17 +126,17 @@ def mdoc(angles: tuple[float, ...] = ANGLES, **keys: Any) -> str:
 
 
 class Lab:
-    """One dataset in a folder of its own."""
+    """One dataset in a folder of its own: the good one, or a copy of another."""
 
     STACK, MDOC, RAW, TLT, VOLUME = "raw/TS_01.mrc", "raw/TS_01.mrc.mdoc", "raw/TS_01.rawtlt", "TS_01.tlt", "TS_01.rec"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, of: Path | None = None) -> None:
         self.root = root / "ts_01"
-        self.looks: dict[str, Look | None] = {}
-        self.roles: dict[str, str] = {}
-        self.settings = Settings()
         self.taxa: Taxonomy | None = None
         self.full = False
+        if of is not None:
+            shutil.copytree(of, self.root)
+            return
         self.write(self.STACK, mrc(images()))
         self.write(self.MDOC, mdoc())
         self.angles(self.RAW, ANGLES)
@@ -176,15 +174,8 @@ class Lab:
     def find(self, **terms: Any) -> list[Finding]:
         """What the checks say of it."""
         dataset, problems = FolderSource(self.root).survey(self.root)
-        files = tuple(
-            msgspec.structs.replace(
-                file, look=self.looks.get(file.path, file.look), role=self.roles.get(file.path, file.role)
-            )
-            for file in dataset.files
-        )
-        dataset = msgspec.structs.replace(dataset, files=files)
         said: dict[str, Any] = {"today": TODAY, "full": self.full, "taxa": self.taxa, **terms}
-        return validate_dataset(dataset, Terms(settings=self.settings, **said), problems=problems)
+        return validate_dataset(dataset, Terms(**said), problems=problems)
 
     def ids(self) -> set[str]:
         """The ids of what is found."""
