@@ -15,7 +15,7 @@ AS_FOUND = {
 }
 
 
-def _header(order: str, mode: int, sections: int = 41, extended: int = 0, kind: bytes = b"", ints: int = 0) -> bytes:
+def _header(order: str, mode: int, sections: int = 41, extended: int = 0, kind: bytes = b"", *, ints: int = 0) -> bytes:
     n = (64, 64, sections)
     head = struct.pack(f"{order}10i6f", *n, mode, 0, 0, 0, *n, 640.0, 640.0, 410.0, 90.0, 90.0, 90.0)
     head += struct.pack(f"{order}3i3fii", 1, 2, 3, 0.0, 1.0, 0.5, 0, extended)
@@ -33,8 +33,8 @@ def seeds() -> list[bytes]:
         _header("<", 6, 3, 1024 * 128, b"FEI1") + bytes(4096),
         _header("<", 6, 2, 2 * 768, b"FEI1") + struct.pack("<i", 768).ljust(1600, b"\1"),
         _header(">", 6, 2, 2 * 888, b"FEI2") + struct.pack(">i", 888).ljust(1800, b"\0"),
-        _header("<", 1, 3, 64, b"SERI", mask) + bytes(range(64)),
-        _header("<", 1, 2, 64, b"AGAR", 2 | 3 << 16) + struct.pack("<16f", *range(16)),
+        _header("<", 1, 3, 64, b"SERI", ints=mask) + bytes(range(64)),
+        _header("<", 1, 2, 64, b"AGAR", ints=2 | 3 << 16) + struct.pack("<16f", *range(16)),
         _header("<", 2, 2, 160) + b"X,  Y,  Z".ljust(80) * 2,
     ]
 

@@ -1,4 +1,4 @@
-"""Any bytes are a picture or a movie or refused with FormatError, in bounded steps; sizes that are told are above zero."""
+"""Any bytes are a picture or a movie or refused with FormatError; a size that is told is above zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metadata of any Zarr folder are an OME-Zarr image or refused with FormatError; no path leads out of the folder."""
+"""The metadata of any Zarr folder are an image or refused with FormatError; no path leads out of the folder."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from etdb.errors import InputError, SourceFileError
 from etdb.sources import FolderSource
 from etdb.testing.rights import no_power_over_files
 
-
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x04\0\0\0\x03\x08\0\0\0\0"
 
 
