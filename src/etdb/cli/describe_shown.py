@@ -14,11 +14,10 @@ from etdb.sources import DATASET_TOML, SourceDataset, SourceFile
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["show_draft"]
+__all__ = ["brief_line", "show_brief", "show_draft"]
 
 _FILES_OF_A_ROLE = 5
 _HIDDEN = ("nsfw", "year")
-_MISSING = ("species", "microscope", "pixel_spacing_angstrom", "voltage_kv")
 
 
 def show_draft(
@@ -39,6 +38,41 @@ def show_draft(
         out.say()
     for note in draft.notes:
         out.say(f"[yellow]![/yellow] {printable(note)}")
+
+
+def brief_line(dataset: SourceDataset, draft: Draft) -> tuple[str, ...]:
+    """What a person looks for in hundreds of datasets, a cell each."""
+    t = draft.tomogram
+    known = {"title": t.title, "species": "species" not in draft.defaulted, "date": t.acquired_on}
+    missing = [name for name, value in known.items() if not value]
+    disputed = [one.label for one in draft.evidence.values() if one.disagreeing or (one.unusable and not one.chosen)]
+    tilts = f"{t.tilt_min_deg:g} to {t.tilt_max_deg:g}°" if None not in (t.tilt_min_deg, t.tilt_max_deg) else ""
+    return (
+        printable(dataset.name),
+        tilts + (f" / {t.tilt_step_deg:g}°" if tilts and t.tilt_step_deg is not None else ""),
+        _number(t.pixel_spacing_angstrom),
+        _number(t.voxel_spacing_angstrom),
+        _number(t.dose_e_per_a2),
+        f"[red]{', '.join(missing)}[/red]" if missing else "",
+        f"[yellow]{printable(', '.join(disputed))}[/yellow]" if disputed else "",
+    )
+
+
+def show_brief(out: Output, lines: Iterable[tuple[str, ...]]) -> None:
+    """The lines of all datasets under their headings."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("dataset", "tilts / step", "pixel Å", "voxel Å", "dose", "missing", "disagreements"):
+        is_number = heading in {"pixel Å", "voxel Å", "dose"}
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    for line in lines:
+        table.add_row(*line)
+    out.drawing(table)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.4g}" if value is not None else ""
 
 
 def _grid() -> Table:

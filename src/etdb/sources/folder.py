@@ -155,6 +155,7 @@ class _Reading:
             root=self.root.parent if single else self.root,
             files=files,
             metadata=self.metadata.given(),
+            file_notes=self.metadata.files,
             notes=tuple(self.notes),
             is_single_file=single,
         )

@@ -134,7 +134,15 @@ def test_an_absurd_voxel_size_is_told_with_what_else_supports(told, spacing, rem
     (note,) = draft.notes
     assert note.startswith("ts.rec: the voxel size in its header, ")
     assert remark in note
-    assert "21.6 Å is what ts.st supports" in note
+    assert "21.6 Å is what the evidence supports: ts.st" in note
+
+
+def test_the_pixels_of_frames_are_not_those_of_the_series(told):
+    frames = mdoc([3.0, 3.0], pixel=2.7).replace(b"[ZValue", b"[FrameSet")
+    draft = told({"ts.mdoc": mdoc([-3, 0, 3]), "ts_003.mdoc": frames, "ts.st": mrc(5.4)})
+    pixel = draft.evidence["pixel_spacing_angstrom"]
+    assert (pixel.value, pixel.chosen.source) == (5.4, "ts.mdoc")
+    assert [(one.value, one.source) for one in pixel.disagreeing] == [(2.7, "ts_003.mdoc")]
 
 
 def test_a_usable_voxel_size_is_not_second_guessed(told):

@@ -68,7 +68,7 @@ def test_the_fei_series_its_log_and_its_angles_say_the_same(folder):
     assert [(one.where, one.value, one.remark) for one in pixel.unusable] == [
         ("MRC header", "1 x 1 x 1", "makes no sense")
     ]
-    assert "33.6 Å is what HAADF_every2nd_fei1.mrc.gz supports" in draft.notes[-1]
+    assert "33.6 Å is what the evidence supports: HAADF_every2nd_fei1.mrc.gz (FEI extended header" in draft.notes[-1]
     assert draft.origins["tilt_min_deg"] == "HAADF_every2nd.rawtlt"
     low = {one.source: one.value for one in evidence["tilt_min_deg"].witnesses}
     assert low == {"HAADF_every2nd.rawtlt": -76.0, "HAADF_every2nd_fei1.mrc.gz": -76.0, "HAADF.txt": -76.0}
