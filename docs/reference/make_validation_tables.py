@@ -78,6 +78,7 @@ WEAK = """
 ## What it cannot tell
 
 - Wrong values that are plausible and stand in one place only: a pixel size of 5.4 instead of 5.3, say.
+- Anything of the pixels of TIFF, EER and OME-Zarr files, frames and pictures: only MRC stacks and volumes are read.
 - Whether images are good: only blank, constant and not-a-number planes are found, by default in a sample.
 - A tilt axis whose sign is wrong, or a volume of the wrong hand.
 - Models that were drawn on another volume of the same size.

@@ -9,7 +9,7 @@ from typing import Final
 from etdb.em import MrcLook
 from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check
-from etdb.validate.subject import STACK_ROLES, VOLUME_ROLES, Subject, spacing_of
+from etdb.validate.subject import PEOPLE, STACK_ROLES, VOLUME_ROLES, Subject, spacing_of
 
 PLAUSIBLE_ANGSTROM: Final = (0.1, 200.0)
 # So near a whole number that somebody rounded, or typed one: 13.999 and 14.001, not 13.996.
@@ -57,7 +57,11 @@ def placeholder(subject: Subject) -> Iterator[Told]:
     for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom"):
         said = subject.dataset.metadata.get(field)
         if said is not None and said in {1.0, 10.0} and not _is_in_files(subject, said):
-            yield Told("", f"{field} = {said:g} in dataset.toml", {"field": field, "spacing_angstrom": said})
+            yield Told(
+                "",
+                f"{field} = {said:g} in {subject.dataset.metadata_origin}, and no file says so",
+                {"field": field, "spacing_angstrom": said},
+            )
 
 
 @check(
@@ -208,8 +212,10 @@ def _is_supported(subject: Subject, value: float) -> bool:
 
 
 def _is_in_files(subject: Subject, value: float) -> bool:
-    stated = "of what its people say"
-    return any(math.isclose(value, base, rel_tol=SAME) for base, who in subject.spacing_witnesses if stated not in who)
+    """Whether a file says so too, if only a main header: then two say the same."""
+    said = [base for base, who in subject.spacing_witnesses if who not in PEOPLE]
+    said += [spacing[0] for _, look in subject.headers if (spacing := spacing_of(look)) is not None]
+    return any(math.isclose(value, base, rel_tol=SAME) for base in said)
 
 
 def _finest(subject: Subject) -> tuple[float, str] | None:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 PACKINGS: Final = (".gz", ".bz2")
 RAW_ROLES: Final = ("tilt_series",)
 STACK_ROLES: Final = ("tilt_series", "aligned_series")
+PEOPLE: Final = "what its people say"
 VOLUME_ROLES: Final = ("reconstruction", "subvolume", "segmentation")
 _ENDINGS: Final = re.compile(
     r"(\.(mrcs?|st|ali|preali|rec|map|ccp4|rawtlt|tlt|xf|prexf|prexg|xg|xtilt|tiff?|eer))?(\.mdoc)?$", re.IGNORECASE
@@ -179,8 +180,7 @@ class Subject:
         said += [(look.pixel_spacing_angstrom, file.path) for file, look in self.frame_stacks]
         said += [(log.pixel_spacing_angstrom, file.path) for file, log in self.looks(AcquisitionLog)]
         stated = self.dataset.metadata
-        for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom"):
-            said.append((stated.get(field), f"{field} of what its people say"))
+        said += [(stated.get(field), PEOPLE) for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom")]
         return [(value, who) for value, who in said if value is not None and math.isfinite(value) and value > 0]
 
 
