@@ -106,7 +106,7 @@ def page() -> str:
         "| theirs | ours | what ours does beyond |",
         "| --- | --- | --- |",
     ]
-    theirs = [one for one in CHECKS.values() if one.curators and not one.curators.startswith("none")]
+    theirs = [one for one in CHECKS.values() if one.curators]
     lines += [f"| {_cell(one.curators)} | `{one.id}` | {_cell(one.better)} |" for one in theirs]
     lines += ["", "What they do not check:", "", "| ours | why |", "| --- | --- |"]
     alone = [one for one in CHECKS.values() if one not in theirs]

@@ -361,6 +361,16 @@ case(
 )
 case("statements-differ", "voltage", toml(voltage_kv=200), toml(voltage_kv=300.5))
 case("statements-differ", "date", toml(acquired_on="2021-10-18"), toml(acquired_on="2021-10-09"))
+TITAN = put(
+    Lab.MDOC,
+    lambda: mdoc().replace("[T =  ", "[T = SerialEM: NIST Titan D3094    31-Mar-23  16:24:14    ]\n\n[T =  ", 1),
+)
+case(
+    "statements-differ",
+    "a longer name holds the shorter",
+    both(TITAN, toml(microscope='"Polara"')),
+    both(TITAN, toml(microscope='"NIST Titan D3094"')),
+)
 case("date-future", "in two days", toml(acquired_on="2026-12-02"), toml(acquired_on="2026-12-01"))
 case("date-too-early", "a clock never set", text(DateTime="01-Jan-1900  00:00:00"), toml(acquired_on="1968-01-01"))
 case("voltage-implausible", "in volts", toml(voltage_kv=300000), toml(voltage_kv=3000))
