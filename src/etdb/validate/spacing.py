@@ -32,7 +32,7 @@ _HINT: Final = "correct the header, for example with `alterheader -PixelSize` of
 def missing(subject: Subject) -> Iterator[Told]:
     """Zero, negative or absent sizes."""
     for file, look in _images(subject):
-        if spacing_of(look) is None and not _says_one(look):
+        if spacing_of(look) is None and not _says_one(look) and not _is_stated(subject, file):
             text, numbers = _suggest(subject, file)
             found = [_plain(value) for value in look.voxel_spacing_as_found]
             yield Told(file.path, f"its header says nothing of use{text}", {"as_found": found, **numbers})
@@ -50,7 +50,7 @@ def placeholder(subject: Subject) -> Iterator[Told]:
     """1, 10 and whole numbers, or nearly, that no other file supports."""
     for file, look in _images(subject):
         value = 1.0 if _says_one(look) else (spacing_of(look) or (0.0,))[0]
-        if _is_near_whole(value) and not _is_supported(subject, value):
+        if _is_near_whole(value) and not _is_stated(subject, file) and not _is_supported(subject, value):
             text, numbers = _suggest(subject, file)
             told = {"spacing_angstrom": value, **numbers}
             yield Told(file.path, f"{value:g} angstrom, which no other file supports{text}", told)
@@ -209,6 +209,12 @@ def _is_supported(subject: Subject, value: float) -> bool:
         _is_binning(value / base) and abs(value / base - round(value / base)) < SAME * round(value / base)
         for base, _ in subject.spacing_witnesses
     )
+
+
+def _is_stated(subject: Subject, file: SourceFile) -> bool:
+    """Whether people say the spacing of files of this kind: theirs is published, whatever the header says."""
+    field = "voxel_spacing_angstrom" if file.role in VOLUME_ROLES else "pixel_spacing_angstrom"
+    return field in subject.dataset.metadata
 
 
 def _is_in_files(subject: Subject, value: float) -> bool:

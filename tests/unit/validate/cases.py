@@ -327,6 +327,18 @@ case(
     both(scaled(2.7), toml(voxel_spacing_angstrom=10.0)),
     both(put(Lab.VOLUME, lambda: mrc(images(4, "float32", seed=3), 10.0, ispg=1)), toml(voxel_spacing_angstrom=10.0)),
 )
+case(
+    "spacing-missing",
+    "said of another kind",
+    both(stack(cell=(0, 0, 0)), toml(voxel_spacing_angstrom=10.8)),
+    both(stack(cell=(0, 0, 0)), toml(pixel_spacing_angstrom=2.7)),
+)
+case(
+    "spacing-placeholder",
+    "said of another kind",
+    both(stack(cell=(8, 6, 5)), toml(voxel_spacing_angstrom=10.8)),
+    both(stack(cell=(8, 6, 5)), toml(pixel_spacing_angstrom=2.7)),
+)
 case("spacing-implausible", "in metres", scaled(2.7e-10 * 1e8), scaled(0.11))
 case("spacing-implausible", "coarser than any", scaled(200.5), scaled(199.5))
 case(
