@@ -10,6 +10,7 @@ from etdb.em.notes import MAX_NOTE_BYTES, Note, read_note
 from etdb.em.omezarr import ZarrLevel, ZarrVolume, level_paths, parse_ome_zarr
 from etdb.em.packed import PackedFile, Packing, packing_of, unpacked_name
 from etdb.em.pictures import Picture, read_picture
+from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
 from etdb.em.sections import ExtendedForm, InstrumentFacts, SectionFacts
 from etdb.em.tilts import (
     MAX_TILT_FILE_BYTES,
@@ -63,6 +64,7 @@ __all__ = [
     "PackedFile",
     "Packing",
     "Picture",
+    "PlaneLayout",
     "SectionFacts",
     "TiltAngles",
     "TiltRange",
@@ -70,6 +72,8 @@ __all__ = [
     "Transforms",
     "ZarrLevel",
     "ZarrVolume",
+    "decode_plane",
+    "decode_planes",
     "level_paths",
     "packing_of",
     "parse_acquisition_log",
@@ -79,6 +83,7 @@ __all__ = [
     "parse_tilt_angles",
     "parse_tilt_file",
     "parse_transforms",
+    "plane_layout",
     "read_frames",
     "read_model",
     "read_movie",
