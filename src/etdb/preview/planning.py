@@ -2,11 +2,11 @@
 
 | what | made of | names | role |
 | --- | --- | --- | --- |
-| key image | the central slab of the reconstruction, else the projection at zero | `keyimg_SID.jpg`, .webp | key_image |
-| thumbnail | the same, at most 256 pixels | `keyimg_SID_s.jpg`, .webp | thumbnail |
+| key image | the reconstruction's central slab, or the projection at zero | `keyimg_SID.jpg`, `.webp` | key_image |
+| thumbnail | the same, at most 256 pixels | `keyimg_SID_s.jpg`, `.webp` | thumbnail |
 | key movie | slices through the reconstruction, else the tilt series | `keymov_SID.mp4` | key_movie |
 | tilt movie | the tilt series, where the key movie is of a reconstruction | `tiltmov_SID.mp4` | preview |
-| copy for viewers | the reconstruction | `SID.ome.zarr/` | preview |
+| copy for viewers | the reconstruction, on request | `SID.ome.zarr/` | preview |
 
 The names are those of the original Electron Tomography Database. What a dataset has of its own is not made again.
 """
