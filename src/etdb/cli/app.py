@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "init": ("etdb.cli.workspace", "init"),
     "status": ("etdb.cli.workspace", "status"),
     "key": ("etdb.cli.keys", "key"),
+    "describe": ("etdb.cli.describe", "describe_command"),
     "publish": ("etdb.cli.publish", "publish"),
     "index": ("etdb.cli.index", "index"),
     "search": ("etdb.cli.find", "search"),

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -46,6 +46,7 @@ from etdb.publish import (
     verify_means,
     verify_submission,
 )
+from etdb.schema import OldVersionError
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace, lock_key
 
@@ -237,7 +238,7 @@ def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None
         return
     from etdb.catalogue import Query
 
-    with open_catalogue(workspace) as catalogue:
+    with suppress(OldVersionError), open_catalogue(workspace) as catalogue:  # of an older etdb: nothing is indexed yet
         for start in range(0, len(new), _ASKED):
             terms = {"publisher": (plan.publisher,), "sid": tuple(new[start : start + _ASKED])}
             found = catalogue.search(Query(terms=terms, limit=1)).results
@@ -321,7 +322,9 @@ def _submissions(
                 dataset = source.read(root)
                 draft = describe(dataset, workspace.settings, title=title)
                 paths_of = {file.path: file.absolute for file in dataset.files}
-                submission = Submission(tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root))
+                submission = Submission(
+                    tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root), derived=draft.derived
+                )
                 verify_submission(submission, address)
             except InputError as error:
                 faults.append((root.name, error))

@@ -63,9 +63,9 @@ def test_one_dataset_in_a_fixed_order_with_a_first_look(tmp_path):
     assert dataset.name == "lab 1"
     assert dataset.metadata == {"title": "T", "species": "S"}
     assert [(f.path, f.role) for f in dataset.files] == [
-        ("-odd name äöü.txt", "metadata"),
+        ("-odd name äöü.txt", "notes"),
         ("B.png", "snapshot"),
-        ("a.rawtlt", "metadata"),
+        ("a.rawtlt", "alignment"),
         ("a.st", "tilt_series"),
         ("a.st.mdoc", "metadata"),
         ("b/z.rec", "reconstruction"),
