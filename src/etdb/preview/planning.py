@@ -20,19 +20,19 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from etdb.em import MAX_TILTS
+from etdb.em import MAX_TILTS, MrcLook
 from etdb.errors import ConfigurationError, FormatError, InputError
 from etdb.media import StackFacts, ZarrPlan, open_planes, plan_zarr
 from etdb.oip.tomogram import FileEntry, Tomogram
-from etdb.sources import SourceDataset, SourceFile, guess_role
+from etdb.sources import SourceDataset, SourceFile
 
 __all__ = ["PlannedFile", "PreviewPlan", "PreviewSource", "Product", "ProductKind", "plan_previews", "planned_entries"]
 
 ProductKind = Literal["pictures", "movie", "tilt_movie", "zarr"]
 
-_PACKED: Final = (".gz", ".bz2")
 _VOLUMES: Final = ("reconstruction", "subvolume")
-_SERIES: Final = ("tilt_series",)
+_SERIES: Final = ("aligned_series", "tilt_series")
+_TIFF: Final = (".tif", ".tiff")
 _STATED: Final = ("dataset.toml", "the command line")
 _PICTURE_BYTES: Final = {"keyimg.jpg": 400_000, "keyimg.webp": 300_000, "small.jpg": 25_000, "small.webp": 20_000}
 _MOVIE_BYTES: Final = 6_000_000
@@ -46,6 +46,7 @@ class PreviewSource(Struct, frozen=True, kw_only=True):
     Attributes:
         path: in the dataset.
         file: where it is.
+        header: of an MRC file, as it was read before.
         facts: what it is.
         spacing_angstrom: between its columns; None when nobody says it.
         is_series: whether its sections are projections and not slices.
@@ -54,6 +55,7 @@ class PreviewSource(Struct, frozen=True, kw_only=True):
 
     path: str
     file: Path
+    header: MrcLook | None
     facts: StackFacts
     spacing_angstrom: float | None
     is_series: bool = False
@@ -198,10 +200,10 @@ def _first(
 ) -> PreviewSource | None:
     """The file of one of these roles that is shown: the first role that occurs, and of it the largest file."""
     for role in roles:
-        files = [file for file in dataset.files if _role(file, dataset) == role]
+        files = [file for file in dataset.files if file.role == role and _can_be_shown(file)]
         for file in sorted(files, key=lambda one: (-one.size_bytes, one.path)):
             try:
-                with open_planes(file.absolute) as planes:
+                with open_planes(file.absolute, file.header) as planes:
                     facts = planes.facts
             except (FormatError, InputError, ConfigurationError) as error:
                 reasons.append(f"{file.path}: {error.message}")
@@ -211,6 +213,7 @@ def _first(
             return PreviewSource(
                 path=file.path,
                 file=file.absolute,
+                header=file.header,
                 facts=facts,
                 spacing_angstrom=spacing,
                 is_series=role in _SERIES,
@@ -219,12 +222,8 @@ def _first(
     return None
 
 
-def _role(file: SourceFile, dataset: SourceDataset) -> str:
-    """Its role, seen through a compression."""
-    path = PurePosixPath(file.path)
-    if file.role != "other" or path.suffix.lower() not in _PACKED:
-        return file.role
-    return guess_role(str(path.with_suffix("")), {one.path for one in dataset.files}, None)
+def _can_be_shown(file: SourceFile) -> bool:
+    return file.header is not None or file.path.lower().endswith(_TIFF)
 
 
 def _spacing(facts: StackFacts, tomogram: Tomogram, origins: dict[str, str], role: str, *, alone: bool) -> float | None:
