@@ -14,14 +14,14 @@ The names are those of the original Electron Tomography Database. What a dataset
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from etdb.em import MAX_TILTS, MrcLook
-from etdb.errors import ConfigurationError, FormatError, InputError
+from etdb.errors import FormatError, InputError
 from etdb.media import StackFacts, ZarrPlan, open_planes, plan_zarr
 from etdb.oip.tomogram import FileEntry, Tomogram
 from etdb.sources import SourceDataset, SourceFile
@@ -33,7 +33,6 @@ ProductKind = Literal["pictures", "movie", "tilt_movie", "zarr"]
 _VOLUMES: Final = ("reconstruction", "subvolume")
 _SERIES: Final = ("aligned_series", "tilt_series")
 _TIFF: Final = (".tif", ".tiff")
-_STATED: Final = ("dataset.toml", "the command line")
 _PICTURE_BYTES: Final = {"keyimg.jpg": 400_000, "keyimg.webp": 300_000, "small.jpg": 25_000, "small.webp": 20_000}
 _MOVIE_BYTES: Final = 6_000_000
 _UNSAFE = re.compile(r"[^0-9A-Za-z._+-]+")
@@ -96,7 +95,7 @@ class PreviewPlan(Struct, frozen=True, kw_only=True):
 
 
 def plan_previews(
-    dataset: SourceDataset, tomogram: Tomogram, origins: dict[str, str] | None = None, *, zarr: bool = False
+    dataset: SourceDataset, tomogram: Tomogram, origins: Mapping[str, str] | None = None, *, zarr: bool = False
 ) -> PreviewPlan:
     """Decide what to make of a dataset.
 
@@ -107,8 +106,10 @@ def plan_previews(
         zarr: also the multiscale copy.
     """
     reasons: list[str] = []
-    volume = _first(dataset, tomogram, origins or {}, _VOLUMES, reasons)
-    series = _first(dataset, tomogram, origins or {}, _SERIES, reasons)
+    paths = {file.path for file in dataset.files}
+    stated = {field for field, origin in (origins or {}).items() if origin not in paths}
+    volume = _first(dataset, tomogram, stated, _VOLUMES, reasons)
+    series = _first(dataset, tomogram, stated, _SERIES, reasons)
     shown = volume or series
     sid = tomogram.sid or dataset.name
     if shown is None:
@@ -196,7 +197,7 @@ def _safe(sid: str) -> str:
 
 
 def _first(
-    dataset: SourceDataset, tomogram: Tomogram, origins: dict[str, str], roles: Sequence[str], reasons: list[str]
+    dataset: SourceDataset, tomogram: Tomogram, stated: Collection[str], roles: Sequence[str], reasons: list[str]
 ) -> PreviewSource | None:
     """The file of one of these roles that is shown: the first role that occurs, and of it the largest file."""
     for role in roles:
@@ -205,10 +206,10 @@ def _first(
             try:
                 with open_planes(file.absolute, file.header) as planes:
                     facts = planes.facts
-            except (FormatError, InputError, ConfigurationError) as error:
+            except (FormatError, InputError) as error:
                 reasons.append(f"{file.path}: {error.message}")
                 continue
-            spacing = _spacing(facts, tomogram, origins, role, alone=len(files) == 1)
+            spacing = _spacing(facts, tomogram, stated, role, alone=len(files) == 1)
             angles = _angles(dataset, file, facts) if role in _SERIES else ()
             return PreviewSource(
                 path=file.path,
@@ -226,11 +227,11 @@ def _can_be_shown(file: SourceFile) -> bool:
     return file.header is not None or file.path.lower().endswith(_TIFF)
 
 
-def _spacing(facts: StackFacts, tomogram: Tomogram, origins: dict[str, str], role: str, *, alone: bool) -> float | None:
+def _spacing(facts: StackFacts, tomogram: Tomogram, stated: Collection[str], role: str, *, alone: bool) -> float | None:
     """What people state of the only file of its kind wins, then the file's own header, then the record."""
     field = "pixel_spacing_angstrom" if role in _SERIES else "voxel_spacing_angstrom"
     said: float | None = getattr(tomogram, field)
-    if said is not None and alone and origins.get(field) in _STATED:
+    if said is not None and alone and field in stated:
         return said
     return facts.spacing_angstrom or said
 
