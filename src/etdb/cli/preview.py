@@ -102,7 +102,7 @@ def preview(context: Context, paths: tuple[str, ...], output: str | None, sheet:
         title = f"{', '.join(Path(path).resolve().name for path in paths[:3])}{' and more' * (len(paths) > 3)}"
         write_durably(Path(sheet), encode_sheet(entries, title=title))
     out.document(_document(shown, sheet))
-    _show(out, shown, sheet)
+    _show(out, shown, output, sheet)
     faults = [(one.name, one.fault) for one in shown if one.fault is not None]
     if faults:
         raise _failed(faults, len(shown))
@@ -251,16 +251,20 @@ def _document(shown: Sequence[_Shown], sheet: str | None) -> dict[str, Any]:
     return {"datasets": datasets, "failed": failed, "contact_sheet": sheet}
 
 
-def _show(out: Output, shown: Sequence[_Shown], sheet: str | None) -> None:
+def _show(out: Output, shown: Sequence[_Shown], output: str | None, sheet: str | None) -> None:
     table = Table("dataset", "file", "size", "shows", fold_last=True)
     for one in shown:
         if one.plan is None:
             continue
         if one.made:
-            for made in one.made:
-                if "/" not in made.path or made.path.count("/") == 1:
-                    size = size_text(made.file.stat().st_size)
-                    table.add_row(printable(one.plan.sid), printable(made.file), size, printable(made.notes))
+            for made in (made for made in one.made if "/" not in made.path):
+                size = size_text(made.file.stat().st_size)
+                table.add_row(printable(one.plan.sid), printable(made.path), size, printable(made.notes))
+            copy = [made for made in one.made if "/" in made.path]
+            if copy:
+                size = size_text(sum(made.file.stat().st_size for made in copy))
+                name = copy[0].path.partition("/")[0]
+                table.add_row(printable(one.plan.sid), printable(name), size, f"{len(copy)} files")
             continue
         for product in one.plan.products:
             for file in product.files:
@@ -273,6 +277,9 @@ def _show(out: Output, shown: Sequence[_Shown], sheet: str | None) -> None:
         if one.plan.why_not:
             table.add_row(printable(one.plan.sid), "nothing", "", printable(one.plan.why_not))
     out.table(table)
+    made = sum(len(one.made) for one in shown)
+    if output is not None:
+        out.say(f"{made} files below {printable(output)}")
     if sheet is not None:
         out.say(f"{len(shown)} datasets on {printable(sheet)}, {size_text(Path(sheet).stat().st_size)}")
 

@@ -23,7 +23,7 @@ from etdb.media.extras import import_extra
 
 __all__ = ["MovieError", "ffmpeg_path", "movie_command", "write_movie"]
 
-STALL_S: Final = 120.0
+STALL_S: Final = 120
 """ffmpeg is ended when it has not taken a frame, or not come to its end, for so long."""
 _MAX_WORDS = 2000
 _CRF = "23"
@@ -156,7 +156,7 @@ class _Guard:
 
 def _said(words: IO[bytes], status: int, guard: _Guard) -> str:
     if guard.has_ended:
-        return f"it stood still for {STALL_S:.0f} s"
+        return f"it stood still for {STALL_S} s"
     words.seek(0, os.SEEK_END)
     words.seek(max(0, words.tell() - _MAX_WORDS))
     text = " ".join(words.read().decode("utf-8", "replace").split())

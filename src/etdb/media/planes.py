@@ -31,8 +31,10 @@ from etdb.em import (
 from etdb.errors import FormatError, SourceFileError
 from etdb.media.extras import import_extra
 
-__all__ = ["MAX_TIFF_PLANE_BYTES", "Planes", "StackFacts", "open_planes"]
+__all__ = ["MAX_READ_BYTES", "MAX_TIFF_PLANE_BYTES", "Planes", "StackFacts", "open_planes"]
 
+MAX_READ_BYTES: Final = 1 << 27
+"""No more of a plane is read at once: headers may tell of rows that no memory holds."""
 MAX_TIFF_PLANE_BYTES: Final = 1 << 28
 """A plane of a TIFF file is decoded whole: none larger than this is read."""
 _UNPACK: Final[dict[str, Callable[[Path], IO[bytes]]]] = {".gz": gzip.open, ".bz2": bz2.open}  # type: ignore[dict-item]
@@ -137,6 +139,12 @@ class _Mrc:
             depth_angstrom=spacing[2] if spacing else None,
         )
 
+    def _length(self, rows: int) -> int:
+        length = rows * self._layout.row_bytes
+        if length > MAX_READ_BYTES:
+            raise FormatError(f"{self._path}: {rows} rows of it take {length} bytes, above {MAX_READ_BYTES}")
+        return length
+
     def _place(self, section: int, first_row: int) -> int:
         return self._layout.plane_offset(section) + first_row * self._layout.row_bytes
 
@@ -172,7 +180,7 @@ class _Plain(_Mrc):
 
     def read(self, section: int, first_row: int, rows: int) -> NDArray[Any]:
         """See :class:`Planes`."""
-        data = bytearray(rows * self._layout.row_bytes)
+        data = bytearray(self._length(rows))
         view = memoryview(data)
         done, place = 0, self._place(section, first_row)
         with _reading(self._path):
@@ -196,7 +204,7 @@ class _Packed(_Mrc):
         """See :class:`Planes`."""
         with self._lock, _reading(self._path):
             self._file.seek(self._place(section, first_row))
-            return self._decode(self._file.read(rows * self._layout.row_bytes), rows)
+            return self._decode(self._file.read(self._length(rows)), rows)
 
 
 class _Tiff:

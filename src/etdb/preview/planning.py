@@ -34,9 +34,10 @@ _VOLUMES: Final = ("reconstruction", "subvolume")
 _SERIES: Final = ("aligned_series", "tilt_series")
 _TIFF: Final = (".tif", ".tiff")
 _PICTURE_BYTES: Final = {"keyimg.jpg": 400_000, "keyimg.webp": 300_000, "small.jpg": 25_000, "small.webp": 20_000}
+_ABOUT_SO_LONG: Final = "mean of sections 1234-1234 of 1234; bar 500 nm"
 _MOVIE_BYTES: Final = 6_000_000
 _UNSAFE = re.compile(r"[^0-9A-Za-z._+-]+")
-_JPEG, _WEBP, _MP4 = "image/jpeg", "image/webp", "video/mp4"
+_JPEG, _WEBP, _MP4, _SHARD = "image/jpeg", "image/webp", "video/mp4", "application/octet-stream"
 
 
 class PreviewSource(Struct, frozen=True, kw_only=True):
@@ -136,6 +137,7 @@ def planned_entries(plan: PreviewPlan) -> tuple[FileEntry, ...]:
             size_bytes=file.about_bytes,
             role=file.role,
             media_type=file.media_type,
+            notes=_ABOUT_SO_LONG if file.role != "thumbnail" else "",
         )
         for product in plan.products
         for file in product.files
@@ -144,7 +146,9 @@ def planned_entries(plan: PreviewPlan) -> tuple[FileEntry, ...]:
         each = plan.zarr.max_bytes // plan.zarr.files
         name = f"{_safe(plan.sid)}.ome.zarr"
         rows += [
-            FileEntry(path=f"{name}/0/c/0/{n}/0", display_name=str(n), size_bytes=each, role="preview")
+            FileEntry(
+                path=f"{name}/0/c/0/{n}/0", display_name=str(n), size_bytes=each, role="preview", media_type=_SHARD
+            )
             for n in range(plan.zarr.files)
         ]
     return tuple(rows)
