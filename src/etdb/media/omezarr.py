@@ -102,6 +102,9 @@ def _level(shape: Shape, size: int, factors: Shape) -> ZarrLevel:
         wide = -(-wide // 2 // chunk[2]) * chunk[2]
     fitting = max(1, MAX_SHARD_BYTES // (depth * wide * size * chunk[1]))
     high = min(fitting, -(-shape[1] // chunk[1])) * chunk[1]
+    # Where all rows fit there may be room for more sections.
+    while depth < shape[0] and (depth + chunk[0]) * high * wide * size <= MAX_SHARD_BYTES and high >= shape[1]:
+        depth += chunk[0]
     return ZarrLevel(shape=shape, chunk=chunk, shard=(depth, high, wide), factors=factors)
 
 
