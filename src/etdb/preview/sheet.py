@@ -99,8 +99,8 @@ def encode_sheet(entries: Sequence[SheetEntry], *, title: str) -> Iterator[bytes
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body><header><h1>{escape(title)}</h1><p>{count}; {state}.</p></header>\n<main>\n"
+        f"<title>{_escaped(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<body><header><h1>{_escaped(title)}</h1><p>{count}; {state}.</p></header>\n<main>\n"
     ).encode()
     for entry in entries:
         yield "".join(_article(entry)).encode("utf-8", "replace")
