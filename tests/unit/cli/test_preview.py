@@ -148,6 +148,15 @@ def test_libraries_that_are_missing(lab, monkeypatch):
     assert (said.status, "--zarr is a preview" in said.err) == (INPUT, True)
 
 
+def test_previews_are_found_again_when_the_digests_are_lost(lab):
+    assert lab.publish(lab.data / "cell").status == 0
+    lab.workspace.digests_path.unlink()
+    assert lab.run("doctor").status != 0
+    said = lab.run("repair", "--yes")
+    assert said.status == 0, said.err + said.out
+    assert lab.run("doctor").status == 0
+
+
 def test_status_counts_them(lab):
     assert lab.publish(lab.data / "cell").status == 0
     parts = {one["name"]: one for one in lab.run("--json", "status").document["folder"]}
