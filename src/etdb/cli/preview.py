@@ -277,9 +277,9 @@ def _show(out: Output, shown: Sequence[_Shown], output: str | None, sheet: str |
         if one.plan.why_not:
             table.add_row(printable(one.plan.sid), "nothing", "", printable(one.plan.why_not))
     out.table(table)
-    made = sum(len(one.made) for one in shown)
+    count = sum(len(one.made) for one in shown)
     if output is not None:
-        out.say(f"{made} files below {printable(output)}")
+        out.say(f"{count} files below {printable(output)}")
     if sheet is not None:
         out.say(f"{len(shown)} datasets on {printable(sheet)}, {size_text(Path(sheet).stat().st_size)}")
 
