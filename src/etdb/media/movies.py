@@ -74,6 +74,8 @@ def movie_command(ffmpeg: Path, size: tuple[int, int], frames_per_second: float,
         *("-an", "-vf", "scale=in_range=full:out_range=limited,format=yuv420p"),
         *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p"),
         *("-crf", _CRF, "-maxrate", _MAX_RATE[0], "-bufsize", _MAX_RATE[1], "-threads", _THREADS),
+        # Threads that share a frame: those that take frames of their own come to other bytes when they are limited.
+        *("-x264-params", "sliced-threads=1"),
         *("-g", str(max(1, round(frames_per_second))), "-rc-lookahead", "10"),
         *("-color_range", "tv", "-colorspace", colour, "-color_primaries", colour, "-color_trc", colour),
         *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"),
