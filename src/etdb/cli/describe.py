@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from etdb.cli.app import Context, command
-from etdb.cli.describe_shown import show_draft
+from etdb.cli.describe_shown import brief_line, show_brief, show_draft
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import Output, printable
 from etdb.describe import Draft, describe, encode_draft, look_text
@@ -32,6 +32,7 @@ _MOST_FAULTS = 50
     "describe",
     examples="""
     etdb describe /data/2026-11-20            every dataset below it: fields, origins, disagreements, files
+    etdb describe /data --brief               a line for each: what is missing, what disagrees
     etdb describe ts_01 --all                 also the statements that agree
     etdb describe ts_01 --toml                a dataset.toml to correct and save
     etdb describe ts_01 --toml --output ts_01.toml      the same into a file outside of the dataset
@@ -39,12 +40,13 @@ _MOST_FAULTS = 50
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option("--all", "-a", "all_statements", is_flag=True, help="Show the statements that agree too, and all files.")
+@click.option("--brief", "-b", is_flag=True, help="A line for each dataset: to look over hundreds.")
 @click.option("--toml", "as_toml", is_flag=True, help="Print a dataset.toml of one dataset, to correct and save.")
 @click.option(
     "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Where --toml goes, instead of the terminal."
 )
 def describe_command(
-    context: Context, paths: tuple[str, ...], all_statements: bool, as_toml: bool, output: str | None
+    context: Context, paths: tuple[str, ...], all_statements: bool, brief: bool, as_toml: bool, output: str | None
 ) -> None:
     """Say what the files of datasets tell, where each value comes from, and what disagrees.
 
@@ -61,8 +63,9 @@ def describe_command(
     faults: list[tuple[str, EtdbError]] = []
     documents: list[dict[str, Any]] = []
     drafts: list[tuple[SourceDataset, Draft]] = []
+    lines: list[tuple[str, ...]] = []
     # On a terminal the descriptions show by themselves how far it is.
-    labels = {} if sys.stdout.isatty() and not as_toml else {"look": "looking"}
+    labels = {} if sys.stdout.isatty() and not as_toml and not brief else {"look": "looking"}
     with out.progress(labels) if labels else nullcontext(_unseen) as progress:
         for done, total, dataset, draft in _described(paths, settings, faults):
             progress("look", done, total)
@@ -71,8 +74,12 @@ def describe_command(
                 _refuse_several(drafts)
             elif out.json_mode:
                 documents.append(_document(dataset, draft))
+            elif brief:
+                lines.append(brief_line(dataset, draft))
             else:
                 show_draft(out, dataset, draft, all_statements=all_statements, place=(done, total))
+    if lines:
+        show_brief(out, lines)
     out.document({"datasets": documents, "unreadable": [{"dataset": name, **e.to_dict()} for name, e in faults]})
     for dataset, draft in drafts:
         _give_toml(out, dataset, encode_draft(dataset, draft), output)

@@ -14,11 +14,10 @@ from etdb.sources import DATASET_TOML, SourceDataset, SourceFile
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["show_draft"]
+__all__ = ["brief_line", "show_brief", "show_draft"]
 
 _FILES_OF_A_ROLE = 5
 _HIDDEN = ("nsfw", "year")
-_MISSING = ("species", "microscope", "pixel_spacing_angstrom", "voltage_kv")
 
 
 def show_draft(
@@ -32,13 +31,48 @@ def show_draft(
     number = f"  [dim]{done} of {total}[/dim]" if total > 1 else ""
     out.say(f"[bold cyan]{printable(dataset.name)}[/bold cyan]  {count}, {size_text(dataset.size_bytes)}{number}")
     out.say()
-    out.drawing(_fields(draft, all_statements=all_statements, value_letters=out.console.width * 2 // 5))
+    out.drawing(_fields(draft, all_statements=all_statements, value_letters=max(22, out.console.width * 3 // 10)))
     out.say()
     out.drawing(_files(dataset.files, every=all_statements))
     if draft.notes:
         out.say()
     for note in draft.notes:
         out.say(f"[yellow]![/yellow] {printable(note)}")
+
+
+def brief_line(dataset: SourceDataset, draft: Draft) -> tuple[str, ...]:
+    """What a person looks for in hundreds of datasets, a cell each."""
+    t = draft.tomogram
+    known = {"title": t.title, "species": "species" not in draft.defaulted, "date": t.acquired_on}
+    missing = [name for name, value in known.items() if not value]
+    disputed = [one.label for one in draft.evidence.values() if one.disagreeing or (one.unusable and not one.chosen)]
+    tilts = f"{t.tilt_min_deg:g} to {t.tilt_max_deg:g}°" if None not in (t.tilt_min_deg, t.tilt_max_deg) else ""
+    return (
+        printable(dataset.name),
+        tilts + (f" / {t.tilt_step_deg:g}°" if tilts and t.tilt_step_deg is not None else ""),
+        _number(t.pixel_spacing_angstrom),
+        _number(t.voxel_spacing_angstrom),
+        _number(t.dose_e_per_a2),
+        f"[red]{', '.join(missing)}[/red]" if missing else "",
+        f"[yellow]{printable(', '.join(disputed))}[/yellow]" if disputed else "",
+    )
+
+
+def show_brief(out: Output, lines: Iterable[tuple[str, ...]]) -> None:
+    """The lines of all datasets under their headings."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("dataset", "tilts / step", "pixel Å", "voxel Å", "dose", "missing", "disagreements"):
+        is_number = heading in {"pixel Å", "voxel Å", "dose"}
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    for line in lines:
+        table.add_row(*line)
+    out.drawing(table)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.4g}" if value is not None else ""
 
 
 def _grid() -> Table:
@@ -67,17 +101,24 @@ def _fields(draft: Draft, *, all_statements: bool, value_letters: int) -> Table:
             if evidence.chosen.written and evidence.chosen.written != evidence.value:
                 value += f" [dim]({printable(evidence.chosen.written)})[/dim]"
             table.add_row(evidence.label, value, _origin(evidence.chosen))
-        for one in _beside(evidence, all_statements=all_statements):
-            table.add_row("", _stated(one, evidence), _origin(one))
+        for one, count in _beside(evidence, all_statements=all_statements):
+            more = f" [dim]and {count - 1} more[/dim]" if count > 1 else ""
+            table.add_row("", _stated(one, evidence), _origin(one) + more)
     return table
 
 
-def _beside(evidence: Evidence, *, all_statements: bool) -> Iterable[Witness]:
-    """The statements under the one that is taken."""
+def _beside(evidence: Evidence, *, all_statements: bool) -> Iterable[tuple[Witness, int]]:
+    """The statements under the one that is taken; of many files that say the same, the first and how many."""
     others = [one for one in evidence.witnesses if not _is_same(one, evidence.chosen)]
-    return (
-        others if all_statements else [one for one in others if one.agrees is not True and one.authority != "settings"]
-    )
+    if all_statements:
+        return [(one, 1) for one in others]
+    alike: dict[tuple[object, ...], list[Witness]] = {}
+    for one in others:
+        # A second axis like the first is nothing to look at.
+        if one.authority == "settings" or one.agrees or (not one.is_usable and one.value == evidence.value):
+            continue
+        alike.setdefault((str(one.value), one.authority, one.remark), []).append(one)
+    return [(members[0], len(members)) for members in alike.values()]
 
 
 def _is_same(one: Witness, chosen: Witness | None) -> bool:

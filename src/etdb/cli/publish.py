@@ -28,6 +28,7 @@ from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
 from etdb.cli.publish_previews import PublishPreviews, choose_previews
 from etdb.cli.publish_shown import show_plan, show_report
+from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
 from etdb.describe import describe
 from etdb.errors import CancelledError, EtdbError, InputError
 from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
@@ -86,6 +87,7 @@ class _Price(click.ParamType[Decimal]):
     etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash
     etdb publish ts_01 --zarr --dry-run       what a multiscale copy for viewers would take
     etdb publish /data --yes --skip-bad       leave out what is not ready yet: every night
+    etdb publish /data --validation warn      publish what has errors too; see: etdb validate
     etdb publish /data --yes --no-wait        send what can be sent now; do not wait for blocks
     etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour
     etdb publish --resume                     go on with what is signed, also when /data is away""",
@@ -95,6 +97,14 @@ class _Price(click.ParamType[Decimal]):
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out datasets that are not ready, publish the others, and end with status 3."
+)
+@click.option(
+    "--validation",
+    "mode",
+    type=click.Choice(["require", "warn", "skip"]),
+    default="require",
+    show_default=True,
+    help="Refuse datasets with errors, only tell them, or do not look.",
 )
 @click.option(
     "--resume", is_flag=True, help="No PATH: go on with all that is signed already, without looking at its files."
@@ -125,6 +135,7 @@ def publish(
     yes: bool,
     dry_run: bool,
     skip_bad: bool,
+    mode: ValidationMode,
     resume: bool,
     previews: bool | None,
     zarr: bool,
@@ -140,9 +151,10 @@ def publish(
     """Publish datasets: hash the files where they are, write and sign the records, send them to the ledger.
 
     Nothing is copied and nothing is written into your folders. A dataset is a folder with files, and an optional
-    dataset.toml for what the files cannot tell. Pictures and movies to look at are made and become part of the dataset;
-    they lie in the workspace. When one of several is not ready, nothing is published, and what is
-    wrong with each is listed. What is published already is left as it is; a run that was cut off goes on.
+    dataset.toml for what the files cannot tell. Pictures and movies to look at are made, become part of the dataset and
+    lie in the workspace. What is not sent yet is validated (see: etdb validate): errors are refused, warnings told.
+    When one of several is not ready, nothing is published, and what is wrong with each is listed. What is published
+    already is left as it is; a run that was cut off goes on.
 
     Blocks come at their own pace. The command waits until every record is final; meanwhile it sends again what the
     network forgets. It can be interrupted at any time, and the same command goes on.
@@ -161,9 +173,12 @@ def publish(
         if not dry_run:
             locks.enter_context(workspace.lock("publish"))
         address = workspace.keyring.show(key_name(workspace, key_option)).address
-        submissions, faults = _submissions(workspace, paths, title, address, out, shows)
+        validation = PlanValidation(mode, sent_already(workspace, address, locks))
+        submissions, faults = _submissions(workspace, paths, title, address, out, validation, shows)
+        validation.show(out)
         left_out = _not_ready(faults, len(submissions)) if faults else None
         said = {**left_out.to_dict(), "left_out": [name for name, _ in faults]} if left_out else {}
+        said |= validation.to_dict() if paths else {}
         if left_out is not None and (not skip_bad or not submissions):
             raise left_out
         flo_network = network(workspace.flo_network_name)
@@ -336,6 +351,7 @@ def _submissions(
     title: str | None,
     address: str,
     out: Output,
+    validation: PlanValidation,
     previews: PublishPreviews,
 ) -> tuple[list[Submission], list[tuple[str, EtdbError]]]:
     """The datasets that can be published, and of the others what is wrong."""
@@ -350,6 +366,7 @@ def _submissions(
             try:
                 dataset = source.read(root)
                 draft = describe(dataset, workspace.settings, title=title)
+                validation.verify(dataset, draft)
                 paths_of = {file.path: file.absolute for file in dataset.files}
                 submission = Submission(
                     tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root), derived=draft.derived

@@ -182,11 +182,12 @@ def _senseless(evidence: Mapping[str, Evidence]) -> list[str]:
         if told is None:
             continue
         taken = told.chosen
-        instead = (
-            f"{taken.value:g} {told.unit} is what {taken.source} supports ({taken.where or 'as stated'})"
-            if taken is not None
-            else "nothing else tells it"
-        )
+        if taken is None:
+            instead = "nothing else tells it"
+        else:
+            # Another volume's header says how large that one's voxels are, and supports nothing about this one.
+            verb = "told by" if taken.authority == "header" else "what the evidence supports:"
+            instead = f"{taken.value:g} {told.unit} is {verb} {taken.source} ({taken.where or 'as stated'})"
         remarks += [
             f"{one.source}: the {told.label} in its header, {one.value}, {one.remark}; {instead}"
             for one in told.unusable

@@ -16,6 +16,7 @@ __all__ = ["Evidence", "Witness", "agree", "weigh"]
 _ORDER = {authority: place for place, authority in enumerate(AUTHORITIES)}
 _PEOPLE: tuple[Authority, ...] = ("command", "stated")
 _LAST = ("settings", "taxonomy", "default")
+MAX_OPINIONS = 200
 UNDECIDED = "they disagree, and nothing decides between them"
 
 
@@ -121,7 +122,9 @@ def agree(rule: FieldRule, one: Any, other: Any) -> bool:
 
 
 def _supported(rule: FieldRule, ours: Sequence[Witness], lower: Sequence[Witness]) -> Witness | None:
-    backed = [one for one in ours if any(agree(rule, one.value, other.value) for other in lower)]
+    others = list({str(one.value): one.value for one in lower}.values())[:MAX_OPINIONS]
+    different = list({str(one.value): one for one in ours}.values())[:MAX_OPINIONS]
+    backed = [one for one in different if any(agree(rule, one.value, value) for value in others)]
     if not backed or not all(agree(rule, backed[0].value, one.value) for one in backed):
         return None
     return backed[0]

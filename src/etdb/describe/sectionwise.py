@@ -11,6 +11,7 @@ from etdb.describe.rules import FieldRule
 __all__ = ["mean_of", "spread"]
 
 MAX_GROUPS = 4
+MAX_KEPT = 16
 MAX_RUNS = 6
 
 
@@ -25,7 +26,8 @@ def spread(rule: FieldRule, values: Sequence[float | None], what: str) -> list[t
                 sections.append(number)
                 break
         else:
-            groups.append((value, [number]))
+            if len(groups) < MAX_KEPT:  # of a file with a value of its own in each section not all are compared
+                groups.append((value, [number]))
     groups.sort(key=lambda group: -len(group[1]))
     return [(value, f"{what}, {_named(sections, len(values))}") for value, sections in groups[:MAX_GROUPS]]
 

@@ -16,7 +16,8 @@ from etdb.sources import SourceDataset, SourceFile
 __all__ = ["Series", "find_series"]
 
 _SUFFIXES = re.compile(r"(\.(gz|bz2|mdoc|mrc|mrcs|st|ali|preali|rawtlt|tlt|xtilt|txt|log|tif|tiff))+$", re.IGNORECASE)
-SERIES_ROLES = ("tilt_series", "aligned_series")
+# Two images in a stack are a check or an accident.
+FEWEST_SECTIONS = 3
 
 
 class Series(Struct, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ def find_series(dataset: SourceDataset) -> Series:
     tilted = tuple(f for f in mdocs if f.mdoc is not None and tilt_range(f.mdoc.tilt_angles_deg) is not None)
     angles = tuple(f for f in dataset.files if isinstance(f.look, TiltAngles) and f.tilt_angles_deg)
     logs = tuple(f for f in dataset.files if isinstance(f.look, AcquisitionLog))
+    tilted_paths = {f.path for f in tilted}
     stems = {_stem(f.path) for f in (*stacks, *tilted, *angles)}
     pairs = sorted((stem, second) for stem in stems if (second := _second_axis(stem)) in stems)
     seconds = {second for _, second in pairs}
@@ -50,7 +52,7 @@ def find_series(dataset: SourceDataset) -> Series:
     return Series(
         stacks=stacks,
         mdocs=tilted,
-        frame_mdocs=tuple(f for f in mdocs if f not in tilted),
+        frame_mdocs=tuple(f for f in mdocs if f.path not in tilted_paths),
         angles=angles,
         logs=logs,
         aligned=tuple(f for f in dataset.files if f.role == "aligned_series" and f.header is not None),
@@ -62,7 +64,7 @@ def find_series(dataset: SourceDataset) -> Series:
 
 def _is_series(file: SourceFile) -> bool:
     if file.header is not None:
-        return file.header.sections > 1
+        return file.header.sections >= FEWEST_SECTIONS
     angles = file.mdoc.tilt_angles_deg if file.mdoc is not None else file.tilt_angles_deg
     return tilt_range(angles) is not None
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from etdb.describe.acquisition import EXTENDED_NAMES
 from etdb.describe.evidence import Witness
-from etdb.describe.rules import rule_of
+from etdb.describe.rules import Authority, rule_of
 from etdb.describe.sectionwise import spread
 from etdb.describe.series import Series
 from etdb.em import AcquisitionLog, FrameStack, ImodModel, MdocLook, MrcLook, ZarrVolume
@@ -31,9 +31,14 @@ Told = Iterator[tuple[str, Witness]]
 
 def tell_spacings(dataset: SourceDataset, series: Series) -> Told:
     """Statements on spacings: pairs of a field's name and a witness."""
-    for file in (*series.mdocs, *series.frame_mdocs):
+    # Frames may have more pixels than the series that was made of them.
+    of_frames: Authority = "frames" if series.mdocs else "mdoc"
+    for file in series.mdocs:
         assert file.mdoc is not None
-        yield from _mdoc(file, file.mdoc, is_alone=not series.mdocs)
+        yield from _mdoc(file, file.mdoc, "mdoc")
+    for file in series.frame_mdocs:
+        assert file.mdoc is not None
+        yield from _mdoc(file, file.mdoc, of_frames)
     for file in series.stacks:
         assert file.header is not None
         name = EXTENDED_NAMES.get(file.header.extended_form, "extended header")
@@ -54,17 +59,12 @@ def tell_spacings(dataset: SourceDataset, series: Series) -> Told:
         yield from _volume(file)
 
 
-def _mdoc(file: SourceFile, look: MdocLook, *, is_alone: bool) -> Told:
+def _mdoc(file: SourceFile, look: MdocLook, authority: Authority) -> Told:
     found = spread(rule_of(PIXEL), [one.pixel_spacing_angstrom for one in look.sections_facts], "mdoc")
     if not found and look.pixel_spacing_angstrom is not None:
         found = [(look.pixel_spacing_angstrom, "mdoc")]
-    is_series = bool(look.tilt_angles_deg)
     for value, where in found:
-        authority = "mdoc" if is_series or is_alone else "frames"
-        yield (
-            PIXEL,
-            Witness(value=value, authority="mdoc" if authority == "mdoc" else "frames", source=file.path, where=where),
-        )
+        yield PIXEL, Witness(value=value, authority=authority, source=file.path, where=where)
 
 
 def _volume(file: SourceFile) -> Told:
@@ -124,7 +124,7 @@ def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float 
         assert stack.header is not None
         spacing = stack.header.voxel_spacing_angstrom
         own = spacing[0] if spacing is not None and _is_plausible(spacing[0]) else None
-        base = own if stack in series.aligned else pixel_angstrom
+        base = own if stack.role == "aligned_series" else pixel_angstrom
         for _volume_file, header in volumes:
             binning = _binning(stack.header.columns, header.columns)
             if base is not None and binning:

@@ -10,6 +10,8 @@ import datetime as dt
 import json
 from typing import Any, Final
 
+import msgspec
+
 from etdb.describe.draft import Draft
 from etdb.describe.evidence import Evidence, Witness
 from etdb.describe.rules import RULES
@@ -54,7 +56,7 @@ def encode_draft(dataset: SourceDataset, draft: Draft) -> str:
         lines += ['title = ""   # every dataset needs one', ""]
     lines += active + ([""] if active else [])
     if asked:
-        lines += ["# Not known yet:", *(f"# {name} = {_toml(_example(name))}" for name in asked), ""]
+        lines += ["# Not known yet; the values are examples:", *(f"# {name} = {_toml(_example(name))}" for name in asked), ""]
     if told:
         lines += ["# What the files and settings tell:", *told, ""]
     lines += _extra(draft) + _files(dataset)
@@ -98,7 +100,7 @@ def _extra(draft: Draft) -> list[str]:
     for name, value in draft.tomogram.extra.items():
         evidence = draft.evidence.get(name)
         is_told = evidence is not None and evidence.chosen is not None and evidence.chosen.authority != "stated"
-        if name.endswith("_as_written") or not _is_plain(value):
+        if name.endswith("_as_written") or not _is_writable(value):
             continue
         origin = _origin(evidence.chosen) if evidence is not None and evidence.chosen is not None and is_told else ""
         lines.append(("# " if is_told else "") + _line(_key(name), value, origin, ""))
@@ -107,11 +109,10 @@ def _extra(draft: Draft) -> list[str]:
 
 def _files(dataset: SourceDataset) -> list[str]:
     lines = []
-    for file in dataset.files:
-        said = {"notes": file.notes, "display_name": file.display_name, "software": file.software}
-        given = [f"{name} = {_toml(text)}" for name, text in said.items() if text]
+    for path, note in dataset.file_notes.items():
+        given = {name: value for name, value in msgspec.to_builtins(note).items() if value}
         if given:
-            lines += [f"[files.{_toml(file.path)}]", f'role = "{file.role}"', *given, ""]
+            lines += [f"[files.{_toml(path)}]", *(f"{name} = {_toml(value)}" for name, value in given.items()), ""]
     return lines
 
 
@@ -119,14 +120,16 @@ def _example(name: str) -> Any:
     return EXAMPLES.get(name, "")
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float, bool)) or (
-        isinstance(value, list) and all(isinstance(one, (str, int, float, bool)) for one in value)
-    )
+def _is_writable(value: Any) -> bool:
+    """TOML has no null."""
+    if isinstance(value, (dict, list, tuple)):
+        return all(_is_writable(one) for one in (value.values() if isinstance(value, dict) else value))
+    return value is not None
 
 
 def _key(name: str) -> str:
-    return name if name.replace("_", "").isascii() and name.replace("_", "").isalnum() else _toml(name)
+    plain = name.replace("_", "").replace("-", "")
+    return name if plain.isascii() and plain.isalnum() else _toml(name)
 
 
 def _toml(value: Any) -> str:
@@ -138,8 +141,17 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
-    # JSON's strings are TOML's basic strings, but for DEL, which TOML wants escaped, and pairs of surrogates.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + "}"
+    # JSON's strings are TOML's basic strings; what a terminal would act on is escaped as TOML does it.
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(str(value), ensure_ascii=False))
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
+    if 0xD800 <= number < 0xE000:  # half of a pair: TOML has no such thing
+        number = 0xFFFD
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _comment(text: str) -> str:

@@ -80,6 +80,7 @@ def read_frames(file: BinaryIO) -> FrameStack:
             "TIFF and EER files are read by the package tifffile, which is not installed",
             hint="pip install 'etdb[formats]'",
         ) from None
+    file.seek(0)
     try:
         with _quiet(), tifffile.TiffFile(file) as tiff:
             return _facts(tiff)

@@ -172,7 +172,7 @@ def _side(value: float | None) -> int | None:
 
 
 def _seconds(value: float | None) -> float | None:
-    return round(value, 3) if value is not None and 0 < value <= MAX_DURATION_S else None
+    return round(value, 3) if value is not None and 1e-3 <= value <= MAX_DURATION_S else None
 
 
 def _letters(raw: bytes) -> str:

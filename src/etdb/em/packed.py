@@ -85,10 +85,15 @@ class PackedFile:
         return data
 
     def _begin(self) -> bool:
-        """Begin the first member, or the next one behind it; zeros and other bytes behind the last are passed over."""
+        """Begin the first member, or the next one behind it.
+
+        Zeros between members of gzip fill up blocks of tapes; what else stands behind the last member is passed over.
+        """
         magic = MAGIC[self._packing]
+        padding = b"\0" if self._packing == "gzip" and not self._is_first else b""
+        self._packed = self._packed.lstrip(padding)
         while len(self._packed) < len(magic) and (more := self._file.read(PIECE_BYTES)):
-            self._packed += more
+            self._packed = (self._packed + more).lstrip(padding)
         if not self._packed.startswith(magic):
             if self._is_first:
                 raise FormatError(f"this is not a {self._packing} file", offset=0)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from etdb.em import Look, MdocLook, MrcLook, TiltAngles
+from etdb.sources.metadata import FileNote
 
 __all__ = ["Problem", "ProblemKind", "SourceDataset", "SourceFile"]
 
@@ -71,7 +72,7 @@ class SourceDataset(Struct, frozen=True, kw_only=True):
     """One dataset: what will be published as one record.
 
     `metadata` holds the fields of `dataset.toml`, or of whatever else `metadata_origin` names for people (the lab's
-    database); `notes` are remarks that stop nothing.
+    database), `file_notes` what they say of single files; `notes` are remarks that stop nothing.
     """
 
     name: str
@@ -79,6 +80,7 @@ class SourceDataset(Struct, frozen=True, kw_only=True):
     files: tuple[SourceFile, ...]
     metadata: dict[str, Any] = {}
     metadata_origin: str = "dataset.toml"
+    file_notes: dict[str, FileNote] = {}
     notes: tuple[str, ...] = ()
     is_single_file: bool = False
 

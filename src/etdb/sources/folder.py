@@ -4,9 +4,9 @@ A path names one of three things: a single file (a dataset of that file), a data
 folders. A folder is a dataset when it holds `dataset.toml`, or directly holds image data, or has no folder with files
 in it; otherwise each of its folders that has files is a dataset, in the order of their names.
 
-A Zarr folder is one image, whatever is in it. A Zarr folder is one image, whatever is in it. Hidden files are left out and counted, but for those of Zarr. A link to
-a file inside the dataset's own folder is read as that file; a link to anything else is refused. Nothing is ever written
-here.
+A Zarr folder is one image, whatever is in it. Hidden files are left out and counted, but for those of Zarr. A link to
+a file inside the dataset's own folder is read as that file; a link to anything else is refused. Nothing is ever
+written here.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ class _Reading:
             root=self.root.parent if single else self.root,
             files=files,
             metadata=self.metadata.given(),
+            file_notes=self.metadata.files,
             notes=tuple(self.notes),
             is_single_file=single,
         )

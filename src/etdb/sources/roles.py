@@ -150,7 +150,8 @@ class _Evidence:
         form = form_of(path)
         name = PurePosixPath(unpacked_name(path))
         words = frozenset(WORD.findall(name.stem.lower()))
-        if folder := next((folder for folder in self.zarr if path.startswith(folder)), None):
+        folder = next((folder for folder in self.zarr if path.startswith(folder)), None)
+        if folder is not None:
             is_labels = "/labels/" in path or _clear(PurePosixPath(folder).stem) == "segmentation"
             return "segmentation" if is_labels else "reconstruction"
         if form in IMAGES:

@@ -21,7 +21,6 @@ _SUM_TOLERANCE: Final = 0.01
     "warning",
     "The total dose is too low for a tilt series",
     hint="it may be the dose of one image: give the sum over all tilts as dose_e_per_a2",
-    curators="none",
     better="below 5 electrons per square angstrom",
 )
 def low(subject: Subject) -> Iterator[Told]:

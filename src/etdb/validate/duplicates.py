@@ -31,7 +31,6 @@ _ACROSS = Check(
     title="The same content is in two datasets",
     hint="publish it once; when both need it, say so in the notes of each",
     room=_ROOM,
-    curators="none",
     better="by SHA-256 over all datasets that are looked at together",
 )
 _WITHIN = Check(
@@ -40,7 +39,6 @@ _WITHIN = Check(
     title="The same content is in a dataset twice",
     hint="remove the copy, unless its name means something to others",
     room=_ROOM,
-    curators="none",
 )
 CHECKS[_ACROSS.id] = _ACROSS
 CHECKS[_WITHIN.id] = _WITHIN

@@ -60,7 +60,6 @@ def sections_missing(subject: Subject) -> Iterator[Told]:
     "warning",
     "An mdoc file has more sections than its stack has planes",
     hint="if views were left out, leave them out of the mdoc too: nothing else says which plane is which",
-    curators="none at their door: they allow more",
     better="told, because only equal numbers say which section is which plane",
 )
 def sections_left_over(subject: Subject) -> Iterator[Told]:

@@ -7,12 +7,8 @@ in memory, whatever the size of a plane.
 
 from __future__ import annotations
 
-import bz2
 import functools
-import gzip
 import hashlib
-import lzma
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -20,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from etdb.em import MrcLook, PlaneLayout, decode_planes, plane_layout
+from etdb.em import MrcLook, PackedFile, PlaneLayout, decode_planes, plane_layout
 from etdb.errors import FormatError
 from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check
@@ -32,8 +28,7 @@ BUFFER_BYTES: Final = 4 << 20
 SEEDED_PLANES: Final = 3
 _FLOAT_MODES: Final = (2, 4, 12)
 _SHOWN: Final = 10
-_Source = BinaryIO | gzip.GzipFile | bz2.BZ2File
-_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_Source = BinaryIO | PackedFile
 
 
 class PlaneFacts(Struct, frozen=True, kw_only=True):
@@ -156,28 +151,32 @@ def look_at_planes(file: SourceFile, look: MrcLook, *, full: bool = False) -> Pl
     looked = 0
     damage = ""
     try:
-        with _opened(file) as source:
+        with file.absolute.open("rb") as opened:
+            source = PackedFile(opened, file.packing) if file.packing else opened
+            at = 0
             for section in sections:
-                kind = _judge(source, layout, section)
+                at = _go_to(source, layout.plane_offset(section), at)
+                kind = _judge(source, layout)
+                at += layout.plane_bytes
                 looked += 1
                 if kind:
                     found[kind].append(section)
-    except _DAMAGED as error:
+    except (EOFError, OSError, FormatError) as error:
         damage = f"plane {looked} of {look.sections} cannot be read: {str(error) or type(error).__name__}"
     return PlaneFacts(looked=looked, damage=damage, **{name: tuple(numbers) for name, numbers in found.items()})
 
 
-def _opened(file: SourceFile) -> _Source:
-    if file.packing == "gzip":
-        return gzip.open(file.absolute, "rb")
-    if file.packing == "bzip2":
-        return bz2.open(file.absolute, "rb")
-    return file.absolute.open("rb")
+def _go_to(source: _Source, offset: int, at: int) -> int:
+    """Go to a place of the file, never back in a packed one."""
+    if not isinstance(source, PackedFile):
+        return source.seek(offset)
+    while at < offset:
+        at += len(_read(source, min(BUFFER_BYTES, offset - at)))
+    return at
 
 
-def _judge(source: _Source, layout: PlaneLayout, section: int) -> str:
-    """Which list a plane belongs to, "" for none."""
-    source.seek(layout.plane_offset(section))
+def _judge(source: _Source, layout: PlaneLayout) -> str:
+    """Which list the plane that begins here belongs to, "" for none. Of a packed file it is read to its end."""
     rows_at_once = max(1, min(layout.rows, BUFFER_BYTES // layout.row_bytes))
     has_floats = layout.mode in _FLOAT_MODES
     first: Any = None
@@ -192,7 +191,7 @@ def _judge(source: _Source, layout: PlaneLayout, section: int) -> str:
             first = values.flat[0] if first is None else first
             is_constant = bool((values == first).all())
         # A number that is not finite may come in the last row; of integers no more is to be learnt.
-        if not is_constant and not has_floats:
+        if not is_constant and not has_floats and not isinstance(source, PackedFile):
             return ""
     if not is_constant:
         return ""

@@ -55,7 +55,6 @@ def species_missing(subject: Subject) -> Iterator[Told]:
     "warning",
     "The species and its number in NCBI's taxonomy do not fit",
     hint="look it up in NCBI's taxonomy and correct the one that is wrong in dataset.toml",
-    curators="none: a person looks",
     better="name against number; strains, species above them, former and common names are known",
 )
 def species_taxonomy(subject: Subject) -> Iterator[Told]:
@@ -72,7 +71,6 @@ def species_taxonomy(subject: Subject) -> Iterator[Told]:
     "info",
     "The species is not in NCBI's taxonomy, or has another name there today",
     hint="look at the spelling; strains go into strain",
-    curators="none: a person looks",
     better="told only where all of the taxonomy is installed (etdb[taxonomy])",
 )
 def species_unknown(subject: Subject) -> Iterator[Told]:
@@ -95,7 +93,9 @@ def species_unknown(subject: Subject) -> Iterator[Told]:
 def statements_differ(subject: Subject) -> Iterator[Told]:
     """What describing found, but for angles, dose and spacings, which have checks of their own."""
     for field, told in subject.draft.evidence.items():
-        against = [one for one in told.disagreeing if one.authority not in _DEFAULTS]
+        against = [
+            one for one in told.disagreeing if one.authority not in _DEFAULTS and not _is_within(one.value, told.value)
+        ]
         if not against or field.startswith(_HAVE_CHECKS):
             continue
         said = [f"{one.value} ({one.source})" for one in ([told.chosen] if told.chosen else []) + against]
@@ -175,6 +175,13 @@ def magnification(subject: Subject) -> Iterator[Told]:
     low, high = PLAUSIBLE_MAGNIFICATION
     if value is not None and not low <= value <= high:
         yield Told("", f"{value:g} times", {"magnification": value})
+
+
+def _is_within(one: object, other: object) -> bool:
+    """A longer name holds the shorter: `NIST Titan D3094` is a Titan."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
+    return one.casefold() in other.casefold() or other.casefold() in one.casefold()
 
 
 def _species(subject: Subject) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ from etdb.vocabulary import Taxonomy, taxonomy
 from etdb.workspace import Settings
 
 __all__ = ["Duplicates", "Terms", "Validated", "validate_dataset", "validate_source"]
+
+MAX_FINDINGS_OF_A_CHECK: Final = 1000
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -85,7 +88,7 @@ def validate_dataset(
     found = [CHECKS["metadata-invalid"].found(dataset.name, root, told) for told in faults]
     for check in CHECKS.values():
         if check.run is not None and _wants(check.id, terms):
-            found += [check.found(dataset.name, root, told) for told in check.run(subject)]
+            found += [check.found(dataset.name, root, told) for told in _bounded(check.run(subject))]
     return _sorted([finding for finding in found if _wants(finding.id, terms)])
 
 
@@ -133,6 +136,15 @@ class Duplicates:
             return []
         found = find_duplicates(self.places, known=self._known, progress=progress)
         return [finding for finding in found if finding.id in wanted]
+
+
+def _bounded(told: Iterable[Told]) -> Iterator[Told]:
+    """No more than can be of use; a hostile file can have a fault in each of many thousand places."""
+    for count, one in enumerate(told):
+        if count == MAX_FINDINGS_OF_A_CHECK:
+            yield Told("", f"there are more than {MAX_FINDINGS_OF_A_CHECK}: the rest is not told")
+            return
+        yield one
 
 
 def _described(dataset: SourceDataset, terms: Terms) -> tuple[Draft, list[Told]]:

@@ -57,7 +57,7 @@ def encode_sarif(findings: Sequence[Finding], *, version: str) -> dict[str, Any]
         "results": [_result(finding, number[finding.id], base) for finding in findings],
     }
     if base is not None:
-        run["originalUriBaseIds"] = {_BASE: {"uri": _uri(base) + "/"}}
+        run["originalUriBaseIds"] = {_BASE: {"uri": _folder_uri(base)}}
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
@@ -87,5 +87,5 @@ def _common(findings: Sequence[Finding]) -> Path | None:
     return shared.parent if len(roots) == 1 else shared
 
 
-def _uri(path: Path) -> str:
-    return "file://" + quote(path.absolute().as_posix(), errors="surrogateescape")
+def _folder_uri(path: Path) -> str:
+    return "file://" + quote(path.absolute().as_posix().rstrip("/") + "/", errors="surrogateescape")

@@ -9,7 +9,7 @@ from typing import Final
 from etdb.em import MrcLook
 from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check
-from etdb.validate.subject import STACK_ROLES, VOLUME_ROLES, Subject, spacing_of
+from etdb.validate.subject import PEOPLE, STACK_ROLES, VOLUME_ROLES, Subject, spacing_of
 
 PLAUSIBLE_ANGSTROM: Final = (0.1, 200.0)
 # So near a whole number that somebody rounded, or typed one: 13.999 and 14.001, not 13.996.
@@ -32,7 +32,7 @@ _HINT: Final = "correct the header, for example with `alterheader -PixelSize` of
 def missing(subject: Subject) -> Iterator[Told]:
     """Zero, negative or absent sizes."""
     for file, look in _images(subject):
-        if spacing_of(look) is None and not _says_one(look):
+        if spacing_of(look) is None and not _says_one(look) and not _is_stated(subject, file):
             text, numbers = _suggest(subject, file)
             found = [_plain(value) for value in look.voxel_spacing_as_found]
             yield Told(file.path, f"its header says nothing of use{text}", {"as_found": found, **numbers})
@@ -50,14 +50,18 @@ def placeholder(subject: Subject) -> Iterator[Told]:
     """1, 10 and whole numbers, or nearly, that no other file supports."""
     for file, look in _images(subject):
         value = 1.0 if _says_one(look) else (spacing_of(look) or (0.0,))[0]
-        if _is_near_whole(value) and not _is_supported(subject, value):
+        if _is_near_whole(value) and not _is_stated(subject, file) and not _is_supported(subject, value):
             text, numbers = _suggest(subject, file)
             told = {"spacing_angstrom": value, **numbers}
             yield Told(file.path, f"{value:g} angstrom, which no other file supports{text}", told)
     for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom"):
         said = subject.dataset.metadata.get(field)
         if said is not None and said in {1.0, 10.0} and not _is_in_files(subject, said):
-            yield Told("", f"{field} = {said:g} in dataset.toml", {"field": field, "spacing_angstrom": said})
+            yield Told(
+                "",
+                f"{field} = {said:g} in {subject.dataset.metadata_origin}, and no file says so",
+                {"field": field, "spacing_angstrom": said},
+            )
 
 
 @check(
@@ -207,9 +211,17 @@ def _is_supported(subject: Subject, value: float) -> bool:
     )
 
 
+def _is_stated(subject: Subject, file: SourceFile) -> bool:
+    """Whether people say the spacing of files of this kind: theirs is published, whatever the header says."""
+    field = "voxel_spacing_angstrom" if file.role in VOLUME_ROLES else "pixel_spacing_angstrom"
+    return field in subject.dataset.metadata
+
+
 def _is_in_files(subject: Subject, value: float) -> bool:
-    stated = "of what its people say"
-    return any(math.isclose(value, base, rel_tol=SAME) for base, who in subject.spacing_witnesses if stated not in who)
+    """Whether a file says so too, if only a main header: then two say the same."""
+    said = [base for base, who in subject.spacing_witnesses if who not in PEOPLE]
+    said += [spacing[0] for _, look in subject.headers if (spacing := spacing_of(look)) is not None]
+    return any(math.isclose(value, base, rel_tol=SAME) for base in said)
 
 
 def _finest(subject: Subject) -> tuple[float, str] | None:

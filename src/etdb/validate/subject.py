@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
@@ -25,9 +26,10 @@ T = TypeVar("T")
 PACKINGS: Final = (".gz", ".bz2")
 RAW_ROLES: Final = ("tilt_series",)
 STACK_ROLES: Final = ("tilt_series", "aligned_series")
+PEOPLE: Final = "what its people say"
 VOLUME_ROLES: Final = ("reconstruction", "subvolume", "segmentation")
 _ENDINGS: Final = re.compile(
-    r"(\.mdoc)?(\.(mrcs?|st|ali|preali|rec|map|ccp4|rawtlt|tlt|xf|prexf|prexg|xg|xtilt|tiff?|eer))?$", re.IGNORECASE
+    r"(\.(mrcs?|st|ali|preali|rec|map|ccp4|rawtlt|tlt|xf|prexf|prexg|xg|xtilt|tiff?|eer))?(\.mdoc)?$", re.IGNORECASE
 )
 _WORDS: Final = re.compile(r"[ _.-](ali|preali|rec|full|full_rec|st|raw|bin\d+)$", re.IGNORECASE)
 
@@ -143,19 +145,19 @@ class Subject:
     def series(self) -> list[Series]:
         """The tilt series, put together by name; where there is only one, all that tells of a tilt series is of it."""
         found: dict[str, Series] = {}
+        stacks = [file for file, look in self.headers if file.role in RAW_ROLES and look.sections > 1]
+        names = Counter(plain_name(file.path) for file in stacks)
 
         def put(slot: str, file: SourceFile) -> None:
             key = plain_name(file.path)
-            folder = str(PurePosixPath(file.path).parent)
+            if names[key] > 1:  # `p1/stack.st` and `p2/stack.st`: what lies beside each is of it
+                key = f"{PurePosixPath(file.path).parent}/{key}"
             one = found.setdefault(key, Series(name=key))
-            if getattr(one, slot) is not None:
-                one = found.setdefault(f"{folder}/{key}", Series(name=f"{folder}/{key}"))
             if getattr(one, slot) is None:
                 setattr(one, slot, file)
 
-        for file, look in self.headers:
-            if file.role in RAW_ROLES and look.sections > 1:
-                put("stack", file)
+        for file in stacks:
+            put("stack", file)
         for file, _ in self.mdocs:
             put("mdoc", file)
         for file, angles in self.looks(TiltAngles):
@@ -178,8 +180,7 @@ class Subject:
         said += [(look.pixel_spacing_angstrom, file.path) for file, look in self.frame_stacks]
         said += [(log.pixel_spacing_angstrom, file.path) for file, log in self.looks(AcquisitionLog)]
         stated = self.dataset.metadata
-        for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom"):
-            said.append((stated.get(field), f"{field} of what its people say"))
+        said += [(stated.get(field), PEOPLE) for field in ("pixel_spacing_angstrom", "voxel_spacing_angstrom")]
         return [(value, who) for value, who in said if value is not None and math.isfinite(value) and value > 0]
 
 

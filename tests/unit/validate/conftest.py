@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.unit.validate.lab import Lab
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from etdb.em import Look
 from etdb.sources import FolderSource
 from etdb.validate import Finding, Terms, validate_dataset
 from etdb.vocabulary import Taxonomy
-from etdb.workspace import Settings
 
 TODAY = dt.date(2026, 11, 30)
 ANGLES = (-60.0, -30.01, 0.0, 29.99, 60.0)
@@ -37,7 +36,7 @@ FIELDS = {
     "size": (0, "3i"), "mode": (12, "i"), "start": (16, "3i"), "grid": (28, "3i"), "cell": (40, "3f"),
     "angles": (52, "3f"), "axes": (64, "3i"), "ispg": (88, "i"), "next": (92, "i"), "exttyp": (104, "4s"),
     "version": (108, "i"), "origin": (196, "3f"), "map": (208, "4s"), "stamp": (212, "4s"), "nlabl": (220, "i"),
-    "label": (224, "80s"),
+    "label": (224, "80s"), "nint": (128, "h"), "nreal": (130, "h"),
 }  # fmt: skip
 
 
@@ -63,9 +62,36 @@ def images(count: int = 5, dtype: str = "int16", seed: int = 1, shape: tuple[int
     return np.random.default_rng(seed).integers(1, 100, (count, *shape)).astype(dtype)
 
 
-def serialem_tilts(angles: tuple[float, ...]) -> bytes:
+def serialem(angles: tuple[float, ...] = ANGLES) -> dict[str, Any]:
     """An extended header of SerialEM with the tilt angle of each section (bit 0: two bytes, hundredths of a degree)."""
-    return b"".join(struct.pack("<h", round(angle * 100)) for angle in angles)
+    extended = b"".join(struct.pack("<h", round(angle * 100)) for angle in angles)
+    return {"extended": extended, "exttyp": b"SERI", "nint": 2, "nreal": 1}
+
+
+def model(points: list[tuple[float, float, float]], size: tuple[int, int, int] = (8, 6, 4)) -> bytes:
+    """An IMOD model of one contour."""
+    numbers = (*size, 1, 1 << 12, 1, 0, 0, 255, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0, 0, 0, 3, 128, 1.0, 0, 0, 0.0, 0.0, 0.0)
+    head = b"IMODV1.2" + struct.pack(">128s3iiI4i3f3f3i2ifii3f", b"model", *numbers)
+    one = b"OBJT" + struct.pack(">64s64siI2i3fi8B2i", b"", b"", 1, 0, 0, 0, 0.0, 1.0, 0.0, 0, *([0] * 8), 0, 0)
+    contour = b"CONT" + struct.pack(">4i", len(points), 0, 0, 0)
+    return head + one + contour + b"".join(struct.pack(">3f", *point) for point in points) + b"IEOF"
+
+
+def ome_zarr(
+    shapes: list[tuple[int, int, int]], spacings: list[float], axes: str = "zyx", unit: str = "angstrom"
+) -> dict[str, str]:
+    """The metadata of an OME-Zarr 0.4 folder, by file."""
+    datasets = [
+        {"path": str(n), "coordinateTransformations": [{"type": "scale", "scale": [spacing] * 3}]}
+        for n, spacing in enumerate(spacings)
+    ]
+    named = [{"name": axis, "type": "space", "unit": unit} for axis in axes]
+    group = {"multiscales": [{"version": "0.4", "axes": named, "datasets": datasets}]}
+    arrays = {
+        f"TS_01.zarr/{n}/.zarray": json.dumps({"zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "<f4"})
+        for n, shape in enumerate(shapes)
+    }
+    return {"TS_01.zarr/.zgroup": '{"zarr_format": 2}', "TS_01.zarr/.zattrs": json.dumps(group), **arrays}
 
 
 def mdoc(angles: tuple[float, ...] = ANGLES, **keys: Any) -> str:
@@ -100,17 +126,17 @@ def mdoc(angles: tuple[float, ...] = ANGLES, **keys: Any) -> str:
 
 
 class Lab:
-    """One dataset in a folder of its own."""
+    """One dataset in a folder of its own: the good one, or a copy of another."""
 
     STACK, MDOC, RAW, TLT, VOLUME = "raw/TS_01.mrc", "raw/TS_01.mrc.mdoc", "raw/TS_01.rawtlt", "TS_01.tlt", "TS_01.rec"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, of: Path | None = None) -> None:
         self.root = root / "ts_01"
-        self.looks: dict[str, Look | None] = {}
-        self.roles: dict[str, str] = {}
-        self.settings = Settings()
         self.taxa: Taxonomy | None = None
         self.full = False
+        if of is not None:
+            shutil.copytree(of, self.root)
+            return
         self.write(self.STACK, mrc(images()))
         self.write(self.MDOC, mdoc())
         self.angles(self.RAW, ANGLES)
@@ -148,15 +174,8 @@ class Lab:
     def find(self, **terms: Any) -> list[Finding]:
         """What the checks say of it."""
         dataset, problems = FolderSource(self.root).survey(self.root)
-        files = tuple(
-            msgspec.structs.replace(
-                file, look=self.looks.get(file.path, file.look), role=self.roles.get(file.path, file.role)
-            )
-            for file in dataset.files
-        )
-        dataset = msgspec.structs.replace(dataset, files=files)
         said: dict[str, Any] = {"today": TODAY, "full": self.full, "taxa": self.taxa, **terms}
-        return validate_dataset(dataset, Terms(settings=self.settings, **said), problems=problems)
+        return validate_dataset(dataset, Terms(**said), problems=problems)
 
     def ids(self) -> set[str]:
         """The ids of what is found."""
