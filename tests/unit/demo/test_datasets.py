@@ -19,6 +19,9 @@ LOG = """\
 11/18/11 10:36:43  Date/Time: 11/18/11 10:36:43
 11/18/11 10:36:43  ---------------
 11/18/11 10:36:43   Sample Geometry : rod
+11/18/11 10:36:43   Max negative tilt [\xb0]: -76.00
+11/18/11 10:36:43   Max positive tilt [\xb0]: 76.00
+11/18/11 10:36:43   STEM imaging mode
 11/18/11 10:36:43    Exposure Time [s]: 10.00
 11/18/11 10:36:43    Image pixel size [nm]: 3.36
 11/18/11 10:36:43    Applied Defocus [\xb5m]: 0.00
@@ -72,7 +75,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, material):
     for name in ("a", "b"):
         write_lab(tmp_path / name, material)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 9
+    assert len(files) == 10
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

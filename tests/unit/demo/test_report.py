@@ -9,7 +9,6 @@ from rich.console import Console
 from etdb.demo.report import claim_words, show_report
 from etdb.trust import Claim, Outcome
 
-
 VOLTAGE = {
     "label": "voltage",
     "unit": "kV",
