@@ -23,17 +23,15 @@ __all__ = [
 ]
 
 What = Literal[
-    *(
-        "new",
-        "unchanged",
-        "edited",
-        "files changed",
-        "deactivated",
-        "transferred",
-        "registered",
-        "waiting",
-        "withdrawn",
-    ),
+    "new",
+    "unchanged",
+    "edited",
+    "files changed",
+    "deactivated",
+    "transferred",
+    "registered",
+    "waiting",
+    "withdrawn",
 ]
 """What a run means for a dataset.
 
