@@ -173,7 +173,7 @@ class Publisher:
         changes = changes_of(known, draft, None)
         if not changes:
             raise InputError(f"nothing differs: {name} says all of it already", hint="see: etdb show")
-        entry = self._acting.begin(known, "edit", known.sid, draft, reason)
+        entry = self._acting.begin(known, "edit", known.content.source if known.content else "", draft, reason)
         location = tomogram.location
         if contents is not None:
             location = store_manifest(self._blocks, HashedFiles(added=dict(contents), tomogram=draft), self._today())
