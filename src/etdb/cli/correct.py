@@ -19,7 +19,16 @@ from etdb.cli.tables import Table
 from etdb.durable import storage_error
 from etdb.errors import InputError, NotFoundError
 from etdb.oip import FieldChange, Tomogram, compare_records, parse_tomogram
-from etdb.publish import Journal, Known, find_known, plan_message, plan_publish, published_contents, verify_may_act
+from etdb.publish import (
+    Journal,
+    Known,
+    find_known,
+    plan_message,
+    plan_publish,
+    plan_resume,
+    published_contents,
+    verify_may_act,
+)
 from etdb.sources import DATASET_TOML, DatasetMetadata, parse_dataset_toml
 from etdb.sources.metadata import MAX_DATASET_TOML_BYTES
 
@@ -69,7 +78,10 @@ def edit(
     """
     workspace = find_workspace(context)
     with indexed_records(context, workspace) as recorded:
-        known = _known(workspace, asked, recorded, dataset)
+        known = _known(workspace, asked, recorded, dataset, ("edit", reason))
+        if known is None:
+            _go_on(context, asked, recorded)
+            return
         before = parse_tomogram(known.artifact or {}, needs_date=False)
         after = _edited(before, _given(settings, unset, folder))
         changes = compare_records(before, after)
@@ -107,7 +119,10 @@ def deactivate(context: Context, dataset: str, reason: str, asked: Asked) -> Non
     """
     workspace = find_workspace(context)
     with indexed_records(context, workspace) as recorded:
-        known = _known(workspace, asked, recorded, dataset)
+        known = _known(workspace, asked, recorded, dataset, ("deactivate", reason))
+        if known is None:
+            _go_on(context, asked, recorded)
+            return
         carry_out(
             context,
             asked,
@@ -131,7 +146,10 @@ def transfer(context: Context, dataset: str, to_address: str, reason: str, asked
     """Give a published dataset to another key: from then on only that one can correct or withdraw it."""
     workspace = find_workspace(context)
     with indexed_records(context, workspace) as recorded:
-        known = _known(workspace, asked, recorded, dataset)
+        known = _known(workspace, asked, recorded, dataset, ("transfer", reason))
+        if known is None:
+            _go_on(context, asked, recorded)
+            return
         carry_out(
             context,
             asked,
@@ -175,8 +193,10 @@ def _shown(value: Any) -> str:
     return printable(text if len(text) <= _SHOWN_LETTERS else text[:_SHOWN_LETTERS] + "…")
 
 
-def _known(workspace: Workspace, asked: Asked, recorded: Recorded, dataset: str) -> Known:
-    """The dataset that is meant, when this key may act on it now.
+def _known(
+    workspace: Workspace, asked: Asked, recorded: Recorded, dataset: str, message: tuple[str, str]
+) -> Known | None:
+    """The dataset that is meant, when this key may act on it now; None when this very message is under way.
 
     Raises:
         InputError: why not.
@@ -185,10 +205,26 @@ def _known(workspace: Workspace, asked: Asked, recorded: Recorded, dataset: str)
     name = _whole_id(workspace, dataset)
     journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
     try:
-        return verify_may_act(find_known(journal, recorded, address, name), address, dataset)
+        known = find_known(journal, recorded, address, name)
+        newest = journal.find(address, known.sid) if journal and known else None
+        if newest is not None and newest.record and newest.state != "final" and (newest.kind, newest.reason) == message:
+            return None
+        return verify_may_act(known, address, dataset)
     finally:
         if journal is not None:
             journal.close()
+
+
+def _go_on(context: Context, asked: Asked, recorded: Recorded) -> None:
+    """The command was cut off when its message was signed: it goes on with what the journal holds."""
+    carry_out(
+        context,
+        asked,
+        plan=plan_resume,
+        act=lambda publisher: publisher.resume(),
+        question="Go on with what is signed?",
+        recorded=recorded,
+    )
 
 
 def _whole_id(workspace: Workspace, dataset: str) -> str:

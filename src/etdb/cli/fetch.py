@@ -423,7 +423,12 @@ def _verify_dataset(
                 time_s=int(time.time()),
             )
         )
-    return _about(view.dataset_id, view.tomogram, workspace.flo_network_name), verification
+    about = _about(view.dataset_id, view.tomogram, workspace.flo_network_name)
+    if view.revisions > 1:
+        about["revision"] = f"{view.revision} of {view.revisions}"
+    if view.withdrawn is not None:
+        about["withdrawn"] = view.withdrawn.reason or "no reason is given"
+    return about, verification
 
 
 def _hashes_of(ledger: Ledger) -> Callable[[int], str | None]:

@@ -38,6 +38,7 @@ from etdb.publish import (
     PublishReport,
     Recorded,
     StillPendingError,
+    plan_resume,
     verify_fee_rate,
     verify_means,
 )
@@ -154,7 +155,7 @@ def carry_out(
                     limits=limits,
                     final_depth=final_depth,
                     block_spacing_s=0 if is_local else BLOCK_SPACING_S,
-                    recorded=recorded,
+                    **({} if plan is plan_resume else {"recorded": recorded}),
                 )
             finally:
                 if journal is not None:
