@@ -20,8 +20,18 @@ FILE_ROLES: Final = (
     "thumbnail",
     "metadata",
     "other",
+    "aligned_series",
+    "segmentation",
+    "model",
+    "light_micrograph",
+    "movie",
+    "frames",
+    "gain_reference",
+    "alignment",
+    "notes",
 )
-"""What a file is in its dataset."""
+"""What a file is in its dataset. `alignment` is tilt angles, transforms and fiducials; `light_micrograph` is of
+correlative work; `movie` is one that is not the key movie."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):

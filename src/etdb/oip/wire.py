@@ -170,6 +170,16 @@ FILE_KINDS: Final = {
     "thumbnail": ("image", "thumbnail"),
     "metadata": ("tomogram", "metadata"),
     "other": ("tomogram", "other"),
+    # Ours: old readers show a file of a kind that they do not know among the others, or pass over it.
+    "aligned_series": ("tomogram", "alignedTiltSeries"),
+    "segmentation": ("tomogram", "segmentation"),
+    "model": ("tomogram", "model"),
+    "light_micrograph": ("tomogram", "lightMicrograph"),
+    "movie": ("tomogram", "movie"),
+    "frames": ("tomogram", "frames"),
+    "gain_reference": ("tomogram", "gainReference"),
+    "alignment": ("tomogram", "alignment"),
+    "notes": ("tomogram", "notes"),
 }
 """Our role of a file, and the wire's type and subtype."""
 assert set(FILE_KINDS) == set(FILE_ROLES)

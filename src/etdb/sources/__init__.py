@@ -2,6 +2,7 @@
 
 from etdb.sources.dataset import SourceDataset, SourceFile
 from etdb.sources.folder import FolderSource
+from etdb.sources.forms import guess_media_type
 from etdb.sources.metadata import DATASET_TOML, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.received import (
     RECEIVED_NAME,
@@ -11,7 +12,7 @@ from etdb.sources.received import (
     load_received,
     store_received,
 )
-from etdb.sources.roles import ROLES, guess_media_type, guess_role
+from etdb.sources.roles import ROLES, guess_role, guess_roles
 
 __all__ = [
     "DATASET_TOML",
@@ -27,6 +28,7 @@ __all__ = [
     "TransactionEvidence",
     "guess_media_type",
     "guess_role",
+    "guess_roles",
     "load_received",
     "parse_dataset_toml",
     "store_received",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from etdb.em import MdocLook, MrcLook
+from etdb.em import Look, MdocLook, MrcLook, TiltAngles
 
 __all__ = ["SourceDataset", "SourceFile"]
 
@@ -16,6 +16,8 @@ class SourceFile(Struct, frozen=True, kw_only=True):
     """One file of a dataset.
 
     `path` is relative to the dataset's root with '/'; `absolute` is where the bytes are (for a link, its target).
+    `look` is what a first look told, None where there is nothing to tell; `unread` says why a look failed, or what was
+    left out of it. `packing` is `gzip` or `bzip2` where the look was taken through it.
     """
 
     path: str
@@ -23,12 +25,27 @@ class SourceFile(Struct, frozen=True, kw_only=True):
     size_bytes: int
     media_type: str
     role: str
-    header: MrcLook | None = None
-    mdoc: MdocLook | None = None
-    tilt_angles_deg: tuple[float, ...] = ()
+    look: Look | None = None
+    unread: str = ""
+    packing: Literal["", "gzip", "bzip2"] = ""
     notes: str = ""
     display_name: str = ""
     software: str = ""
+
+    @property
+    def header(self) -> MrcLook | None:
+        """The header, where this is an MRC file."""
+        return self.look if isinstance(self.look, MrcLook) else None
+
+    @property
+    def mdoc(self) -> MdocLook | None:
+        """What an mdoc file says, where this is one."""
+        return self.look if isinstance(self.look, MdocLook) else None
+
+    @property
+    def tilt_angles_deg(self) -> tuple[float, ...]:
+        """The angles of a `.rawtlt` or `.tlt` file; a tilt about the X axis (`.xtilt`) is none of them."""
+        return self.look.angles_deg if isinstance(self.look, TiltAngles) and self.look.kind != "x-axis" else ()
 
 
 class SourceDataset(Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ A path names one of three things: a single file (a dataset of that file), a data
 folders. A folder is a dataset when it holds `dataset.toml`, or directly holds image data, or has no folder with files
 in it; otherwise each of its folders that has files is a dataset, in the order of their names.
 
-Hidden files are left out and counted. A link to a file inside the dataset's own folder is read as that file; a link to
-anything else is refused. Nothing is ever written here.
+A Zarr folder is one image, whatever is in it. Hidden files are left out and counted, but for those of Zarr. A link to
+a file inside the dataset's own folder is read as that file; a link to anything else is refused. Nothing is ever
+written here.
 """
 
 from __future__ import annotations
@@ -15,25 +16,17 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from msgspec import UNSET, Struct
 
-from etdb.em import (
-    FEI1_HEADER_BYTES,
-    MAX_MDOC_BYTES,
-    MRC_HEADER_BYTES,
-    MdocLook,
-    MrcLook,
-    parse_mdoc,
-    parse_mrc_header,
-    parse_tilt_file,
-)
-from etdb.errors import FormatError, InputError, SourceFileError
+from etdb.em import MrcLook
+from etdb.errors import InputError, SourceFileError
 from etdb.sources.dataset import SourceDataset, SourceFile
+from etdb.sources.forms import ZARR_NAMES, guess_media_type
+from etdb.sources.looking import Looked, look_at, zarr_folders
 from etdb.sources.metadata import DATASET_TOML, MAX_DATASET_TOML_BYTES, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.names import collision_key, name_problem, shown
-from etdb.sources.roles import MRC_SUFFIXES, guess_media_type, guess_role
+from etdb.sources.roles import Seen, guess_roles
 
 __all__ = ["FolderSource"]
 
@@ -42,7 +35,8 @@ MAX_DEPTH = 32
 MAX_PROBLEMS_SHOWN = 20
 # The manifest goes there; see `etdb.manifest`.
 RESERVED_NAME = "ro-crate-metadata.json"
-DATA_ROLES_LEFT_OUT = frozenset({"metadata", "other"})
+# Files of these roles alone make no dataset of a folder.
+DATA_ROLES_LEFT_OUT = frozenset({"metadata", "alignment", "notes", "other"})
 
 
 class _Found(Struct, frozen=True, kw_only=True):
@@ -95,7 +89,12 @@ class FolderSource:
         files = [e.name for e in entries if not e.is_dir(follow_symlinks=False)]
         # Not DirEntry.is_dir, which raises for a link to itself.
         folders = [e for e in entries if Path(e.path).is_dir() and _has_files(Path(e.path))]
-        is_dataset = DATASET_TOML in files or any(guess_role(n, files) not in DATA_ROLES_LEFT_OUT for n in files)
+        is_dataset = (
+            DATASET_TOML in files
+            or not DATA_ROLES_LEFT_OUT.issuperset(guess_roles(Seen(path=n) for n in files).values())
+            or _is_zarr(self._root)
+            or any(_is_zarr(Path(e.path)) for e in folders)
+        )
         if is_dataset or (files and not folders):
             return [self._root]
         if not folders:
@@ -143,8 +142,7 @@ class _Reading:
             self.problems.append("there is no file to publish in it")
         self._check_collisions()
         self._check_notes()
-        paths = {f.path for f in self.found}
-        files = tuple(self._look(f, paths) for f in self.found)
+        files = self._look_at_all()
         if self.problems:
             raise self._error()
         if self.hidden:
@@ -169,7 +167,7 @@ class _Reading:
             return
         for entry in entries:
             relative = inside / entry.name
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") and entry.name not in ZARR_NAMES:
                 self.hidden += 1
             elif problem := name_problem(entry.name):
                 self.problems.append(f"{shown(str(relative))}: {problem}")
@@ -240,44 +238,49 @@ class _Reading:
             if name not in paths:
                 self.problems.append(f'{DATASET_TOML}: [files."{shown(name)}"]: there is no such file here')
 
-    def _look(self, found: _Found, paths: set[str]) -> SourceFile:
-        header, mdoc, tilts = self._first_look(found)
+    def _look_at_all(self) -> tuple[SourceFile, ...]:
+        where = {file.path: file.absolute for file in self.found}
+        looked = {file.path: self._first_look(file, where) for file in self.found}
+        self._note_missing_part([one for one in looked.values() if one.is_missing_part])
+        seen = [Seen(path=path, look=one.look) for path, one in looked.items()]
+        roles = guess_roles(seen, zarr=[""] if _is_zarr(self.root) else zarr_folders(where))
+        return tuple(self._file(file, looked[file.path], roles[file.path]) for file in self.found)
+
+    def _file(self, found: _Found, looked: Looked, role: str) -> SourceFile:
         note = self.metadata.files.get(found.path, FileNote())
         return SourceFile(
             path=found.path,
             absolute=found.absolute,
             size_bytes=found.size_bytes,
             media_type=guess_media_type(found.path),
-            role=guess_role(found.path, paths, header) if note.role is UNSET else str(note.role),
-            header=header,
-            mdoc=mdoc,
-            tilt_angles_deg=tilts,
+            role=role if note.role is UNSET else str(note.role),
+            look=looked.look,
+            unread=looked.unread,
+            packing=looked.packing,
             notes=note.notes,
             display_name=note.display_name,
             software=note.software,
         )
 
-    def _first_look(self, found: _Found) -> tuple[MrcLook | None, MdocLook | None, tuple[float, ...]]:
-        suffix = PurePosixPath(found.path).suffix.lower()
-        nothing: tuple[Any, Any, tuple[float, ...]] = (None, None, ())
+    def _first_look(self, found: _Found, where: dict[str, Path]) -> Looked:
         try:
-            if suffix in MRC_SUFFIXES:
-                data = _read_beginning(found.absolute, MRC_HEADER_BYTES + FEI1_HEADER_BYTES)
-                header = parse_mrc_header(data, found.size_bytes)
-                if header.is_truncated:
-                    self.notes.append(
-                        f"{found.path} has {found.size_bytes} bytes, but its header tells of {header.expected_bytes}"
-                    )
-                return header, None, ()
-            if suffix == ".mdoc":
-                return None, parse_mdoc(_read_beginning(found.absolute, MAX_MDOC_BYTES + 1)), ()
-            if suffix in {".rawtlt", ".tlt"}:
-                return None, None, parse_tilt_file(_read_beginning(found.absolute, (1 << 20) + 1))
-        except FormatError as error:
-            self.notes.append(f"{found.path}: {error.message}")
+            looked = look_at(found.path, found.absolute, found.size_bytes, where)
         except OSError as error:
             self.problems.append(f"{found.path}: cannot be read: {error.strerror}")
-        return nothing
+            return Looked()
+        if looked.unread and not looked.is_missing_part:
+            self.notes.append(f"{found.path}: {looked.unread}")
+        header = looked.look
+        if isinstance(header, MrcLook) and header.is_truncated:
+            self.notes.append(
+                f"{found.path} has {found.size_bytes} bytes, but its header tells of {header.expected_bytes}"
+            )
+        return looked
+
+    def _note_missing_part(self, unread: list[Looked]) -> None:
+        """Once for all files: a folder of frames has thousands."""
+        if unread:
+            self.notes.append(f"{len(unread)} files were not looked into: {unread[0].unread}")
 
     def _error(self) -> SourceFileError:
         name = shown(self.root.name)
@@ -309,6 +312,11 @@ def _list_folder(folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]
             path=shown(str(folder)),
         ) from error
     return sorted(found, key=lambda entry: os.fsencode(entry.name))
+
+
+def _is_zarr(folder: Path) -> bool:
+    """Whether a folder is an image of its own: it is then part of a dataset, never a folder of datasets."""
+    return folder.suffix.lower() == ".zarr" and any((folder / name).is_file() for name in ZARR_NAMES)
 
 
 def _has_files(folder: Path) -> bool:

@@ -42,6 +42,15 @@ Role = Literal[
     "thumbnail",
     "metadata",
     "other",
+    "aligned_series",
+    "segmentation",
+    "model",
+    "light_micrograph",
+    "movie",
+    "frames",
+    "gain_reference",
+    "alignment",
+    "notes",
 ]
 Degrees = Annotated[float, Meta(ge=-180, le=180)]
 Positive = Annotated[float, Meta(gt=0)]

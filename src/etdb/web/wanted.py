@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ __all__ = [
     "NotKeptError",
     "Wanted",
     "car_parameter",
+    "content_location",
     "disposition",
     "is_unchanged",
     "wanted_format",
@@ -142,13 +143,32 @@ def car_parameter(wanted: Wanted, name: str) -> str | None:
     return next(found, None)
 
 
+def content_location(wanted: Wanted, kind: Format) -> str | None:
+    """The URL that alone says what ``Accept`` had a part in, so that caches keep formats apart; else None."""
+    if "vnd.ipld." not in wanted.headers.get("accept", ""):
+        return None
+    accepted = {one: named.keys() - {"q"} for one, quality, named in _accepted(wanted) if quality > 0}
+    given = {one: named for one, named in accepted.items() if one in {RAW_TYPE, CAR_TYPE}}
+    own = RAW_TYPE if kind == "raw" else CAR_TYPE
+    if not given or (wanted.query.get("format") == kind and given == {own: set()}):
+        return None
+    query = {**wanted.query, "format": kind}
+    for name in ("version", "order", "dups") if kind == "car" else ():
+        value = car_parameter(wanted, name)
+        if value is not None:
+            query[f"car-{name}"] = value
+    return f"{wanted.quoted_path}?{urlencode(query, errors='surrogateescape')}"
+
+
 def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
     """The header ``Content-Disposition``: the name that was asked for, else ``name``."""
     kind = "attachment" if is_attachment or wanted.query.get("download") == "true" else "inline"
     # The last part only, and nothing that a file system or a header could take for more than a name.
     asked = wanted.query.get("filename", "").replace("\\", "/").rsplit("/", 1)[-1]
     shown = "".join(letter for letter in asked if letter.isprintable())[:_MAX_NAME].lstrip(".") or name
-    plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
+    plain = shown
+    if not shown.isascii() or '"' in shown or "%" in shown:
+        plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
     exact = "" if plain == shown else f"; filename*=UTF-8''{quote(shown, safe='')}"
     return f'{kind}; filename="{plain}"{exact}'
 
