@@ -288,6 +288,7 @@ class Publisher:
             return _Done(known.content, known, "unchanged")
         if not revise:
             refuse_changes(draft.sid, fields)
+            return _Done(known.content, known, "unchanged")
         if not known.is_settled:
             return _Done(newest, known, "waiting", fields)
         verify_may_act(known, self.address, draft.sid)

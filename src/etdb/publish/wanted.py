@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -62,6 +62,7 @@ def plan_one(
         return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not revise:
         refuse_changes(draft.sid, fields)
+        return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not known.is_settled:
         return Wanted(draft, source, size_bytes, known.content, b"", "waiting", fields, known.revision)
     verify_may_act(known, draft.publisher, draft.sid)
@@ -107,12 +108,17 @@ def plan_action(
     return Wanted(draft, to or name, 0, None, message, what, (), known.revision + 1, reason)
 
 
-def refuse_changes(sid: str, fields: Sequence[str]) -> NoReturn:
+def refuse_changes(sid: str, fields: Sequence[str]) -> None:
     """A published dataset is not to become another by the way.
+
+    What is only noted of its files does not matter here: another version of etdb may take a file for another role.
 
     Raises:
         InputError: what changed, and how it is meant.
     """
+    fields = [one for one in fields if "]." not in one or one.endswith(".size_bytes")]
+    if not fields:
+        return
     more = f" and {len(fields) - _NAMED} more" if len(fields) > _NAMED else ""
     raise InputError(
         f"{sid} is published already and has changed since: {', '.join(fields[:_NAMED])}{more}",

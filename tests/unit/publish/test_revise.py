@@ -313,3 +313,12 @@ def test_an_edit_over_the_same_files_needs_only_their_nodes(lab):
     assert new.files == manifest.files
     with pytest.raises(InputError, match="nothing differs"):
         lab.publisher().edit("one", after, contents=contents)
+
+
+def test_another_role_of_a_file_is_an_edit_for_sync_and_nothing_for_publish(lab):
+    submission = lab.submission("one")
+    files = tuple(msgspec.structs.replace(one, role="metadata") for one in submission.tomogram.files)
+    other = msgspec.structs.replace(submission, tomogram=msgspec.structs.replace(submission.tomogram, files=files))
+    assert lab.publisher().run([other]).datasets[0].what == "unchanged"
+    (done,) = lab.publisher().run([other], revise=True).datasets
+    assert (done.what, done.fields) == ("edited", ("files[a.rawtlt].role",))
