@@ -13,7 +13,7 @@ from etdb.errors import InputError
 from etdb.oip import FieldChange, Tomogram
 from etdb.publish.acting import stand_in_edit, stand_in_message
 from etdb.publish.journal_reading import DatasetEntry
-from etdb.publish.known import Known, changes_of, verify_may_act, what_of
+from etdb.publish.known import Known, changes_of, stated_changes, verify_may_act, what_of
 from etdb.publish.submission import Submission, What
 
 __all__ = ["Wanted", "plan_action", "plan_edit", "plan_one", "refuse_changes"]
@@ -58,10 +58,11 @@ def plan_one(
         if known.files is not None and entry.path in known.files and not is_same(submission.paths[entry.path])
     )
     what, fields = what_of(changes, known, None), tuple(one.field for one in changes)
-    if not changes:
+    stated = stated_changes(changes, submission)
+    if not stated:
         return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not revise:
-        refuse_changes(draft.sid, fields)
+        refuse_changes(draft.sid, [one.field for one in stated])
         return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not known.is_settled:
         return Wanted(draft, source, size_bytes, known.content, b"", "waiting", fields, known.revision)
@@ -111,7 +112,7 @@ def plan_action(
 def refuse_changes(sid: str, fields: Sequence[str]) -> None:
     """A published dataset is not to become another by the way.
 
-    What is only noted of its files does not matter here: another version of etdb may take a file for another role.
+    What is only noted of its files does not matter here.
 
     Raises:
         InputError: what changed, and how it is meant.
