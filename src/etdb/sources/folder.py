@@ -35,7 +35,7 @@ from etdb.sources.metadata import DATASET_TOML, MAX_DATASET_TOML_BYTES, DatasetM
 from etdb.sources.names import collision_key, name_problem, shown
 from etdb.sources.roles import MRC_SUFFIXES, guess_media_type, guess_role
 
-__all__ = ["FolderSource"]
+__all__ = ["FolderReading", "FolderSource"]
 
 MAX_FILES = 100_000
 MAX_DEPTH = 32
@@ -112,14 +112,19 @@ class FolderSource:
         Raises:
             SourceFileError: `problems` in its fields holds every problem, a line each.
         """
-        return _Reading(root).run()
+        return FolderReading(root).run()
 
 
-class _Reading:
-    """One look at one dataset; problems are collected, not raised one by one."""
+class FolderReading:
+    """One look at one dataset; problems are collected, not raised one by one.
 
-    def __init__(self, root: Path) -> None:
+    ``run`` looks at all of a folder. Who knows the files from a table gives them to ``take``, then calls ``finish``.
+    """
+
+    def __init__(self, root: Path, *, name: str = "", leave_out: str = "") -> None:
         self.root = root
+        self.name = name or root.name
+        self.leave_out = leave_out
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.hidden = 0
@@ -127,17 +132,30 @@ class _Reading:
         self.metadata = DatasetMetadata()
 
     def run(self) -> SourceDataset:
+        """Look at a folder, or a single file.
+
+        Raises:
+            SourceFileError: names every problem.
+        """
         single = not self.root.is_dir()
         if self.root.is_symlink():
             self.problems.append(
                 f"{shown(self.root.name)}: is a link: give the folder that it points to by its own path"
             )
         elif single:
-            self._take(PurePosixPath(self.root.name), self.root)
+            self.take(PurePosixPath(self.root.name), self.root)
         else:
             if problem := name_problem(self.root.name):
                 self.problems.append(f"{shown(self.root.name)}: {problem}")
             self._walk(self.root, PurePosixPath())
+        return self.finish(is_single_file=single)
+
+    def finish(self, *, is_single_file: bool = False) -> SourceDataset:
+        """The dataset of what was taken.
+
+        Raises:
+            SourceFileError: names every problem.
+        """
         self.found.sort(key=lambda f: f.path.encode("utf-8"))
         if not self.found and not self.problems:
             self.problems.append("there is no file to publish in it")
@@ -150,12 +168,12 @@ class _Reading:
         if self.hidden:
             self.notes.append(f"{self.hidden} hidden files or folders were left out")
         return SourceDataset(
-            name=self.root.stem if single else self.root.name,
-            root=self.root.parent if single else self.root,
+            name=self.root.stem if is_single_file else self.root.name,
+            root=self.root.parent if is_single_file else self.root,
             files=files,
             metadata=self.metadata.given(),
             notes=tuple(self.notes),
-            is_single_file=single,
+            is_single_file=is_single_file,
         )
 
     def _walk(self, folder: Path, inside: PurePosixPath) -> None:
@@ -171,6 +189,8 @@ class _Reading:
             relative = inside / entry.name
             if entry.name.startswith("."):
                 self.hidden += 1
+            elif str(relative) == self.leave_out:
+                continue
             elif problem := name_problem(entry.name):
                 self.problems.append(f"{shown(str(relative))}: {problem}")
             elif entry.is_dir(follow_symlinks=False):
@@ -183,9 +203,15 @@ class _Reading:
                 self.problems.append(f"{shown(str(relative))}: more than {MAX_FILES} files in one dataset")
                 return
             else:
-                self._take(relative, Path(entry.path))
+                self.take(relative, Path(entry.path))
 
-    def _take(self, relative: PurePosixPath, path: Path) -> None:
+    def take(self, relative: PurePosixPath, path: Path) -> None:
+        """Take up one file, or note why not.
+
+        Args:
+            relative: its path in the dataset.
+            path: where it is.
+        """
         name = shown(str(relative))
         try:
             target = path
@@ -280,7 +306,7 @@ class _Reading:
         return nothing
 
     def _error(self) -> SourceFileError:
-        name = shown(self.root.name)
+        name = shown(self.name)
         lines = self.problems[:MAX_PROBLEMS_SHOWN]
         if rest := len(self.problems) - len(lines):
             lines.append(f"... and {rest} more")
