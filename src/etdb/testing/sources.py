@@ -38,7 +38,7 @@ class LabDataset(Struct, frozen=True, kw_only=True):
 
 LAB: Sequence[LabDataset] = (
     LabDataset(
-        sid="zla2008-01-20-16", title="Série à β-tubuline", microscopist="Zhuo Li", notes="10 °C; 'quoted', \"so\""
+        sid="zla2008-01-20-16", title="Série à 4 °C", microscopist="Zhuo Li", notes="10 °C; 'quoted', \"so\""
     ),
     LabDataset(sid="aba2005-04-15-2", files={"rawdata/b.mrc": b"b", "rawdata/c.mrc": b"cc"}),
     LabDataset(sid="mpa2008-12-25-7", released=False, title="Not yet"),
@@ -88,7 +88,7 @@ class SourceContract:
             assert dataset.name == told.sid
             assert {one.path: one.absolute.read_bytes() for one in dataset.files} == told.files
             assert [one.path for one in dataset.files] == sorted(told.files)
-            assert dataset.metadata["title"] == told.title
+            assert dataset.metadata["title"] == told.title, dataset.metadata["title"]
             assert dataset.metadata["species"] == told.species
             assert dataset.metadata.get("microscopist", "") == told.microscopist
             assert told.notes in dataset.metadata.get("notes", "")
