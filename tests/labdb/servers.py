@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,12 +37,15 @@ def _as_nobody() -> list[str]:
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
-def _given(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    if os.getuid() == 0:
-        user = pwd.getpwnam(_NOBODY)
-        os.chown(folder, user.pw_uid, user.pw_gid)
-    return folder
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A folder of the server's user. Not one of pytest's: each new session of pytest shuts those to other users."""
+    with tempfile.TemporaryDirectory(prefix="etdb-server-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if os.getuid() == 0:
+            user = pwd.getpwnam(_NOBODY)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        yield folder
 
 
 @contextmanager
@@ -83,11 +87,14 @@ def _free_port() -> int:
 
 
 @contextmanager
-def mariadb(folder: Path) -> Iterator[Path]:
+def mariadb() -> Iterator[Path]:
     """A MariaDB without TCP; gives its socket. Its `root` has no password: the folder is the test's own."""
-    server = _given(folder / "server")
-    # A socket's path may have 107 letters; the folders of tests are longer.
-    sock = Path("/tmp") / f"etdb-mariadb-{os.getpid()}-{time.monotonic_ns() % 10**9}.sock"
+    with _own_folder() as server:
+        yield from _mariadb(server)
+
+
+def _mariadb(server: Path) -> Iterator[Path]:
+    sock = server / "mariadb.sock"
     install = shutil.which("mariadb-install-db")
     assert install is not None
     data = [f"--datadir={server}/data", "--no-defaults"]
@@ -108,11 +115,15 @@ def mariadb(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[int]:
+def postgresql() -> Iterator[int]:
     """A PostgreSQL on a free port of 127.0.0.1; gives the port. Its superuser is `lab`, the password `s3cret`."""
+    with _own_folder() as server:
+        yield from _postgresql(server)
+
+
+def _postgresql(server: Path) -> Iterator[int]:
     binaries = postgres_folder()
     assert binaries is not None
-    server = _given(folder / "server")
     password = server / "password"
     password.write_text("s3cret\n")
     password.chmod(0o644)
