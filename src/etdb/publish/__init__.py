@@ -7,11 +7,13 @@ from etdb.publish.planning import plan_publish, plan_resume, verify_fee_rate, ve
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
+    CurrentRecord,
     PlannedDataset,
     Progress,
     PublishedDataset,
     PublishPlan,
     PublishReport,
+    Recorded,
     Submission,
 )
 from etdb.publish.troubles import RivalPublisherError, StillPendingError
@@ -20,6 +22,7 @@ __all__ = [
     "DATASET_TRANSITIONS",
     "SENT_STATES",
     "TRANSACTION_TRANSITIONS",
+    "CurrentRecord",
     "DatasetEntry",
     "Journal",
     "Pace",
@@ -29,6 +32,7 @@ __all__ = [
     "PublishReport",
     "PublishedDataset",
     "Publisher",
+    "Recorded",
     "RivalPublisherError",
     "StillPendingError",
     "Submission",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -15,7 +16,7 @@ from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, stand_in_record
-from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
+from etdb.publish.submission import PlannedDataset, PublishPlan, Recorded, Submission
 
 __all__ = [
     "decode_draft",
@@ -53,11 +54,22 @@ def plan_publish(
     limits: Limits,
     final_depth: int = 1,
     block_spacing_s: float = 0,
+    revise: bool = False,
+    reasons: Mapping[str, str] | None = None,
+    withdraw: Mapping[str, str] | None = None,
+    recorded: Recorded = lambda _owner, _name: None,
+    is_unchanged: Callable[[Path], bool] = lambda _path: True,
 ) -> PublishPlan:
     """What publishing these datasets will do and cost; needs no key.
 
     Args:
         submissions: what is to be published.
+        revise: plan edits for datasets that have changed; else they are refused.
+        reasons: by sid, why a dataset is edited.
+        withdraw: by sid or dataset id, why a dataset is to be deactivated.
+        recorded: as ``Publisher`` has it.
+        is_unchanged: whether a file is as it was when it was hashed (``FilesInPlace.is_unchanged``). Nothing is read
+            for a plan: without it, a file of the same name and size is taken for the same.
         publisher: the address that will sign.
         journal: of the workspace, if it has one yet.
         ledger: where it goes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -22,7 +22,7 @@ from etdb.publish.reconcile import orphaned_parts
 from etdb.publish.sender import Sender
 from etdb.publish.states import SENT_STATES
 from etdb.publish.steps import draft_for, hash_files, sign_record, store_manifest
-from etdb.publish.submission import Progress, PublishedDataset, PublishReport, Submission
+from etdb.publish.submission import Progress, PublishedDataset, PublishReport, Recorded, Submission
 from etdb.publish.watching import BlockWatch
 
 __all__ = ["Publisher"]
@@ -46,6 +46,7 @@ class Publisher:
         fund: called once, when files are hashed and transactions are about to be signed, so that a ledger of one's
             own can make the coins; not when nothing is to be sent.
         pace: how to wait for blocks until all is final; None to end when only another block can help.
+        recorded: what the ledger's index says of datasets that this journal does not know, or not the newest of.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Publisher:
         clock: Callable[[], float] = time.time,
         fund: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
+        recorded: Recorded = lambda _owner, _name: None,
     ) -> None:
         self._journal = journal
         self._blocks = blocks
@@ -72,6 +74,7 @@ class Publisher:
         self._sha256 = sha256
         self._progress = progress
         self._clock = clock
+        self._recorded = recorded
         self.address = key.address(network)
         told: set[str] = set()
 
@@ -95,11 +98,21 @@ class Publisher:
             fund=fund,
         )
 
-    def run(self, submissions: Sequence[Submission]) -> PublishReport:
-        """Publish these datasets; what is published already is left as it is.
+    def run(
+        self, submissions: Sequence[Submission], *, revise: bool = False, reasons: Mapping[str, str] | None = None
+    ) -> PublishReport:
+        """Publish these datasets; what is published already and has not changed is left as it is.
+
+        Args:
+            submissions: the datasets, each with all its files.
+            revise: publish what has changed as an edit of its record, with a new manifest and location; files that
+                have not changed are not read again and keep their CIDs. An edit that was begun is gone on with. A
+                dataset whose former message is not final yet is left for the next run ("waiting"), a withdrawn one
+                alone ("withdrawn").
+            reasons: by sid, why a dataset is edited; part of the edit.
 
         Raises:
-            InputError: a dataset's files or fields changed after its record was sent.
+            InputError: a dataset's files or fields changed after its record was sent, and ``revise`` is not meant.
             SourceFileError, InsufficientFundsError, LedgerError, StorageError: what is done so far stays
                 done, and the same call goes on from there.
         """
@@ -120,6 +133,17 @@ class Publisher:
             self._dispatch.add(chunk)
             entries += chunk
         return self._finish(entries, started)
+
+    def deactivate(self, reasons: Mapping[str, str]) -> PublishReport:
+        """Withdraw datasets of this key: by sid or dataset id, why.
+
+        Each is withdrawn once, however often this is called. Datasets that this journal does not know are looked for
+        with ``recorded``.
+
+        Raises:
+            InputError: a dataset is unknown, belongs to another key, or its former message is not final yet.
+        """
+        raise NotImplementedError
 
     def resume(self) -> PublishReport:
         """Go on with what the journal holds signed or sent, without looking at the lab's files again."""
