@@ -14,6 +14,7 @@ from etdb.workspace.settings import (
     Settings,
     parse_settings,
 )
+from etdb.workspace.source_settings import SourceSettings, StageSettings
 
 __all__ = [
     "CONFIG_NAME",
@@ -28,6 +29,8 @@ __all__ = [
     "NodeSettings",
     "PublisherSettings",
     "Settings",
+    "SourceSettings",
+    "StageSettings",
     "Workspace",
     "Worth",
     "lock_key",

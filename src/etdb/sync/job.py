@@ -1,0 +1,247 @@
+"""The job: look at the sources, decide, publish. Run again after any end, it does what is left and nothing twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from etdb.errors import EtdbError, SourceFileError
+from etdb.publish import SENT_STATES, Journal, Progress, PublishedDataset, Publisher, PublishPlan, Submission
+from etdb.sources import Source
+from etdb.sync.preparing import Check, Reader, Ready
+from etdb.sync.report import Change, SourceOutcome, SyncReport
+from etdb.sync.state import SyncState
+from etdb.sync.withdrawals import Withdrawals, plan_withdrawals
+from etdb.workspace import Settings
+
+__all__ = ["Prepared", "Sync", "SyncPlan"]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that was looked at: its datasets to publish, to leave and to withdraw."""
+
+    outcome: SourceOutcome
+    ready: tuple[Ready, ...] = ()
+    withdrawals: Withdrawals = Withdrawals()
+
+
+class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at all sources gave."""
+
+    sources: tuple[Prepared, ...]
+
+    @property
+    def submissions(self) -> list[Submission]:
+        """What is new or not as it was."""
+        return [one.submission for source in self.sources for one in source.ready]
+
+    @property
+    def withdrawals(self) -> dict[str, str]:
+        """What is to be deactivated: sid and reason."""
+        believed = (source.withdrawals for source in self.sources if not source.withdrawals.doubt)
+        return {sid: reason for one in believed for sid, reason in one.reasons.items()}
+
+
+class Sync:
+    """One run.
+
+    Args:
+        settings: the workspace's.
+        publisher: the address that signs.
+        sources: by their names in the settings.
+        state: of the workspace.
+        journal: of the workspace, if it has one yet.
+        check: says why a dataset must not be published; see :data:`~etdb.sync.preparing.Check`.
+        progress: told ("read", done, total).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        publisher: str,
+        sources: Mapping[str, Source],
+        *,
+        state: SyncState,
+        journal: Journal | None,
+        check: Check = lambda _dataset, _draft: (),
+        progress: Progress = lambda _step, _done, _total: None,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._sources = sources
+        self._state = state
+        self._journal = journal
+        self._progress = progress
+        self._reader = Reader(settings, publisher, check=check, is_settled=self._is_settled)
+        self._started = dt.datetime.now(dt.UTC)
+
+    def prepare(self, *, allow_withdrawals: bool = False) -> SyncPlan:
+        """Look at every source; what is wrong with one of them, or with a dataset, stops no other.
+
+        Raises:
+            StorageError: the state or the journal cannot be read.
+        """
+        return SyncPlan(
+            sources=tuple(
+                self._prepare(name, source, allow_withdrawals=allow_withdrawals)
+                for name, source in self._sources.items()
+            )
+        )
+
+    def run(self, plan: SyncPlan, publisher: Publisher) -> SyncReport:
+        """Publish, edit and withdraw.
+
+        Args:
+            plan: of :meth:`prepare`.
+            publisher: of the same address.
+
+        Raises:
+            InputError, LedgerError, StorageError: what is done so far stays done; the next run goes on from there.
+        """
+        for source in plan.sources:
+            self._state.note(
+                self._publisher, source.outcome.name, [one.submission.tomogram.sid for one in source.ready]
+            )
+        held: dict[str, str] = {}
+        submissions = plan.submissions
+        while True:
+            try:
+                report = publisher.run(submissions, revise=True)
+                break
+            except SourceFileError as error:
+                # A file changed under our hands, or went away: its dataset waits for another night.
+                sid = _dataset_of(submissions, str(error.fields.get("path", "")))
+                if sid is None:
+                    raise
+                held[sid] = error.message
+                submissions = [one for one in submissions if one.tomogram.sid != sid]
+        done = {one.sid: one for one in report.datasets}
+        sent, fee_sat, unfinished = report.transactions_sent, report.fee_sat, report.unfinished
+        seconds = report.seconds
+        if plan.withdrawals:
+            withdrawn = publisher.deactivate(plan.withdrawals)
+            done |= {one.sid: one for one in withdrawn.datasets}
+            sent += withdrawn.transactions_sent
+            fee_sat += withdrawn.fee_sat
+            unfinished += withdrawn.unfinished
+            seconds += withdrawn.seconds
+        self._settle(plan, done)
+        return SyncReport(
+            started=self._started,
+            publisher=self._publisher,
+            ledger=report.ledger,
+            is_dry=False,
+            sources=tuple(
+                _outcome(source, {sid: _change(one) for sid, one in done.items()}, held) for source in plan.sources
+            ),
+            transactions_sent=sent,
+            fee_sat=fee_sat,
+            unfinished=unfinished,
+            seconds=seconds,
+        )
+
+    def nothing_done(self, plan: SyncPlan, costs: PublishPlan) -> SyncReport:
+        """The report of a run that only looked: what it would do, by the plan of publishing."""
+        planned = {
+            one.sid: Change(
+                sid=one.sid,
+                what=one.what,
+                title=one.title,
+                fields=one.fields,
+                reason=one.reason,
+                revision=one.revision,
+                state=one.status,
+            )
+            for one in costs.datasets
+        }
+        return SyncReport(
+            started=self._started,
+            publisher=self._publisher,
+            ledger=costs.ledger,
+            is_dry=True,
+            sources=tuple(_outcome(source, planned, {}) for source in plan.sources),
+            fee_sat=costs.fee_sat,
+        )
+
+    def _prepare(self, name: str, source: Source, *, allow_withdrawals: bool) -> Prepared:
+        settings = self._settings.source[name]
+        try:
+            listing = source.listing()
+        except EtdbError as error:
+            return Prepared(outcome=SourceOutcome(name=name, shown=source.name, error=error.message))
+        ready, settled, held = self._reader.read(
+            name, source, listing, progress=lambda done, total: self._progress("read", done, total)
+        )
+        mine = [sid for sid, from_source in self._state.source_of(self._publisher).items() if from_source == name]
+        withdrawals = plan_withdrawals(
+            listing,
+            [sid for sid in mine if self._is_published(sid)],
+            max_withdrawals=settings.max_withdrawals,
+            allowed=allow_withdrawals,
+        )
+        outcome = SourceOutcome(
+            name=name,
+            shown=source.name,
+            released=len(listing.released),
+            unchanged=len(settled),
+            held_back=held,
+            withheld=len(listing.withheld),
+            refused=listing.refused,
+            not_withdrawn=withdrawals.reasons if withdrawals.doubt else {},
+            doubt=withdrawals.doubt,
+        )
+        return Prepared(outcome=outcome, ready=tuple(ready), withdrawals=withdrawals)
+
+    def _is_settled(self, sid: str, fingerprint: bytes) -> bool:
+        return self._state.fingerprint(self._publisher, sid) == fingerprint and self._is_published(sid)
+
+    def _is_published(self, sid: str) -> bool:
+        entry = self._journal.find(self._publisher, sid) if self._journal else None
+        return entry is not None and entry.state in SENT_STATES
+
+    def _settle(self, plan: SyncPlan, done: Mapping[str, PublishedDataset]) -> None:
+        settled = []
+        for source in plan.sources:
+            for one in source.ready:
+                sid = one.submission.tomogram.sid
+                if sid in done and done[sid].state == "final" and done[sid].what != "waiting":
+                    settled.append((sid, one.fingerprint))
+        self._state.settle(self._publisher, settled)
+
+
+def _outcome(source: Prepared, changes: Mapping[str, Change], held: Mapping[str, str]) -> SourceOutcome:
+    mine = [one.submission.tomogram.sid for one in source.ready]
+    of_source = [changes[sid] for sid in mine if sid in changes]
+    done = [one for one in of_source if one.what != "unchanged"]
+    done += [changes[sid] for sid in source.withdrawals.reasons if sid in changes and not source.withdrawals.doubt]
+    return msgspec.structs.replace(
+        source.outcome,
+        unchanged=source.outcome.unchanged + len(of_source) - sum(one.what != "unchanged" for one in of_source),
+        changes=tuple(done),
+        held_back={**source.outcome.held_back, **{sid: held[sid] for sid in mine if sid in held}},
+    )
+
+
+def _change(one: PublishedDataset) -> Change:
+    return Change(
+        sid=one.sid,
+        what=one.what,
+        title=one.title,
+        fields=one.fields,
+        reason=one.reason,
+        dataset_id=one.dataset_id,
+        revision=one.revision,
+        state=one.state,
+    )
+
+
+def _dataset_of(submissions: list[Submission], path: str) -> str | None:
+    if not path:
+        return None
+    for one in submissions:
+        if Path(path) in one.paths.values():
+            return one.tomogram.sid
+    return None
