@@ -48,6 +48,7 @@ _COMMANDS: Final = {
     "ledger": ("etdb.cli.ledger", "ledger"),
     "import-legacy": ("etdb.cli.ledger", "import_legacy"),
     "serve": ("etdb.cli.serve", "serve"),
+    "stage": ("etdb.cli.stage", "stage"),
     "kubo": ("etdb.cli.kubo", "kubo"),
     "doctor": ("etdb.cli.doctor", "doctor"),
     "repair": ("etdb.cli.doctor", "repair"),

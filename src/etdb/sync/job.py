@@ -129,14 +129,13 @@ class Sync:
             unfinished += withdrawn.unfinished
             seconds += withdrawn.seconds
         self._settle(plan, done)
+        changes = {sid: _change(one) for sid, one in done.items()}
         return SyncReport(
             started=self._started,
             publisher=self._publisher,
             ledger=report.ledger,
             is_dry=False,
-            sources=tuple(
-                _outcome(source, {sid: _change(one) for sid, one in done.items()}, held) for source in plan.sources
-            ),
+            sources=tuple(_outcome(source, changes, held) for source in plan.sources),
             transactions_sent=sent,
             fee_sat=fee_sat,
             unfinished=unfinished,
@@ -207,7 +206,7 @@ class Sync:
         for source in plan.sources:
             for one in source.ready:
                 sid = one.submission.tomogram.sid
-                if sid in done and done[sid].state == "final" and done[sid].what != "waiting":
+                if sid in done and done[sid].state == "final" and done[sid].what not in {"waiting", "withdrawn"}:
                     settled.append((sid, one.fingerprint))
         self._state.settle(self._publisher, settled)
 

@@ -77,7 +77,7 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
     fee_sat: int = 0
     unfinished: int = 0
     seconds: float = 0
-    staged: dict[str, int | str] = {}
+    staged: dict[str, int] = {}
 
     @property
     def changed(self) -> int:
@@ -126,10 +126,7 @@ def report_text(report: SyncReport) -> str:
     if report.unfinished:
         lines.append(f"{report.unfinished} records are not final yet: the next run goes on with them.")
     if report.staged:
-        told = ", ".join(
-            f"{value} {key}" if isinstance(value, int) else f"{value}" for key, value in report.staged.items()
-        )
-        lines.append(f"Staged: {told}.")
+        lines.append(f"Staged: {', '.join(f'{value} {key}' for key, value in report.staged.items())}.")
     return "\n".join(lines)
 
 

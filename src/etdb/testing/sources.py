@@ -37,9 +37,7 @@ class LabDataset(Struct, frozen=True, kw_only=True):
 
 
 LAB: Sequence[LabDataset] = (
-    LabDataset(
-        sid="zla2008-01-20-16", title="Série à 4 °C", microscopist="Zhuo Li", notes="10 °C; 'quoted', \"so\""
-    ),
+    LabDataset(sid="zla2008-01-20-16", title="Série à 4 °C", microscopist="Zhuo Li", notes="10 °C; 'quoted', \"so\""),
     LabDataset(sid="aba2005-04-15-2", files={"rawdata/b.mrc": b"b", "rawdata/c.mrc": b"cc"}),
     LabDataset(sid="mpa2008-12-25-7", released=False, title="Not yet"),
 )
