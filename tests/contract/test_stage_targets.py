@@ -79,7 +79,7 @@ class TestSsh(StageTargetContract):
 
 
 class TestS3(StageTargetContract):
-    part_bytes = 64 << 20
+    part_bytes = 50_000  # so that some files go whole and some in parts
 
     @pytest.fixture(autouse=True)
     def keys(self, monkeypatch, tmp_path):
@@ -124,9 +124,6 @@ class TestS3(StageTargetContract):
             s3.present()
         assert "s3cret" not in caught.value.message
 
-
-class TestS3InParts(TestS3):
-    part_bytes = 50_000
 
     def test_parts_that_are_there_are_not_sent_again(self, tmp_path):
         with self.target_of(tmp_path) as (target, inside):

@@ -163,7 +163,8 @@ def _is_empty(cell: Any) -> bool:
 
 def _advice(column: str) -> str:
     near = difflib.get_close_matches(column, RECORD_COLUMNS, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else f"a field of your own is called `{EXTRA}{column}`"
+    own = f"a field of your own is called `{EXTRA}{column}`"
+    return f"did you mean `{near[0]}`? {own}" if near else own
 
 
 def _short(cell: Any) -> str:

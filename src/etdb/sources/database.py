@@ -195,7 +195,7 @@ class Session:
 def shown_url(url: str) -> str:
     """An address for messages: without what may be a password, wherever it stands."""
     scheme, slashes, rest = url.partition("://")
-    if not slashes:
+    if not slashes or not scheme.replace("+", "").isalnum():
         return "an address without ://"
     place, _, _ = rest.partition("?")
     user, at, host = place.rpartition("@")

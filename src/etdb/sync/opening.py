@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +29,7 @@ def open_source(workspace: Workspace, name: str) -> Source:
         known = ", ".join(workspace.settings.source) or "there is none yet; docs/reference/sources.md shows how"
         raise ConfigurationError(f"there is no [source.{name}] in {CONFIG_NAME}", hint=f"known: {known}", source=name)
     _refuse_idle(name, settings)
-    folder = workspace.place(settings.folder)
+    folder = _place(workspace, settings.folder)
     defaults = _defaults(name, settings.record)
     if settings.kind == "tree":
         from etdb.sources.tree import TreeSource  # noqa: PLC0415 - as the others
@@ -36,11 +38,11 @@ def open_source(workspace: Workspace, name: str) -> Source:
     if settings.kind in {"csv", "yaml"}:
         from etdb.sources.tables import csv_source, yaml_source  # noqa: PLC0415 - an extra
 
-        table = workspace.place(_needed(name, settings, "table"))
+        table = _place(workspace, _needed(name, settings, "table"))
         words: dict[str, Any] = {"columns": settings.columns, "roles": settings.roles, "defaults": defaults}
         if settings.kind == "yaml":
             return yaml_source(table, folder, **words)
-        files_table = workspace.place(settings.files_table) if settings.files_table else None
+        files_table = _place(workspace, settings.files_table) if settings.files_table else None
         return csv_source(table, folder, files_table=files_table, **words)
     from etdb.sources.database import Database  # noqa: PLC0415 - an extra
 
@@ -56,8 +58,13 @@ def open_source(workspace: Workspace, name: str) -> Source:
         return CaltechSource(database, folder, length_unit=settings.length_unit, defaults=defaults)
     from etdb.sources.mapping import database_source, load_mapping  # noqa: PLC0415 - an extra
 
-    mapping = load_mapping(workspace.place(_needed(name, settings, "mapping")))
+    mapping = load_mapping(_place(workspace, _needed(name, settings, "mapping")))
     return database_source(database, mapping, folder, defaults=defaults)
+
+
+def _place(workspace: Workspace, named: str) -> Path:
+    """As :meth:`Workspace.place`, for people: without `..` in the middle."""
+    return Path(os.path.normpath(workspace.place(named)))
 
 
 _OF_KIND: Mapping[str, frozenset[str]] = {

@@ -71,7 +71,7 @@ class Reader:
                 self._taken[sid] = name
                 one = self._one(sid, source)
             except EtdbError as error:
-                held[sid] = error.message
+                held[sid] = "; ".join(error.fields.get("problems", ())) or error.message
                 continue
             if one is None:
                 settled.append(sid)
