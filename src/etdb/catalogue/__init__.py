@@ -1,11 +1,14 @@
 """The catalogue: messages of the ledger, the records folded from them, search, and what was observed apart."""
 
 from etdb.catalogue.fields import FACETS, FIELDS, RANGES, SORTS, Field, Sort
+from etdb.catalogue.history import joined_text
 from etdb.catalogue.query import MAX_PAGE, Query, Range, parse_query, query_pairs
+from etdb.catalogue.revising import ActionRow
 from etdb.catalogue.store import Catalogue
 from etdb.catalogue.text import display
 from etdb.catalogue.values import (
     AsideMessage,
+    CurrentRecord,
     DatasetView,
     Duplicate,
     FacetValue,
@@ -14,9 +17,11 @@ from etdb.catalogue.values import (
     OrphanedParts,
     OtherRecord,
     Page,
+    Revision,
     StoredManifest,
     StoredMessage,
     Tip,
+    Withdrawal,
 )
 from etdb.catalogue.writing import CONFLICTING_PART, Batch, PartRow
 
@@ -27,9 +32,11 @@ __all__ = [
     "MAX_PAGE",
     "RANGES",
     "SORTS",
+    "ActionRow",
     "AsideMessage",
     "Batch",
     "Catalogue",
+    "CurrentRecord",
     "DatasetView",
     "Duplicate",
     "FacetValue",
@@ -42,11 +49,14 @@ __all__ = [
     "PartRow",
     "Query",
     "Range",
+    "Revision",
     "Sort",
     "StoredManifest",
     "StoredMessage",
     "Tip",
+    "Withdrawal",
     "display",
+    "joined_text",
     "parse_query",
     "query_pairs",
 ]

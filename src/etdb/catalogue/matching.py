@@ -27,11 +27,12 @@ class Conditions:
     def __init__(self, db: sqlite3.Connection, sets: RecordSets, query: Query, text: TextQuery) -> None:
         self._db = db
         self._sets = sets
+        self._withdrawn = query.withdrawn
         self._met: dict[str, list[int]] = {}
         if text.wanted:
             self._add(_TEXT, self.saying(text.wanted))
         if text.unwanted:
-            self._add(_TEXT, sets.everything(db) & ~self.saying(text.unwanted))
+            self._add(_TEXT, sets.everything(db, withdrawn=query.withdrawn) & ~self.saying(text.unwanted))
         for name, values in query.terms.items():
             if values:
                 self._add(name, self._with_values(name, frozenset(map(_folded, values))))
@@ -44,7 +45,7 @@ class Conditions:
 
     def all_met(self, *, without: str | None = None) -> int:
         """The records that meet all conditions, or all but those on one field."""
-        found = self._sets.everything(self._db)
+        found = self._sets.everything(self._db, withdrawn=self._withdrawn)
         for name, sets in self._met.items():
             if name != without:
                 for records in sets:

@@ -3,11 +3,17 @@
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.pace import Pace
-from etdb.publish.planning import plan_publish, plan_resume, verify_fee_rate, verify_means, verify_submission
+from etdb.publish.planning import (
+    plan_message,
+    plan_publish,
+    plan_resume,
+    verify_fee_rate,
+    verify_means,
+    verify_submission,
+)
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
-    CurrentRecord,
     PlannedDataset,
     Progress,
     PublishedDataset,
@@ -22,7 +28,6 @@ __all__ = [
     "DATASET_TRANSITIONS",
     "SENT_STATES",
     "TRANSACTION_TRANSITIONS",
-    "CurrentRecord",
     "DatasetEntry",
     "Journal",
     "Pace",
@@ -38,6 +43,7 @@ __all__ = [
     "Submission",
     "TransactionEntry",
     "Transition",
+    "plan_message",
     "plan_publish",
     "plan_resume",
     "verify_fee_rate",

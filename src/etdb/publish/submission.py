@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from etdb.oip import Tomogram
 
+if TYPE_CHECKING:
+    from etdb.catalogue.values import CurrentRecord
+
 __all__ = [
-    "CurrentRecord",
     "PlannedDataset",
     "Progress",
     "PublishPlan",
@@ -61,23 +63,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.size_bytes or 0 for entry in self.tomogram.files)
 
 
-class CurrentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset's record as it stands on the ledger: what an edit changes.
+class Recorded(Protocol):
+    """What the ledger's index says of datasets. ``Catalogue.current`` is one."""
 
-    ``dataset_id`` is the first message's transaction, ``revision`` counts from 1, ``revision_id`` is the transaction
-    of the newest message that counts, ``artifact`` the record as it is written there (JSON), edits applied.
-    """
-
-    dataset_id: str
-    owner: str
-    revision: int
-    revision_id: str
-    artifact: bytes
-    is_withdrawn: bool = False
-
-
-Recorded = Callable[[str, str], CurrentRecord | None]
-"""Given an owner's address and a sid or dataset id, what the ledger's index says. ``Catalogue.current`` is one."""
+    def __call__(self, owner: str, name: str, /) -> CurrentRecord | None:
+        """The dataset of an owner's sid, or with an id whoever owns it; None when there is none."""
 
 
 class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
