@@ -15,7 +15,7 @@ from etdb.errors import ConfigurationError, InputError, VerificationError
 from etdb.publish import Journal
 from etdb.stage import StageTarget
 from etdb.sync.accepting import accept as accept_staged
-from etdb.sync.staging import Released, StageReport, push
+from etdb.sync.staging import Released, StageReport, push, released_datasets
 from etdb.workspace import Workspace
 
 __all__ = ["open_target", "push_released", "show_staged", "stage"]
@@ -124,10 +124,10 @@ def open_target(workspace: Workspace, named: str | None) -> Iterator[StageTarget
 
 def push_released(workspace: Workspace, target: StageTarget, out: Output) -> StageReport:
     """Push what is final and not withdrawn. Errors as :func:`~etdb.sync.staging.push`."""
-    released = []
+    released: list[Released] = []
     if workspace.journal_path.exists():
         with closing(Journal(workspace.journal_path)) as journal:
-            released = [Released(sid=one.sid, root_cid=one.root_cid) for one in journal.datasets("final")]
+            released = released_datasets(journal)
     with (
         open_files(workspace) as blocks,
         out.progress({"stage": "staging"}, bytes_steps=frozenset({"stage"})) as progress,

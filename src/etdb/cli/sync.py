@@ -114,7 +114,7 @@ def sync(
             verify_means(costs, ledger_limits(workspace))
         if costs.transactions and not yes:
             _ask(out, job.nothing_done(plan, costs), address)
-        if plan.submissions or plan.withdrawals:
+        if not plan.is_empty:
             pace = _pace(workspace, wait_timeout) if wait else None
             report = _run(workspace, job, plan, costs, unlock, out, pace=pace)
         else:
@@ -227,7 +227,7 @@ def _run(
             pace=None if is_local else pace,
             fund=functools.partial(_fund, ledger, costs.publisher, costs.fee_sat),
         )
-        return job.run(plan, publisher)
+        return job.run(plan, publisher, journal)
 
 
 def _ask(out: Output, report: SyncReport, address: str) -> None:

@@ -9,7 +9,17 @@ from pathlib import Path
 import msgspec
 
 from etdb.errors import EtdbError, SourceFileError
-from etdb.publish import SENT_STATES, Journal, Progress, PublishedDataset, Publisher, PublishPlan, Submission
+from etdb.publish import (
+    Journal,
+    Progress,
+    PublishedDataset,
+    Publisher,
+    PublishPlan,
+    PublishReport,
+    Recorded,
+    Submission,
+)
+from etdb.publish.known import Known, find_known
 from etdb.sources import Source
 from etdb.sync.preparing import Check, Reader, Ready
 from etdb.sync.report import Change, SourceOutcome, SyncReport
@@ -21,11 +31,17 @@ __all__ = ["Prepared", "Sync", "SyncPlan"]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A source that was looked at: its datasets to publish, to leave and to withdraw."""
+    """A source that was looked at: its datasets to publish, to leave and to withdraw.
+
+    ``unsent`` were begun and never sent, and are not released any more; ``waiting`` are to be withdrawn when their
+    former message is final.
+    """
 
     outcome: SourceOutcome
     ready: tuple[Ready, ...] = ()
     withdrawals: Withdrawals = Withdrawals()
+    waiting: dict[str, str] = {}
+    unsent: tuple[str, ...] = ()
 
 
 class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +60,16 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
         believed = (source.withdrawals for source in self.sources if not source.withdrawals.doubt)
         return {sid: reason for one in believed for sid, reason in one.reasons.items()}
 
+    @property
+    def unsent(self) -> list[str]:
+        """What was begun, is not released any more, and must not be sent."""
+        return [sid for source in self.sources for sid in source.unsent]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.submissions or self.withdrawals or self.unsent)
+
 
 class Sync:
     """One run.
@@ -54,6 +80,7 @@ class Sync:
         sources: by their names in the settings.
         state: of the workspace.
         journal: of the workspace, if it has one yet.
+        recorded: what the catalogue says of records; see ``Publisher``.
         check: says why a dataset must not be published; see :data:`~etdb.sync.preparing.Check`.
         progress: told ("read", done, total).
     """
@@ -66,6 +93,7 @@ class Sync:
         *,
         state: SyncState,
         journal: Journal | None,
+        recorded: Recorded = lambda _owner, _name: None,
         check: Check = lambda _dataset, _draft: (),
         progress: Progress = lambda _step, _done, _total: None,
     ) -> None:
@@ -74,8 +102,9 @@ class Sync:
         self._sources = sources
         self._state = state
         self._journal = journal
+        self._recorded = recorded
         self._progress = progress
-        self._reader = Reader(settings, publisher, check=check, is_settled=self._is_settled)
+        self._reader = Reader(settings, publisher, check=check, refuse=self._refuse, is_settled=self._is_settled)
         self._started = dt.datetime.now(dt.UTC)
 
     def prepare(self, *, allow_withdrawals: bool = False) -> SyncPlan:
@@ -91,25 +120,29 @@ class Sync:
             )
         )
 
-    def run(self, plan: SyncPlan, publisher: Publisher) -> SyncReport:
-        """Publish, edit and withdraw.
+    def run(self, plan: SyncPlan, publisher: Publisher, journal: Journal) -> SyncReport:
+        """Withdraw, publish and edit.
 
         Args:
             plan: of :meth:`prepare`.
             publisher: of the same address.
+            journal: the publisher's.
 
         Raises:
             InputError, LedgerError, StorageError: what is done so far stays done; the next run goes on from there.
         """
         for source in plan.sources:
-            self._state.note(
-                self._publisher, source.outcome.name, [one.submission.tomogram.sid for one in source.ready]
-            )
+            sids = [one.submission.tomogram.sid for one in source.ready]
+            self._state.note(self._publisher, source.outcome.name, sids)
+        reports: list[PublishReport] = []
+        self._drop_unsent(plan, journal)
+        if plan.withdrawals:  # what must not be shown any longer comes first
+            reports.append(publisher.deactivate(plan.withdrawals))
         held: dict[str, str] = {}
         submissions = plan.submissions
-        while True:
+        while submissions:
             try:
-                report = publisher.run(submissions, revise=True)
+                reports.append(publisher.run(submissions, revise=True))
                 break
             except SourceFileError as error:
                 # A file changed under our hands, or went away: its dataset waits for another night.
@@ -118,28 +151,19 @@ class Sync:
                     raise
                 held[sid] = error.message
                 submissions = [one for one in submissions if one.tomogram.sid != sid]
-        done = {one.sid: one for one in report.datasets}
-        sent, fee_sat, unfinished = report.transactions_sent, report.fee_sat, report.unfinished
-        seconds = report.seconds
-        if plan.withdrawals:
-            withdrawn = publisher.deactivate(plan.withdrawals)
-            done |= {one.sid: one for one in withdrawn.datasets}
-            sent += withdrawn.transactions_sent
-            fee_sat += withdrawn.fee_sat
-            unfinished += withdrawn.unfinished
-            seconds += withdrawn.seconds
+        done = {one.sid: one for report in reports for one in report.datasets}
         self._settle(plan, done)
         changes = {sid: _change(one) for sid, one in done.items()}
         return SyncReport(
             started=self._started,
             publisher=self._publisher,
-            ledger=report.ledger,
+            ledger=reports[0].ledger if reports else "",
             is_dry=False,
             sources=tuple(_outcome(source, changes, held) for source in plan.sources),
-            transactions_sent=sent,
-            fee_sat=fee_sat,
-            unfinished=unfinished,
-            seconds=seconds,
+            transactions_sent=sum(report.transactions_sent for report in reports),
+            fee_sat=sum(report.fee_sat for report in reports),
+            unfinished=sum(report.unfinished for report in reports),
+            seconds=sum(report.seconds for report in reports),
         )
 
     def nothing_done(self, plan: SyncPlan, costs: PublishPlan) -> SyncReport:
@@ -175,12 +199,15 @@ class Sync:
             name, source, listing, progress=lambda done, total: self._progress("read", done, total)
         )
         mine = [sid for sid, from_source in self._state.source_of(self._publisher).items() if from_source == name]
+        known = {sid: found for sid in mine if (found := self._known(sid)) and found.owner == self._publisher}
         withdrawals = plan_withdrawals(
             listing,
-            [sid for sid in mine if self._is_published(sid)],
+            [sid for sid, found in known.items() if found.revision and not found.is_withdrawn],
             max_withdrawals=settings.max_withdrawals,
             allowed=allow_withdrawals,
         )
+        waiting = {sid: reason for sid, reason in withdrawals.reasons.items() if not known[sid].is_settled}
+        now = {sid: reason for sid, reason in withdrawals.reasons.items() if sid not in waiting}
         outcome = SourceOutcome(
             name=name,
             shown=source.name,
@@ -192,14 +219,40 @@ class Sync:
             not_withdrawn=withdrawals.reasons if withdrawals.doubt else {},
             doubt=withdrawals.doubt,
         )
-        return Prepared(outcome=outcome, ready=tuple(ready), withdrawals=withdrawals)
+        unsent = [sid for sid, found in known.items() if not found.revision and found.begun]
+        return Prepared(
+            outcome=outcome,
+            ready=tuple(ready),
+            withdrawals=msgspec.structs.replace(withdrawals, reasons=now),
+            waiting={} if withdrawals.doubt else waiting,
+            unsent=tuple(
+                sid for sid, found in known.items() if not found.revision and found.begun and sid not in released
+            ),
+        )
+
+    def _known(self, sid: str) -> Known | None:
+        return find_known(self._journal, self._recorded, self._publisher, sid)
+
+    def _refuse(self, sid: str) -> str:
+        known = self._known(sid)
+        if known is None:
+            return ""
+        if known.owner != self._publisher:
+            return f"it was transferred to {known.owner}, whose key alone counts for it"
+        return "it was withdrawn, and nothing counts after that: give it a sid of its own" if known.is_withdrawn else ""
 
     def _is_settled(self, sid: str, fingerprint: bytes) -> bool:
-        return self._state.fingerprint(self._publisher, sid) == fingerprint and self._is_published(sid)
+        if self._state.fingerprint(self._publisher, sid) != fingerprint:
+            return False
+        known = self._known(sid)
+        return known is not None and known.revision > 0 and known.is_settled and known.begun is None
 
-    def _is_published(self, sid: str) -> bool:
-        entry = self._journal.find(self._publisher, sid) if self._journal else None
-        return entry is not None and entry.state in SENT_STATES
+    def _drop_unsent(self, plan: SyncPlan, journal: Journal) -> None:
+        """What was begun by a run that was cut off, and is not wanted any more, must not be sent by another."""
+        for sid in (*plan.unsent, *plan.withdrawals):
+            known = find_known(journal, self._recorded, self._publisher, sid)
+            if known is not None and known.begun is not None and known.begun.has_content:
+                journal.drop(known.begun.id)
 
     def _settle(self, plan: SyncPlan, done: Mapping[str, PublishedDataset]) -> None:
         settled = []
@@ -216,6 +269,7 @@ def _outcome(source: Prepared, changes: Mapping[str, Change], held: Mapping[str,
     of_source = [changes[sid] for sid in mine if sid in changes]
     done = [one for one in of_source if one.what != "unchanged"]
     done += [changes[sid] for sid in source.withdrawals.reasons if sid in changes and not source.withdrawals.doubt]
+    done += [Change(sid=sid, what="waiting", reason=reason) for sid, reason in source.waiting.items()]
     return msgspec.structs.replace(
         source.outcome,
         unchanged=source.outcome.unchanged + len(of_source) - sum(one.what != "unchanged" for one in of_source),

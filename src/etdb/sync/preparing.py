@@ -34,15 +34,23 @@ class Reader:
         settings: the workspace's.
         publisher: the address that will sign.
         check: asked of each dataset that is not as it was.
+        refuse: why a dataset of this sid cannot be published or edited at all, or "".
         is_settled: whether a dataset's newest record is final and has this fingerprint.
     """
 
     def __init__(
-        self, settings: Settings, publisher: str, *, check: Check, is_settled: Callable[[str, bytes], bool]
+        self,
+        settings: Settings,
+        publisher: str,
+        *,
+        check: Check,
+        refuse: Callable[[str], str],
+        is_settled: Callable[[str, bytes], bool],
     ) -> None:
         self._settings = settings
         self._publisher = publisher
         self._check = check
+        self._refuse = refuse
         self._is_settled = is_settled
         self._taken: dict[str, str] = {}
 
@@ -69,6 +77,8 @@ class Reader:
                 if sid in self._taken:
                     raise InputError(f"source {self._taken[sid]} has a dataset of this sid too")
                 self._taken[sid] = name
+                if reason := self._refuse(sid):
+                    raise InputError(reason)
                 one = self._one(sid, source)
             except EtdbError as error:
                 held[sid] = "; ".join(error.fields.get("problems", ())) or error.message

@@ -15,9 +15,10 @@ from etdb.blocks import AddedFile, FilesInPlace
 from etdb.blocks.reader import DagReader
 from etdb.errors import EtdbError, SourceFileError
 from etdb.ipfs import Cid, parse_cid
+from etdb.publish import SENT_STATES, Journal
 from etdb.stage import Piece, StagedRoot, StageTarget, WrongBytesError, content_name, encode_root, root_name
 
-__all__ = ["Released", "StageReport", "files_of", "push"]
+__all__ = ["Released", "StageReport", "files_of", "push", "released_datasets"]
 
 _MAX_DEPTH: Final = 32
 
@@ -107,6 +108,21 @@ def push(
         bytes_sent=sent_bytes,
         left=left,
     )
+
+
+def released_datasets(journal: Journal) -> list[Released]:
+    """The datasets of a journal that others may have, as their newest final revisions are, oldest first.
+
+    One that is withdrawn, or is on the way to be, is none of them.
+    """
+    newest: dict[tuple[str, str], Released] = {}
+    withdrawn = set()
+    for one in journal.datasets(*SENT_STATES):
+        if one.kind == "deactivate":
+            withdrawn.add((one.publisher, one.sid))
+        elif one.has_content and one.state == "final":
+            newest[one.publisher, one.sid] = Released(sid=one.sid, root_cid=one.root_cid)
+    return [one for name, one in newest.items() if name not in withdrawn]
 
 
 def files_of(blocks: FilesInPlace, root: Cid) -> dict[str, Cid]:
