@@ -225,9 +225,7 @@ class Sync:
             ready=tuple(ready),
             withdrawals=msgspec.structs.replace(withdrawals, reasons=now),
             waiting={} if withdrawals.doubt else waiting,
-            unsent=tuple(
-                sid for sid, found in known.items() if not found.revision and found.begun and sid not in released
-            ),
+            unsent=tuple(sid for sid in unsent if sid not in listing.released),
         )
 
     def _known(self, sid: str) -> Known | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from etdb.blocks import AddedFile, FilesInPlace
 from etdb.blocks.reader import DagReader
-from etdb.errors import EtdbError, SourceFileError
+from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.ipfs import Cid, parse_cid
 from etdb.publish import SENT_STATES, Journal
 from etdb.stage import Piece, StagedRoot, StageTarget, WrongBytesError, content_name, encode_root, root_name
@@ -96,7 +96,7 @@ def push(
                 sent_bytes += file.size_bytes
                 progress(done, total)
             _put_root(target, one, files, sum(file.size_bytes for file in files_there.values()))
-        except (SourceFileError, WrongBytesError) as error:
+        except (SourceFileError, VerificationError) as error:
             left[one.sid] = error.message
             continue
         new += 1
