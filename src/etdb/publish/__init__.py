@@ -1,7 +1,9 @@
 """Publish: the journal, the steps, the sender. Killed anywhere, the same command goes on; nothing is doubled."""
 
+from etdb.publish.contents import published_contents
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
+from etdb.publish.known import Known, find_known, verify_may_act
 from etdb.publish.pace import Pace
 from etdb.publish.planning import (
     plan_message,
@@ -30,6 +32,7 @@ __all__ = [
     "TRANSACTION_TRANSITIONS",
     "DatasetEntry",
     "Journal",
+    "Known",
     "Pace",
     "PlannedDataset",
     "Progress",
@@ -43,10 +46,13 @@ __all__ = [
     "Submission",
     "TransactionEntry",
     "Transition",
+    "find_known",
     "plan_message",
     "plan_publish",
     "plan_resume",
+    "published_contents",
     "verify_fee_rate",
+    "verify_may_act",
     "verify_means",
     "verify_submission",
 ]

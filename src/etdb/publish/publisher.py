@@ -173,7 +173,12 @@ class Publisher:
         changes = changes_of(known, draft, None)
         if not changes:
             raise InputError(f"nothing differs: {name} says all of it already", hint="see: etdb show")
-        entry = self._acting.begin(known, "edit", known.sid, draft, reason)
+        if known.begun is not None and known.begun.state == "signed":
+            raise InputError(
+                f"a message about {name} is signed and not sent yet ({known.begun.kind})",
+                hint="go on with it first: etdb publish --resume",
+            )
+        entry = self._acting.begin(known, "edit", known.content.source if known.content else "", draft, reason)
         location = tomogram.location
         if contents is not None:
             location = store_manifest(self._blocks, HashedFiles(added=dict(contents), tomogram=draft), self._today())
