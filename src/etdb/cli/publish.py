@@ -48,7 +48,7 @@ from etdb.publish import (
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace, lock_key
 
-__all__ = ["publish"]
+__all__ = ["publish", "unlock_while_reading"]
 
 _NAMED = 3
 _MOST_FAULTS = 50
@@ -192,7 +192,7 @@ def publish(
             journal = Journal(workspace.journal_path)
             try:
                 with out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress:
-                    key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
+                    key = unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
                     publisher = Publisher(
                         journal=journal,
                         blocks=blocks,
@@ -249,7 +249,7 @@ def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None
                 )
 
 
-def _unlock_while_reading(
+def unlock_while_reading(
     unlock: Callable[[], PrivateKey],
     blocks: FilesInPlace,
     submissions: Sequence[Submission],

@@ -15,13 +15,13 @@ from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
-from etdb.cli.publish import _LABELS, _fund, _pace, _unlock_while_reading
+from etdb.cli.publish import LABELS
 from etdb.cli.stage import open_target, push_released
 from etdb.errors import CancelledError, ConfigurationError, InputError
 from etdb.flo import MAX_MONEY_SAT, network
 from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.ledger import Limits
-from etdb.publish import Journal, Publisher, PublishPlan, plan_publish, verify_fee_rate, verify_means
+from etdb.publish import Journal, Publisher, PublishPlan, Recorded, plan_publish, verify_fee_rate, verify_means
 from etdb.publish.troubles import StillPendingError
 from etdb.sources import Source
 from etdb.sync import Sync, SyncPlan, SyncReport, SyncState, open_source, report_text, store_report
@@ -103,7 +103,8 @@ def sync(
         if not dry_run:
             # Before an hour of reading, not after it.
             unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
-        job, plan, costs = _look(workspace, address, sources, state, out, allow_withdrawals=allow_withdrawals)
+        recorded = stack.enter_context(indexed_records(context, workspace))
+        job, plan, costs = _look(workspace, address, sources, state, out, recorded, allow_withdrawals=allow_withdrawals)
         if unlock is None:
             report = job.nothing_done(plan, costs)
             out.document(report)
@@ -115,8 +116,8 @@ def sync(
         if costs.transactions and not yes:
             _ask(out, job.nothing_done(plan, costs), address)
         if not plan.is_empty:
-            pace = _pace(workspace, wait_timeout) if wait else None
-            report = _run(workspace, job, plan, costs, unlock, out, pace=pace)
+            pace = pace_of(workspace, wait_timeout) if wait else None
+            report = _run(workspace, job, plan, costs, unlock, out, recorded, pace=pace)
         else:
             report = msgspec.structs.replace(job.nothing_done(plan, costs), is_dry=False)
     staged = _stage(workspace, stage_target, out) if stage_target is not None else None
@@ -166,6 +167,7 @@ def _look(
     sources: dict[str, Source],
     state: SyncState,
     out: Output,
+    recorded: Recorded,
     *,
     allow_withdrawals: bool,
 ) -> tuple[Sync, SyncPlan, PublishPlan]:
@@ -176,7 +178,9 @@ def _look(
         if workspace.journal_path.exists():
             journal = stack.enter_context(closing(Journal(workspace.journal_path)))
         blocks = stack.enter_context(open_files(workspace))
-        job = Sync(workspace.settings, address, sources, state=state, journal=journal, progress=progress)
+        job = Sync(
+            workspace.settings, address, sources, state=state, journal=journal, recorded=recorded, progress=progress
+        )
         plan = job.prepare(allow_withdrawals=allow_withdrawals)
         is_local = workspace.network == "local"
         limits = _limits(workspace)
@@ -190,6 +194,7 @@ def _look(
             block_spacing_s=0 if is_local else BLOCK_SPACING_S,
             revise=True,
             withdraw=plan.withdrawals,
+            recorded=recorded,
             is_unchanged=blocks.is_unchanged,
         )
         if costs.transactions:
@@ -204,16 +209,24 @@ def _limits(workspace: Workspace) -> Limits:
 
 
 def _run(
-    workspace: Workspace, job: Sync, plan: SyncPlan, costs: PublishPlan, unlock: Any, out: Output, *, pace: Any
+    workspace: Workspace,
+    job: Sync,
+    plan: SyncPlan,
+    costs: PublishPlan,
+    unlock: Any,
+    out: Output,
+    recorded: Recorded,
+    *,
+    pace: Any,
 ) -> SyncReport:
     is_local = workspace.network == "local"
     with (
         open_ledger(workspace, writable=True) as ledger,
         open_files(workspace) as blocks,
         closing(Journal(workspace.journal_path)) as journal,
-        out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress,
+        out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress,
     ):
-        key = _unlock_while_reading(unlock, blocks, plan.submissions, sha256=True, progress=progress)
+        key = unlock_while_reading(unlock, blocks, plan.submissions, sha256=True, progress=progress)
         publisher = Publisher(
             journal=journal,
             blocks=blocks,
@@ -225,7 +238,8 @@ def _run(
             progress=progress,
             note=lambda text: out.remark(printable(text)),
             pace=None if is_local else pace,
-            fund=functools.partial(_fund, ledger, costs.publisher, costs.fee_sat),
+            fund=functools.partial(fund, ledger, costs.publisher, costs.fee_sat),
+            recorded=recorded,
         )
         return job.run(plan, publisher, journal)
 
