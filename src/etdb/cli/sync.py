@@ -6,7 +6,6 @@ import functools
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from typing import Any
 
 import click
 import msgspec
@@ -15,14 +14,23 @@ from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
-from etdb.cli.publish import LABELS
+from etdb.cli.publish import unlock_while_reading
+from etdb.cli.publishing import LABELS, fund, indexed_records, pace_of
 from etdb.cli.stage import open_target, push_released
 from etdb.errors import CancelledError, ConfigurationError, InputError
 from etdb.flo import MAX_MONEY_SAT, network
 from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.ledger import Limits
-from etdb.publish import Journal, Publisher, PublishPlan, Recorded, plan_publish, verify_fee_rate, verify_means
-from etdb.publish.troubles import StillPendingError
+from etdb.publish import (
+    Journal,
+    Publisher,
+    PublishPlan,
+    Recorded,
+    StillPendingError,
+    plan_publish,
+    verify_fee_rate,
+    verify_means,
+)
 from etdb.sources import Source
 from etdb.sync import Sync, SyncPlan, SyncReport, SyncState, open_source, report_text, store_report
 from etdb.sync.staging import StageReport
