@@ -6,7 +6,6 @@ import datetime as dt
 from contextlib import closing, contextmanager
 
 import psycopg
-import pymysql
 import pytest
 from tests.labdb import publicdb, servers
 
@@ -24,7 +23,7 @@ def mariadb_socket():
     if servers.mariadb_path() is None:
         pytest.skip(servers.LEFT_OUT_MARIADB)
     with servers.mariadb() as sock:
-        with _root(sock) as db:
+        with servers.mariadb_root(sock) as db:
             db.cursor().execute("CREATE USER reader IDENTIFIED BY 's3cret'")
             db.cursor().execute("CREATE USER writer IDENTIFIED BY 's3cret'")
         yield sock
@@ -36,10 +35,6 @@ def postgres_port():
         pytest.skip(servers.LEFT_OUT_POSTGRES)
     with servers.postgresql() as port:
         yield port
-
-
-def _root(sock, **more):
-    return closing(pymysql.connect(unix_socket=str(sock), user="root", autocommit=True, **more))
 
 
 @pytest.fixture
@@ -56,17 +51,7 @@ def publicdb_of(mariadb_socket, shared_vectors, password):
     """Fill `publicdb` anew, and give the database as the reader sees it."""
 
     def fill(tables, *, user="reader", timeout_s=60.0):
-        with _root(mariadb_socket, charset="utf8mb4") as db:
-            cursor = db.cursor()
-            cursor.execute("DROP DATABASE IF EXISTS publicdb")
-            cursor.execute("CREATE DATABASE publicdb CHARACTER SET latin1")
-            cursor.execute("GRANT SELECT ON publicdb.* TO reader")
-            cursor.execute("GRANT ALL ON publicdb.* TO writer")
-            cursor.execute("USE publicdb")
-            for statement in publicdb.create_statements(shared_vectors("mysql_publicdb.json"), dialect="mysql"):
-                cursor.execute(statement)
-            for statement, values in publicdb.insert_statements(tables, mark="%s"):
-                cursor.executemany(statement, values)
+        publicdb.fill(mariadb_socket, shared_vectors("mysql_publicdb.json"), tables)
         url = f"mysql://{user}@localhost/publicdb?unix_socket={mariadb_socket}"
         return Database(url, password_file=password, timeout_s=timeout_s)
 
@@ -166,7 +151,7 @@ def test_text_comes_out_right_however_it_was_stored(publicdb_of, mariadb_socket,
     plain = "Å 4 °C, 10 µm"
     stored = [text.hex() for text in (wanted.encode(), plain.encode("latin-1"), twice)]
     as_bytes = "CONVERT(UNHEX(%s) USING latin1)"
-    with _root(mariadb_socket, database="publicdb") as db:
+    with servers.mariadb_root(mariadb_socket, database="publicdb") as db:
         db.cursor().execute(
             f"UPDATE TiltSeriesData SET TXT_notes = {as_bytes}, sample = {as_bytes}, treatment = {as_bytes}", stored
         )

@@ -13,12 +13,15 @@ from __future__ import annotations
 import csv
 import gzip
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.labdb.servers import mariadb_root
 
+TOMOGRAM = re.compile(r"3dimage_[0-9]+/[^/*?]+")
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -41,7 +44,7 @@ def create_statements(schema: Mapping[str, Any], *, dialect: str) -> Iterator[st
 def corpus(path: Path, count: int) -> list[dict[str, str]]:
     """So many series, spread over the whole file so that many species and people come."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["sid"] and row["tomo_file"]]
+        rows = [row for row in csv.DictReader(file) if row["acq_date"] and TOMOGRAM.fullmatch(row["tomo_file"])]
     step = max(1, len(rows) // count)
     return rows[::step][:count]
 
@@ -153,6 +156,29 @@ def insert_statements(tables: Rows, *, mark: str) -> Iterator[tuple[str, list[tu
             names = ", ".join(quoted(name) for name in columns)
             values = [tuple(row[name] for name in columns) for row in rows if tuple(row) == columns]
             yield f"INSERT INTO {table} ({names}) VALUES ({', '.join([mark] * len(columns))})", values
+
+
+def fill(sock: Path, schema: Mapping[str, Any], tables: Rows) -> None:
+    """Make `publicdb` on a MariaDB anew; users `reader` and `writer` must be there."""
+    with mariadb_root(sock, charset="utf8mb4") as db:
+        cursor = db.cursor()
+        cursor.execute("DROP DATABASE IF EXISTS publicdb")
+        cursor.execute("CREATE DATABASE publicdb CHARACTER SET latin1")
+        cursor.execute("GRANT SELECT ON publicdb.* TO reader")
+        cursor.execute("GRANT ALL ON publicdb.* TO writer")
+        cursor.execute("USE publicdb")
+        for statement in create_statements(schema, dialect="mysql"):
+            cursor.execute(statement)
+        for statement, values in insert_statements(tables, mark="%s"):
+            cursor.executemany(statement, [[as_the_forms_did(one) for one in row] for row in values])
+
+
+def as_the_forms_did(cell: Any) -> Any:
+    """Text as the lab's forms of 2005 stored it: its UTF-8 bytes, each as a letter of latin1."""
+    if not isinstance(cell, str) or cell.isascii():
+        return cell
+    letters = (bytes([byte]) for byte in cell.encode())
+    return "".join(one.decode("cp1252", "ignore") or one.decode("latin-1") for one in letters)
 
 
 def write_files(tables: Rows, folder: Path, density: np.ndarray) -> None:

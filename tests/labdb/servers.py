@@ -11,8 +11,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import pymysql
 
 LEFT_OUT_MARIADB = "left out: a real MariaDB, because mariadbd is not on this machine (see tests/interop/setup.sh)"
 LEFT_OUT_POSTGRES = "left out: a real PostgreSQL, because its server is not on this machine (tests/interop/setup.sh)"
@@ -91,6 +94,11 @@ def mariadb() -> Iterator[Path]:
     """A MariaDB without TCP; gives its socket. Its `root` has no password: the folder is the test's own."""
     with _own_folder() as server:
         yield from _mariadb(server)
+
+
+def mariadb_root(sock: Path, **more: Any) -> closing[pymysql.Connection]:
+    """A connection that may do everything."""
+    return closing(pymysql.connect(unix_socket=str(sock), user="root", autocommit=True, **more))
 
 
 def _mariadb(server: Path) -> Iterator[Path]:

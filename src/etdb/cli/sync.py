@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
 import click
@@ -18,11 +18,12 @@ from etdb.cli.publish import unlock_while_reading
 from etdb.cli.publishing import LABELS, fund, indexed_records, pace_of
 from etdb.cli.stage import open_target, push_released
 from etdb.errors import CancelledError, ConfigurationError, InputError
-from etdb.flo import MAX_MONEY_SAT, network
+from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
 from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.ledger import Limits
 from etdb.publish import (
     Journal,
+    Pace,
     Publisher,
     PublishPlan,
     Recorded,
@@ -221,11 +222,11 @@ def _run(
     job: Sync,
     plan: SyncPlan,
     costs: PublishPlan,
-    unlock: Any,
+    unlock: Callable[[], PrivateKey],
     out: Output,
     recorded: Recorded,
     *,
-    pace: Any,
+    pace: Pace | None,
 ) -> SyncReport:
     is_local = workspace.network == "local"
     with (

@@ -15,7 +15,7 @@ from etdb.durable import write_durably
 __all__ = ["Change", "SourceOutcome", "SyncReport", "report_text", "store_report"]
 
 _KEPT: Final = 400
-_SHOWN: Final = 50
+_IN_FILE: Final = 1000
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +96,13 @@ _VERBS: Final = {
 }
 
 
-def report_text(report: SyncReport) -> str:
-    """The report for people: what was done, then what needs them."""
+def report_text(report: SyncReport, *, shown: int = 10) -> str:
+    """The report for people: what was done, then what needs them; of each at most so many lines."""
+
+    def few(told: Sequence[str]) -> list[str]:
+        first = [f"    {line}" for line in told[:shown]]
+        return first + ([f"    and {len(told) - shown} more"] if len(told) > shown else [])
+
     lines = []
     for source in report.sources:
         lines.append(f"{source.name}  {source.shown}".rstrip())
@@ -109,16 +114,16 @@ def report_text(report: SyncReport) -> str:
             some = [change for change in source.changes if change.what == what]
             if some:
                 lines.append(f"  {len(some)} {planned if report.is_dry else done}:")
-                lines += _few([_change_line(change) for change in some])
+                lines += few([_change_line(change) for change in some])
         if source.held_back:
             lines.append(f"  {len(source.held_back)} held back:")
-            lines += _few([f"{sid}: {' '.join(why.split())}" for sid, why in source.held_back.items()])
+            lines += few([f"{sid}: {' '.join(why.split())}" for sid, why in source.held_back.items()])
         if source.refused:
             lines.append(f"  {len(source.refused)} not understood:")
-            lines += _few(source.refused)
+            lines += few(source.refused)
         if source.doubt:
             lines.append(f"  nothing was withdrawn: {source.doubt}. If it is so: --allow-withdrawals")
-            lines += _few([f"{sid}: {why}" for sid, why in source.not_withdrawn.items()])
+            lines += few([f"{sid}: {why}" for sid, why in source.not_withdrawn.items()])
     if not report.changed:
         lines.append("Nothing to publish." if report.is_dry else "Nothing was published.")
     elif not report.is_dry:
@@ -136,11 +141,6 @@ def _change_line(change: Change) -> str:
     return f"{change.sid}{fields}{f': {told}' if told else ''}"
 
 
-def _few(lines: Sequence[str]) -> list[str]:
-    shown = [f"    {line}" for line in lines[:_SHOWN]]
-    return shown + ([f"    and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
-
-
 def store_report(folder: Path, report: SyncReport) -> Path:
     """Write the report as JSON and text, and keep the newest reports only; the path of the text.
 
@@ -150,7 +150,7 @@ def store_report(folder: Path, report: SyncReport) -> Path:
     name = f"sync-{report.started:%Y%m%dT%H%M%S.%f}Z"
     write_durably(folder / f"{name}.json", [msgspec.json.format(msgspec.json.encode(report), indent=1), b"\n"])
     text = folder / f"{name}.txt"
-    write_durably(text, [report_text(report).encode("utf-8", "replace"), b"\n"])
+    write_durably(text, [report_text(report, shown=_IN_FILE).encode("utf-8", "replace"), b"\n"])
     for old in sorted(folder.glob("sync-*Z.*"))[: -2 * _KEPT]:
         with suppress(OSError):
             old.unlink()
