@@ -16,7 +16,7 @@ from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.known import RESUMED, changes_of, decode_draft, find_known, verify_may_act
 from etdb.publish.states import SENT_STATES
-from etdb.publish.steps import draft_for, stand_in_record
+from etdb.publish.steps import as_draft, draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Recorded, Submission
 from etdb.publish.wanted import Wanted, plan_action, plan_edit, plan_one
 
@@ -132,7 +132,7 @@ def plan_message(
         one = plan_action(known, "transfer", name, publisher=publisher, reason=reason, to=to_address)
     else:
         known = verify_may_act(find_known(journal, recorded, publisher, name), publisher, name)
-        draft = msgspec.structs.replace(tomogram or known.tomogram, publisher=publisher, timestamp_s=0, location="")
+        draft = as_draft(tomogram or known.tomogram, publisher)
         changes = changes_of(known, draft, None)
         if not changes:
             raise InputError(f"nothing differs: {name} says all of it already", hint="see: etdb show")

@@ -24,7 +24,7 @@ from etdb.publish.pace import Pace, TimeIsUpError
 from etdb.publish.planning import open_datasets, refuse_twins
 from etdb.publish.reconcile import orphaned_parts
 from etdb.publish.sender import Sender
-from etdb.publish.steps import HashedFiles, draft_for, hash_files, sign_record, store_manifest
+from etdb.publish.steps import HashedFiles, as_draft, draft_for, hash_files, sign_record, store_manifest
 from etdb.publish.submission import Progress, PublishedDataset, PublishReport, Recorded, Submission, What
 from etdb.publish.wanted import refuse_changes
 from etdb.publish.watching import BlockWatch
@@ -169,7 +169,7 @@ class Publisher:
         started = self._clock()
         self._dispatch.begin()
         known = verify_may_act(self._acting.find(name), self.address, name)
-        draft = msgspec.structs.replace(tomogram, publisher=self.address, timestamp_s=0, location="")
+        draft = as_draft(tomogram, self.address)
         changes = changes_of(known, draft, None)
         if not changes:
             raise InputError(f"nothing differs: {name} says all of it already", hint="see: etdb show")
