@@ -191,7 +191,7 @@ CREATE TABLE manifests (
 
 SCHEMA: Final = Schema(
     what="the catalogue",
-    version=2,
+    version=3,  # 2: tilt schemes and doses of tilts; 3: revisions
     script=_SCRIPT,
     application_id=0x65746462,  # "etdb"
     is_free=True,

@@ -26,6 +26,9 @@ CLASS_OF_ROLE = {
     "thumbnail": "images",
     "preview": "videos",
     "key_movie": "videos",
+    "aligned_series": "tilt-series",
+    "light_micrograph": "images",
+    "movie": "videos",
 }
 
 

@@ -1,20 +1,96 @@
-"""Formats of electron microscopy: a first look at MRC headers, mdoc files and tilt angles. Pure."""
+"""Formats of electron microscopy: a first look at each kind of file that a dataset holds. Pure."""
 
-from etdb.em.mdoc import MAX_MDOC_BYTES, MdocLook, parse_mdoc
-from etdb.em.mrc import FEI1_HEADER_BYTES, MRC_HEADER_BYTES, FeiLook, MrcLook, parse_mrc_header
-from etdb.em.tilts import MAX_TILTS, TiltRange, parse_tilt_file, tilt_range
+from etdb.em.acquisition import MAX_LOG_BYTES, AcquisitionLog, parse_acquisition_log
+from etdb.em.frames import FrameStack, read_frames
+from etdb.em.mdoc import MAX_MDOC_BYTES, MdocLook, MdocSection, parse_mdoc
+from etdb.em.model import ImodContour, ImodModel, ImodObject, read_model, walk_model
+from etdb.em.movies import Movie, read_movie
+from etdb.em.mrc import FEI1_HEADER_BYTES, MRC_HEADER_BYTES, FeiLook, MrcLook, parse_mrc_header, read_mrc
+from etdb.em.notes import MAX_NOTE_BYTES, Note, read_note
+from etdb.em.omezarr import ZarrLevel, ZarrVolume, level_paths, parse_ome_zarr
+from etdb.em.packed import PackedFile, Packing, packing_of, unpacked_name
+from etdb.em.pictures import Picture, read_picture
+from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
+from etdb.em.sections import ExtendedForm, InstrumentFacts, SectionFacts
+from etdb.em.tilts import (
+    MAX_TILT_FILE_BYTES,
+    MAX_TILTS,
+    TiltAngles,
+    TiltRange,
+    parse_tilt_angles,
+    parse_tilt_file,
+    tilt_range,
+)
+from etdb.em.transforms import MAX_TRANSFORM_FILE_BYTES, Transform, Transforms, parse_transforms
+
+Look = (
+    MrcLook
+    | MdocLook
+    | TiltAngles
+    | Transforms
+    | ImodModel
+    | AcquisitionLog
+    | FrameStack
+    | Picture
+    | Movie
+    | ZarrVolume
+    | Note
+)
+"""What a first look at a file can give."""
 
 __all__ = [
     "FEI1_HEADER_BYTES",
+    "MAX_LOG_BYTES",
     "MAX_MDOC_BYTES",
+    "MAX_NOTE_BYTES",
     "MAX_TILTS",
+    "MAX_TILT_FILE_BYTES",
+    "MAX_TRANSFORM_FILE_BYTES",
     "MRC_HEADER_BYTES",
+    "AcquisitionLog",
+    "ExtendedForm",
     "FeiLook",
+    "FrameStack",
+    "ImodContour",
+    "ImodModel",
+    "ImodObject",
+    "InstrumentFacts",
+    "Look",
     "MdocLook",
+    "MdocSection",
+    "Movie",
     "MrcLook",
+    "Note",
+    "PackedFile",
+    "Packing",
+    "Picture",
+    "PlaneLayout",
+    "SectionFacts",
+    "TiltAngles",
     "TiltRange",
+    "Transform",
+    "Transforms",
+    "ZarrLevel",
+    "ZarrVolume",
+    "decode_plane",
+    "decode_planes",
+    "level_paths",
+    "packing_of",
+    "parse_acquisition_log",
     "parse_mdoc",
     "parse_mrc_header",
+    "parse_ome_zarr",
+    "parse_tilt_angles",
     "parse_tilt_file",
+    "parse_transforms",
+    "plane_layout",
+    "read_frames",
+    "read_model",
+    "read_movie",
+    "read_mrc",
+    "read_note",
+    "read_picture",
     "tilt_range",
+    "unpacked_name",
+    "walk_model",
 ]

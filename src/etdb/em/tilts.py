@@ -7,12 +7,21 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 from msgspec import Struct
 
 from etdb.errors import FormatError
 
-__all__ = ["MAX_TILTS", "TiltRange", "parse_tilt_file", "tilt_range"]
+__all__ = [
+    "MAX_TILTS",
+    "MAX_TILT_FILE_BYTES",
+    "TiltAngles",
+    "TiltRange",
+    "parse_tilt_angles",
+    "parse_tilt_file",
+    "tilt_range",
+]
 
 MAX_TILTS = 10_000
 MAX_TILT_FILE_BYTES = 1 << 20
@@ -21,6 +30,19 @@ MAX_ANGLE_DEG = 180.0
 SAME_ANGLE_DEG = 0.05
 CONSTANT_TOLERANCE = 0.15
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+
+KINDS: dict[str, Literal["raw", "refined", "x-axis"]] = {".rawtlt": "raw", ".tlt": "refined", ".xtilt": "x-axis"}
+
+
+class TiltAngles(Struct, frozen=True, kw_only=True):
+    """A file of tilt angles.
+
+    `kind` is `raw` (`.rawtlt`: as the microscope set them), `refined` (`.tlt`: as the alignment found them) or
+    `x-axis` (`.xtilt`: the tilt about the X axis of each section). Angles are in degrees, in the order of the sections.
+    """
+
+    kind: Literal["raw", "refined", "x-axis"]
+    angles_deg: tuple[float, ...]
 
 
 class TiltRange(Struct, frozen=True, kw_only=True):
@@ -53,6 +75,15 @@ def parse_tilt_file(data: bytes) -> tuple[float, ...]:
     if not angles:
         raise FormatError("there is no tilt angle in this file")
     return tuple(angles)
+
+
+def parse_tilt_angles(data: bytes, suffix: str) -> TiltAngles:
+    """Read a file of tilt angles whose kind its suffix tells: `.rawtlt`, `.tlt` or `.xtilt`.
+
+    Raises:
+        FormatError: as `parse_tilt_file`.
+    """
+    return TiltAngles(kind=KINDS.get(suffix.lower(), "refined"), angles_deg=parse_tilt_file(data))
 
 
 def tilt_range(angles: Sequence[float]) -> TiltRange | None:

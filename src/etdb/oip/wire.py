@@ -146,6 +146,9 @@ FIELDS: Final = (
     _row("publications", "details", "publications", _listed, list),
     _row("keywords", "details", "keywords", _listed, list),
     _row("sample_preparation", "details", "samplePreparation", _text),
+    _row("tilt_scheme", "details", "tiltScheme", _text),
+    _row("tilt_count", "details", "tiltCount", _whole),
+    _row("dose_per_tilt_e_per_a2", "details", "dosagePerTilt", _number),
     _row("storage_network", "storage", "network", lambda value: _text(value).lower()),
     _row("location", "storage", "location", _text),
 )
@@ -170,6 +173,16 @@ FILE_KINDS: Final = {
     "thumbnail": ("image", "thumbnail"),
     "metadata": ("tomogram", "metadata"),
     "other": ("tomogram", "other"),
+    # Ours: old readers show a file of a kind that they do not know among the others, or pass over it.
+    "aligned_series": ("tomogram", "alignedTiltSeries"),
+    "segmentation": ("tomogram", "segmentation"),
+    "model": ("tomogram", "model"),
+    "light_micrograph": ("tomogram", "lightMicrograph"),
+    "movie": ("tomogram", "movie"),
+    "frames": ("tomogram", "frames"),
+    "gain_reference": ("tomogram", "gainReference"),
+    "alignment": ("tomogram", "alignment"),
+    "notes": ("tomogram", "notes"),
 }
 """Our role of a file, and the wire's type and subtype."""
 assert set(FILE_KINDS) == set(FILE_ROLES)

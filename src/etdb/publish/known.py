@@ -134,13 +134,16 @@ def _artifact_of(content: DatasetEntry) -> dict[str, Any]:
     return parse_artifact(content.record)
 
 
-def changes_of(known: Known, draft: Tomogram, files: dict[str, str] | None) -> tuple[FieldChange, ...]:
+def changes_of(
+    known: Known, draft: Tomogram, files: dict[str, str] | None, derived: frozenset[str] = frozenset()
+) -> tuple[FieldChange, ...]:
     """What differs between a dataset as it was sent and as it is to be.
 
     Args:
         known: as it was sent.
         draft: as it is to be.
         files: path -> CID of what is there now; None when it was not read, and sizes must do.
+        derived: fields of the draft that nobody stated: a newer etdb may read more out of the same files.
     """
     keep = {name: getattr(draft, name) for name in _OF_THE_LEDGER}
     former = msgspec.structs.replace(known.tomogram, **keep)
@@ -156,7 +159,7 @@ def changes_of(known: Known, draft: Tomogram, files: dict[str, str] | None) -> t
                 for one in former.files
             ),
         )
-    changes = list(compare_records(former, draft))
+    changes = [one for one in compare_records(former, draft) if one.field not in derived]
     if files is None:
         return tuple(changes)
     if known.files is None:

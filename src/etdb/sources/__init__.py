@@ -3,10 +3,12 @@
 Databases and YAML need libraries that are extras: those adapters are imported by their own names.
 """
 
-from etdb.sources.dataset import SourceDataset, SourceFile
+from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
 from etdb.sources.folder import FolderSource
+from etdb.sources.forms import guess_media_type
 from etdb.sources.metadata import DATASET_TOML, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.port import Listing, Source
+from etdb.sources.names import collision_key, portability_problem
 from etdb.sources.received import (
     RECEIVED_NAME,
     ReceivedDataset,
@@ -15,7 +17,7 @@ from etdb.sources.received import (
     load_received,
     store_received,
 )
-from etdb.sources.roles import ROLES, guess_media_type, guess_role
+from etdb.sources.roles import ROLES, guess_role, guess_roles
 
 __all__ = [
     "DATASET_TOML",
@@ -25,15 +27,20 @@ __all__ = [
     "FileNote",
     "FolderSource",
     "Listing",
+    "Problem",
+    "ProblemKind",
     "ReceivedDataset",
     "ReceivedFile",
     "Source",
     "SourceDataset",
     "SourceFile",
     "TransactionEvidence",
+    "collision_key",
     "guess_media_type",
     "guess_role",
+    "guess_roles",
     "load_received",
     "parse_dataset_toml",
+    "portability_problem",
     "store_received",
 ]

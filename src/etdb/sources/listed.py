@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from etdb.sources.dataset import SourceDataset
-from etdb.sources.folder import FolderReading
+from etdb.sources.folder import FolderReading, refusal
 from etdb.sources.metadata import DatasetMetadata, FileNote
 from etdb.sources.names import name_problem, shown
 
@@ -61,28 +61,29 @@ def read_listed(
     Raises:
         SourceFileError: ``problems`` in its fields holds every problem, a line each.
     """
-    looked = FolderReading(root, name=sid)
-    looked.problems += problems
+    looked = FolderReading(root)
+    for text in problems:
+        looked.refuse("metadata", "", text)
     looked.notes += notes
     told: dict[str, FileNote] = {}
     base = root.resolve()
     for file in files:
         problem = safe_place(file.path) or safe_place(file.place)
         if problem:
-            looked.problems.append(f"{shown(file.path)}: {problem}")
+            looked.refuse("name", file.path, problem)
             continue
         if file.path in told:
-            looked.problems.append(f"{shown(file.path)}: is listed twice")
+            looked.refuse("name", file.path, "is listed twice")
             continue
         place = root / file.place
         if not place.resolve().is_relative_to(base):
-            looked.problems.append(f"{shown(file.path)}: is reached by a link to outside of {shown(str(root))}")
+            looked.refuse("link", file.path, f"is reached by a link to outside of {shown(str(root))}")
             continue
         if not place.exists():
             if file.optional:
                 looked.notes.append(f"{file.path} is named by the source and is not there")
             else:
-                looked.problems.append(f"{shown(file.path)}: is not there: {shown(str(place))}")
+                looked.refuse("unreadable", file.path, f"is not there: {shown(str(place))}")
             continue
         told[file.path] = FileNote(
             role=file.role or UNSET,  # type: ignore[arg-type]
@@ -93,5 +94,9 @@ def read_listed(
         looked.take(PurePosixPath(file.path), place)
     # Of a file that could not be taken the problem has been told.
     looked.metadata = DatasetMetadata(files={one.path: told[one.path] for one in looked.found})
-    found = looked.finish()
-    return SourceDataset(name=sid, root=root, files=found.files, metadata=metadata, notes=found.notes)
+    found, wrong = looked.finish()
+    if wrong:
+        raise refusal(sid, root, wrong)
+    return SourceDataset(
+        name=sid, root=root, files=found.files, metadata=metadata, file_notes=found.file_notes, notes=found.notes
+    )

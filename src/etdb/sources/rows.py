@@ -25,7 +25,7 @@ import msgspec
 from etdb.errors import InputError, SourceFileError
 from etdb.sources.cells import dataset_cells, file_cells, truth
 from etdb.sources.dataset import SourceDataset
-from etdb.sources.folder import MAX_FILES, FolderReading
+from etdb.sources.folder import MAX_FILES, FolderReading, refusal
 from etdb.sources.listed import ListedFile, read_listed, safe_place
 from etdb.sources.names import name_problem, shown
 from etdb.sources.port import Listing
@@ -163,16 +163,16 @@ class RowSource:
             raise _cannot(self._name, sid, [*problems, f"there is no folder {shown(str(folder))}"])
         if problems:
             raise _cannot(self._name, sid, problems)
-        found = FolderReading(folder).run()
+        found, wrong = FolderReading(folder).run()
+        if wrong:
+            raise refusal(sid, folder, wrong)
         whole = msgspec.structs.replace(found, name=sid, metadata={**found.metadata, **metadata})
         return told_by(self._origin, whole)
 
 
 def told_by(origin: str, dataset: SourceDataset) -> SourceDataset:
     """The dataset, saying where its metadata come from."""
-    if "metadata_origin" not in dataset.__struct_fields__:
-        return dataset
-    return msgspec.structs.replace(dataset, metadata_origin=origin)  # type: ignore[call-arg, unused-ignore]
+    return msgspec.structs.replace(dataset, metadata_origin=origin)
 
 
 def not_released(source: str, sid: str) -> InputError:

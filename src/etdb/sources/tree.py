@@ -13,7 +13,7 @@ import msgspec
 from etdb.errors import ConfigurationError, InputError, SourceFileError
 from etdb.sources.cells import RECORD_COLUMNS, dataset_cells
 from etdb.sources.dataset import SourceDataset
-from etdb.sources.folder import FolderReading
+from etdb.sources.folder import FolderReading, refusal
 from etdb.sources.names import shown
 from etdb.sources.port import Listing
 from etdb.sources.rows import MAX_DATASETS, not_released
@@ -100,7 +100,9 @@ class TreeSource:
                 path=shown(str(place)),
                 problems=tuple(problems),
             )
-        dataset = FolderReading(place, leave_out=self._marker).run()
+        dataset, wrong = FolderReading(place, leave_out=self._marker).run()
+        if wrong:
+            raise refusal(sid, place, wrong)
         metadata = {**self._defaults, **told, **dataset.metadata, "sid": sid}
         return msgspec.structs.replace(dataset, name=sid, metadata=metadata)
 

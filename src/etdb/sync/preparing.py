@@ -96,7 +96,8 @@ class Reader:
         if draft.tomogram.sid != sid:
             raise InputError(f"it calls itself {draft.tomogram.sid}: its sid must be that of the source")
         paths = {file.path: file.absolute for file in dataset.files}
-        submission = Submission(tomogram=draft.tomogram, paths=paths, source=f"{source.name}: {sid}")
+        source_text = f"{source.name}: {sid}"
+        submission = Submission(tomogram=draft.tomogram, paths=paths, source=source_text, derived=draft.derived)
         fingerprint = fingerprint_of(submission)
         if self._is_settled(sid, fingerprint):
             return None

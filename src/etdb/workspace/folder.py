@@ -21,11 +21,15 @@ from etdb.workspace.settings import (
     settings_template,
 )
 
-__all__ = ["WORKSPACE_VARIABLE", "Workspace"]
+__all__ = ["WORKSPACE_VARIABLE", "NoWorkspaceError", "Workspace"]
 
 WORKSPACE_VARIABLE = "ETDB_WORKSPACE"
 # The local chain speaks FLO's own regtest format; nothing else differs.
 FLO_NETWORK_OF = {"local": "regtest", "regtest": "regtest", "testnet": "testnet", "main": "main"}
+
+
+class NoWorkspaceError(ConfigurationError):
+    """There is no workspace where nobody named one."""
 
 
 class Workspace:
@@ -114,7 +118,8 @@ class Workspace:
             start: where to look upwards from, when neither this nor `ETDB_WORKSPACE` names one (the current folder).
 
         Raises:
-            ConfigurationError: there is none, or its settings are not right.
+            NoWorkspaceError: none was named, and there is none here or above.
+            ConfigurationError: there is none where one was named, or its settings are not right.
         """
         named = explicit if explicit is not None else os.environ.get(WORKSPACE_VARIABLE) or None
         if named is not None:
@@ -123,7 +128,7 @@ class Workspace:
         for folder in (here, *here.parents):
             if (folder / CONFIG_NAME).is_file():
                 return cls(folder)
-        raise ConfigurationError(
+        raise NoWorkspaceError(
             f"there is no workspace in {here} or above it",
             hint=f"make one with: etdb init FOLDER; or name one with --workspace or {WORKSPACE_VARIABLE}",
             path=str(here),

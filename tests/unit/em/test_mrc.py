@@ -82,7 +82,7 @@ def fei_file(tilts, pixel_m=3.36e-9):
 
 def test_fei_extended_header():
     look = parse_mrc_header(fei_file([-10.0, 0.0, 10.0]))
-    assert look.extended_type == "FEI1"
+    assert (look.extended_type, look.extended_form) == ("", "fei-old")
     assert look.fei.tilt_angles_deg == (-10.0, 0.0, 10.0)
     assert (look.fei.pixel_spacing_angstrom, look.fei.magnification, look.fei.voltage_kv) == (33.6, 115000.0, 300.0)
 

@@ -9,6 +9,8 @@ from etdb.errors import InputError, SourceFileError
 from etdb.sources import FolderSource
 from etdb.testing.rights import no_power_over_files
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x04\0\0\0\x03\x08\0\0\0\0"
+
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
     for name, data in files.items():
@@ -51,7 +53,7 @@ def test_one_dataset_in_a_fixed_order_with_a_first_look(tmp_path):
             "a.st": mrc(),
             "a.st.mdoc": b"[ZValue = 0]\nTiltAngle = 1\n",
             "a.rawtlt": b"1\n2\n",
-            "B.png": b"png",
+            "B.png": PNG,
             ".DS_Store": b"x",
             ".git/config": b"x",
             "-odd name äöü.txt": b"x",
@@ -63,9 +65,9 @@ def test_one_dataset_in_a_fixed_order_with_a_first_look(tmp_path):
     assert dataset.name == "lab 1"
     assert dataset.metadata == {"title": "T", "species": "S"}
     assert [(f.path, f.role) for f in dataset.files] == [
-        ("-odd name äöü.txt", "metadata"),
+        ("-odd name äöü.txt", "notes"),
         ("B.png", "snapshot"),
-        ("a.rawtlt", "metadata"),
+        ("a.rawtlt", "alignment"),
         ("a.st", "tilt_series"),
         ("a.st.mdoc", "metadata"),
         ("b/z.rec", "reconstruction"),
