@@ -7,6 +7,7 @@ the whole digest stands in the file's table, 4,096 digests a row, so a lookup re
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
 import weakref
@@ -201,7 +202,7 @@ class DigestTable:
                 rows = connection.execute(_SELECT_PLACES, values).fetchall()
             for _, path, profile, size, mtime_ns, inode, leaf in rows:
                 state = _state(size, mtime_ns, inode)
-                yield LeafPlace(path=Path(path), profile=profile_by_name(profile), state=state, leaf=leaf)
+                yield LeafPlace(path=_path(path), profile=profile_by_name(profile), state=state, leaf=leaf)
             if len(rows) < count:
                 return
             file_id, count = rows[-1][0], 1
@@ -351,6 +352,11 @@ def _insert_nodes(connection: sqlite3.Connection, nodes: Iterable[IpldBlock]) ->
     connection.executemany(
         "INSERT OR IGNORE INTO nodes (digest, block) VALUES (?, ?)", ((node.cid.digest, node.data) for node in nodes)
     )
+
+
+@functools.lru_cache(maxsize=1024)  # of a large file, all leaves
+def _path(text: str) -> Path:
+    return Path(text)
 
 
 def _prefix(digest: bytes) -> int:

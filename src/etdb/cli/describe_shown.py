@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from etdb.cli.output import Output, printable, size_text
-from etdb.describe import Draft, Evidence, Witness, look_text
+from etdb.describe import Draft, Evidence, Witness, shown_files
 from etdb.sources import DATASET_TOML, SourceDataset, SourceFile
 
 if TYPE_CHECKING:
@@ -159,13 +159,13 @@ def _files(files: Iterable[SourceFile], *, every: bool) -> Table:
     table.add_column(overflow="fold", ratio=1)
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
-    for role, group in groupby(sorted(files, key=lambda one: one.role), key=lambda one: one.role):
+    for role, group in groupby(shown_files(files), key=lambda one: one.role):
         members = list(group)
         shown = members if every or len(members) <= _FILES_OF_A_ROLE + 1 else members[:_FILES_OF_A_ROLE]
-        for number, file in enumerate(shown):
-            look = printable(look_text(file)) or (f"[yellow]{printable(file.unread)}[/yellow]" if file.unread else "")
+        for number, one in enumerate(shown):
+            look = printable(one.look) or (f"[yellow]{printable(one.unread)}[/yellow]" if one.unread else "")
             name = role.replace("_", " ") if number == 0 else ""
-            table.add_row(name, printable(file.path), look, size_text(file.size_bytes))
+            table.add_row(name, printable(one.path), look, size_text(one.size_bytes))
         if rest := members[len(shown) :]:
             table.add_row("", f"[dim]and {len(rest)} more[/dim]", "", size_text(sum(one.size_bytes for one in rest)))
     return table

@@ -332,7 +332,11 @@ def _submissions(
                 validation.verify(dataset, draft)
                 paths_of = {file.path: file.absolute for file in dataset.files}
                 submission = Submission(
-                    tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root), derived=draft.derived
+                    tomogram=draft.tomogram,
+                    paths=paths_of,
+                    source=str(dataset.root),
+                    derived=draft.derived,
+                    respelt=draft.respelt,
                 )
                 verify_submission(submission, address)
             except InputError as error:

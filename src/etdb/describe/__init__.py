@@ -2,8 +2,19 @@
 
 from etdb.describe.draft import UNKNOWN_SPECIES, Draft, describe
 from etdb.describe.evidence import Evidence, Witness
-from etdb.describe.looks import look_text
+from etdb.describe.looks import Shown, look_text, shown_files
 from etdb.describe.tilting import tilt_scheme
 from etdb.describe.toml import encode_draft
 
-__all__ = ["UNKNOWN_SPECIES", "Draft", "Evidence", "Witness", "describe", "encode_draft", "look_text", "tilt_scheme"]
+__all__ = [
+    "UNKNOWN_SPECIES",
+    "Draft",
+    "Evidence",
+    "Shown",
+    "Witness",
+    "describe",
+    "encode_draft",
+    "look_text",
+    "shown_files",
+    "tilt_scheme",
+]

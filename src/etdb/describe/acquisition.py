@@ -24,6 +24,7 @@ EXTENDED_NAMES: Final = {
     "serialem": "SerialEM extended header",
     "agard": "Agard extended header",
 }
+MAX_TITLE_LETTERS: Final = 400
 _CAMERAS: Final = re.compile(r"Camera\s*->\s*(.*)")
 _CAMERA: Final = re.compile(r"(\d+)\s*:\s*(\S+)")
 _SERIALEM_TITLE: Final = re.compile(
@@ -92,8 +93,8 @@ def _mdoc(file: SourceFile, look: MdocLook, authority: Authority) -> Told:
 
 def _titles(file: SourceFile, look: MdocLook, authority: Authority) -> Told:
     """SerialEM writes the microscope's own title, and in newer versions its cameras, before the date."""
-    for title in look.titles:
-        named = _SERIALEM_TITLE.fullmatch(title.strip())
+    for title in (one.strip()[:MAX_TITLE_LETTERS] for one in look.titles):
+        named = _SERIALEM_TITLE.fullmatch(title)
         if named is None:
             continue
         if model := find_microscope(named[1]):

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from etdb.describe.evidence import Evidence, Witness, weigh
+from etdb.describe.looks import shown_files
 from etdb.describe.rules import RULES, Authority, rule_of
 from etdb.describe.told import Statements, told_by_files, weighed, worked_out
 from etdb.errors import InputError
@@ -52,15 +53,26 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     @property
     def derived(self) -> frozenset[str]:
-        """The fields of the record that are not as somebody stated them: told by files, completed, respelt, default."""
+        """The fields of the record that nobody stated: told by files, worked out, completed, in dispute, default.
+
+        One of `extra` has `extra.` before its name.
+        """
         names = set()
         for field, told in self.evidence.items():
-            chosen = told.chosen
-            if chosen is None or (chosen.authority in STATED and chosen.written in ("", chosen.value)):
-                continue
-            names.add(f"extra.{field}" if _stands_in_extra(field) else field)
+            if told.chosen is None or told.chosen.authority not in STATED:
+                names.add(f"extra.{field}" if _stands_in_extra(field) else field)
             names.add(f"extra.{field}{AS_WRITTEN}")
         return frozenset(names | ({"year"} if "acquired_on" in names else set()))
+
+    @property
+    def respelt(self) -> dict[str, str]:
+        """The fields that hold another spelling than was stated, with that which was stated."""
+        chosen = {field: told.chosen for field, told in self.evidence.items() if told.chosen is not None}
+        return {
+            field: one.written
+            for field, one in chosen.items()
+            if one.authority in STATED and one.written not in {"", one.value}
+        }
 
 
 def describe(
@@ -242,8 +254,8 @@ def _title_missing(dataset: SourceDataset) -> InputError:
 
 def _plain_description(dataset: SourceDataset) -> str:
     counts: dict[str, int] = {}
-    for file in dataset.files:
-        counts[file.role] = counts.get(file.role, 0) + 1
+    for one in shown_files(dataset.files):
+        counts[one.role] = counts.get(one.role, 0) + 1
     words = ", ".join(f"{n} {role.replace('_', ' ')}" for role, n in counts.items())
     return f"Electron tomography data ({words})"
 

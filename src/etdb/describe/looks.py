@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from msgspec import Struct
+
 from etdb.em import (
     AcquisitionLog,
     FrameStack,
@@ -16,9 +21,40 @@ from etdb.em import (
     ZarrVolume,
     tilt_range,
 )
+from etdb.oip.tomogram import FILE_ROLES
 from etdb.sources import SourceFile
 
-__all__ = ["look_text"]
+__all__ = ["Shown", "look_text", "shown_files"]
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """One line of a listing: a file, or a Zarr folder with all its files."""
+
+    path: str
+    role: str
+    look: str
+    unread: str
+    size_bytes: int
+
+
+def shown_files(files: Iterable[SourceFile]) -> list[Shown]:
+    """The files as people count them, by role: an OME-Zarr folder is one image, however many chunks it has."""
+    listed = list(files)
+    volumes = {f.look.folder: f for f in listed if isinstance(f.look, ZarrVolume)}
+    sizes = dict.fromkeys(volumes, 0)
+    shown = []
+    for file in listed:
+        folder = next((str(one) for one in PurePosixPath(file.path).parents if str(one) in volumes), None)
+        if folder is not None:
+            sizes[folder] += file.size_bytes
+        else:
+            shown.append(_shown(file, file.path, file.size_bytes))
+    shown += [_shown(file, f"{folder}/", sizes[folder]) for folder, file in volumes.items()]
+    return sorted(shown, key=lambda one: (FILE_ROLES.index(one.role), one.path))
+
+
+def _shown(file: SourceFile, path: str, size_bytes: int) -> Shown:
+    return Shown(path=path, role=file.role, look=look_text(file), unread=file.unread, size_bytes=size_bytes)
 
 
 def look_text(file: SourceFile) -> str:

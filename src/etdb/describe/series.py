@@ -44,6 +44,7 @@ def find_series(dataset: SourceDataset) -> Series:
     tilted = tuple(f for f in mdocs if f.mdoc is not None and tilt_range(f.mdoc.tilt_angles_deg) is not None)
     angles = tuple(f for f in dataset.files if isinstance(f.look, TiltAngles) and f.tilt_angles_deg)
     logs = tuple(f for f in dataset.files if isinstance(f.look, AcquisitionLog))
+    aligned = tuple(f for f in dataset.files if f.role == "aligned_series" and f.header is not None)
     tilted_paths = {f.path for f in tilted}
     stems = {_stem(f.path) for f in (*stacks, *tilted, *angles)}
     pairs = sorted((stem, second) for stem in stems if (second := _second_axis(stem)) in stems)
@@ -55,9 +56,9 @@ def find_series(dataset: SourceDataset) -> Series:
         frame_mdocs=tuple(f for f in mdocs if f.path not in tilted_paths),
         angles=angles,
         logs=logs,
-        aligned=tuple(f for f in dataset.files if f.role == "aligned_series" and f.header is not None),
+        aligned=aligned,
         second_axis=frozenset(f.path for f in speaking if _stem(f.path) in seconds),
-        axes=2 if pairs else 1 if any(_is_series(f) for f in (*stacks, *tilted, *angles)) else 0,
+        axes=2 if pairs else 1 if any(_is_series(f) for f in (*stacks, *tilted, *angles, *aligned)) else 0,
         pair=pairs[0] if pairs else ("", ""),
     )
 

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from etdb.describe.acquisition import EXTENDED_NAMES
 from etdb.describe.evidence import Witness
 from etdb.describe.rules import Authority, rule_of
@@ -17,7 +19,7 @@ from etdb.describe.series import Series
 from etdb.em import AcquisitionLog, FrameStack, ImodModel, MdocLook, MrcLook, ZarrVolume
 from etdb.sources import SourceDataset, SourceFile
 
-__all__ = ["derived_voxel", "tell_spacings"]
+__all__ = ["derived_pixel", "derived_voxel", "tell_spacings"]
 
 # Beyond: no image of a specimen in an electron microscope.
 PLAUSIBLE_ANGSTROM: Final = (0.05, 5_000.0)
@@ -107,7 +109,7 @@ def _header(file: SourceFile, header: MrcLook, *, axes: int) -> Witness:
 
 def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float | None) -> Iterator[Witness]:
     """For volumes without a usable voxel size: what models drawn on them say, and pixel size times binning."""
-    volumes = [(f, f.header) for f in dataset.files if f.role == "reconstruction" and f.header is not None]
+    volumes = [f.header for f in dataset.files if f.role == "reconstruction" and f.header is not None]
     for file in dataset.files:
         model = file.look
         if (
@@ -115,24 +117,31 @@ def derived_voxel(dataset: SourceDataset, series: Series, pixel_angstrom: float 
             and model.pixel_spacing_angstrom
             and _is_plausible(model.pixel_spacing_angstrom)
         ):
-            for _volume_file, header in volumes:
+            for header in volumes:
                 if model.image_size == (header.columns, header.rows, header.sections):
                     where = "IMOD model drawn on the volume"
                     value = model.pixel_spacing_angstrom
                     yield Witness(value=value, authority="derived", source=file.path, where=where)
     for stack in (*series.aligned, *series.stacks):
         assert stack.header is not None
-        spacing = stack.header.voxel_spacing_angstrom
-        own = spacing[0] if spacing is not None and _is_plausible(spacing[0]) else None
-        base = own if stack.role == "aligned_series" else pixel_angstrom
-        for _volume_file, header in volumes:
+        base = _header(stack, stack.header, axes=2) if stack.role == "aligned_series" else None
+        pixel = pixel_angstrom if base is None else base.value if base.is_usable else None
+        for header in volumes:
             binning = _binning(stack.header.columns, header.columns)
-            if base is not None and binning:
+            if pixel is not None and binning:
                 where = (
-                    f"its pixel of {base:g} Å, binned {binning} x: {stack.header.columns} to {header.columns} columns"
+                    f"its pixel of {pixel:g} Å, binned {binning} x: {stack.header.columns} to {header.columns} columns"
                 )
-                value = round(base * binning, 4)
+                value = round(pixel * binning, 4)
                 yield Witness(value=value, authority="derived", source=stack.path, where=where)
+
+
+def derived_pixel(series: Series) -> Iterator[Witness]:
+    """Where only aligned copies are left: their pixels, which may be binned."""
+    for stack in series.aligned:
+        assert stack.header is not None
+        told = _header(stack, stack.header, axes=2)
+        yield replace(told, authority="derived", where="MRC header of the aligned series")
 
 
 def _binning(of_stack: int, of_volume: int) -> int:

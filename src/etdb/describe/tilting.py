@@ -85,7 +85,7 @@ def tell_tilts(series: Series) -> Told:
 
 
 def _axes(series: Series) -> Witness:
-    first = next(file for file in (*series.stacks, *series.mdocs, *series.angles))
+    first = next(file for file in (*series.stacks, *series.mdocs, *series.angles, *series.aligned))
     if series.axes == 2:
         where = f"the two series {series.pair[0]} and {series.pair[1]}"
         return Witness(value=2, authority="derived", source=first.path, where=where)

@@ -8,7 +8,7 @@ from etdb.describe.acquisition import tell_acquisition
 from etdb.describe.evidence import Evidence, Witness, weigh
 from etdb.describe.rules import rule_of
 from etdb.describe.series import Series, find_series
-from etdb.describe.spacing import derived_voxel, tell_spacings
+from etdb.describe.spacing import derived_pixel, derived_voxel, tell_spacings
 from etdb.describe.tilting import tell_tilts
 from etdb.sources import SourceDataset
 
@@ -33,6 +33,9 @@ def worked_out(dataset: SourceDataset, series: Series, known: Mapping[str, Evide
     def value(field: str) -> float | None:
         return known[field].value if field in known else None
 
+    if value("pixel_spacing_angstrom") is None and not _is_disputed(known.get("pixel_spacing_angstrom")):
+        for witness in derived_pixel(series):
+            yield "pixel_spacing_angstrom", witness
     if value("voxel_spacing_angstrom") is None and not _is_disputed(known.get("voxel_spacing_angstrom")):
         for witness in derived_voxel(dataset, series, value("pixel_spacing_angstrom")):
             yield "voxel_spacing_angstrom", witness

@@ -56,7 +56,11 @@ def encode_draft(dataset: SourceDataset, draft: Draft) -> str:
         lines += ['title = ""   # every dataset needs one', ""]
     lines += active + ([""] if active else [])
     if asked:
-        lines += ["# Not known yet; the values are examples:", *(f"# {name} = {_toml(_example(name))}" for name in asked), ""]
+        lines += [
+            "# Not known yet; the values are examples:",
+            *(f"# {name} = {_toml(_example(name))}" for name in asked),
+            "",
+        ]
     if told:
         lines += ["# What the files and settings tell:", *told, ""]
     lines += _extra(draft) + _files(dataset)

@@ -24,7 +24,9 @@ short values by a bit mask; `agard`: integers and reals of each section (IMOD's 
 MAX_SECTIONS_READ = 20_000
 FEI_OLD_RECORD_BYTES = 128
 FEI_OLD_BYTES = 1024 * FEI_OLD_RECORD_BYTES
-FEI_BLOCK_BYTES = {768: "fei1", 888: "fei2"}
+FEI1_BLOCK_BYTES = 768
+FEI2_BLOCK_BYTES = 888
+MAX_FEI_BLOCK_BYTES = 8192  # a later version may append to the block, and says so in its first number
 SYMMETRY_RECORD_BYTES = 80
 DELTAVISION = -16224
 # Bit -> bytes of it in a section, in the order in which SerialEM writes them.
@@ -122,20 +124,21 @@ def _form(header: bytes, extended: bytes, mark: str) -> ExtendedForm:
     kind = header[104:108] if header[208:211] == b"MAP" else b""
     integers, reals = struct.unpack_from(mark + "2h", header, 128)
     (creator,) = struct.unpack_from(mark + "h", header, 96)
-    if len(extended) >= 4 and kind in {b"FEI1", b"FEI2", b"", bytes(4)}:
-        found = FEI_BLOCK_BYTES.get(struct.unpack_from(mark + "i", extended)[0])
-        if found and kind.startswith(b"FEI"):
-            return "fei1" if found == "fei1" else "fei2"
+    if kind in {b"FEI1", b"FEI2"} and len(extended) >= 4:
+        (block,) = struct.unpack_from(mark + "i", extended)
+        if FEI1_BLOCK_BYTES <= block <= MAX_FEI_BLOCK_BYTES:
+            return "fei1" if block < FEI2_BLOCK_BYTES else "fei2"
     is_fei = kind.startswith(b"FEI") or b"fei company" in header[224:].lower()
     if length % FEI_OLD_BYTES == 0 and (is_fei or (integers, reals) == (0, 32)):
         return "fei-old"
     is_masked = integers > 0 and reals > 0 and _mask_bytes(reals) == integers
-    if creator != DELTAVISION and (kind == b"SERI" or kind in {b"", bytes(4)}) and is_masked:
+    is_unnamed = kind in {b"", bytes(4)}
+    if creator != DELTAVISION and (kind == b"SERI" or is_unnamed) and is_masked:
         return "serialem"
     is_text = len(extended) > 0 and length % SYMMETRY_RECORD_BYTES == 0 and all(32 <= b < 127 for b in extended[:4096])
-    if kind in {b"CCP4", b"MRCO"} or (is_text and kind in {b"", bytes(4)}):
+    if kind in {b"CCP4", b"MRCO"} or (is_text and is_unnamed):
         return "ccp4"
-    if kind == b"AGAR" or (kind in {b"", bytes(4)} and integers >= 0 and reals > 0):
+    if kind == b"AGAR" or (is_unnamed and integers >= 0 and reals > 0):
         return "agard"
     return "unknown"
 
@@ -154,7 +157,9 @@ def _fei_blocks(extended: bytes, sections: int, mark: str) -> tuple[list[Section
         instrument = InstrumentFacts(
             microscope=_text(extended, 20),
             serial=_text(extended, 36),
-            camera=(_text(extended, 804) if size >= 888 else "") or _text(extended, 435) or _text(extended, 519),
+            camera=(_text(extended, 804) if size >= FEI2_BLOCK_BYTES else "")
+            or _text(extended, 435)
+            or _text(extended, 519),
             software=f"{_text(extended, 52)} {_text(extended, 68)}".strip(),
         )
     if len(extended) < size * sections:

@@ -13,7 +13,7 @@ from etdb.publish.states import UNSENT_STATES
 
 if TYPE_CHECKING:
     from etdb.catalogue.values import CurrentRecord
-    from etdb.publish.submission import Recorded, What
+    from etdb.publish.submission import Recorded, Submission, What
 
 __all__ = ["RESUMED", "Known", "changes_of", "decode_draft", "find_known", "verify_may_act", "what_of"]
 
@@ -135,7 +135,7 @@ def _artifact_of(content: DatasetEntry) -> dict[str, Any]:
 
 
 def changes_of(
-    known: Known, draft: Tomogram, files: dict[str, str] | None, derived: frozenset[str] = frozenset()
+    known: Known, draft: Tomogram, files: dict[str, str] | None, submission: Submission | None = None
 ) -> tuple[FieldChange, ...]:
     """What differs between a dataset as it was sent and as it is to be.
 
@@ -143,7 +143,8 @@ def changes_of(
         known: as it was sent.
         draft: as it is to be.
         files: path -> CID of what is there now; None when it was not read, and sizes must do.
-        derived: fields of the draft that nobody stated: a newer etdb may read more out of the same files.
+        submission: with one only what somebody stated counts, whatever its spelling: a newer etdb may read more out of
+            the same files, or spell it in the usual way.
     """
     keep = {name: getattr(draft, name) for name in _OF_THE_LEDGER}
     former = msgspec.structs.replace(known.tomogram, **keep)
@@ -159,7 +160,12 @@ def changes_of(
                 for one in former.files
             ),
         )
-    changes = [one for one in compare_records(former, draft) if one.field not in derived]
+    derived, respelt = (submission.derived, submission.respelt) if submission else (frozenset[str](), {})
+    changes = [
+        one
+        for one in compare_records(former, draft)
+        if one.field not in derived and (one.field not in respelt or one.before != respelt[one.field])
+    ]
     if files is None:
         return tuple(changes)
     if known.files is None:

@@ -281,7 +281,7 @@ class Publisher:
         hashed = hash_files(self._blocks, submission, draft, advance, sha256=self._sha256)
         if known.files is None and self._holds(known, hashed):
             known = msgspec.structs.replace(known, files=hashed.cids)
-        changes = changes_of(known, draft, hashed.cids, submission.derived)
+        changes = changes_of(known, draft, hashed.cids, submission)
         what, fields = what_of(changes, known, hashed.cids), tuple(one.field for one in changes)
         if not changes:
             if known.begun is not None and known.begun.kind == "edit" and revise:

@@ -51,7 +51,7 @@ def plan_one(
         return Wanted(draft, source, size_bytes, known.begun if known else None)
     if known.is_withdrawn:
         return Wanted(draft, source, size_bytes, known.content, what="withdrawn", revision=known.revision)
-    changes = changes_of(known, draft, None, submission.derived)
+    changes = changes_of(known, draft, None, submission)
     changes += tuple(
         FieldChange(field=f"files[{entry.path}] (perhaps)")  # another time or inode: the run reads it and knows
         for entry in draft.files

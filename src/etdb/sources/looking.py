@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -58,10 +58,15 @@ def look_at(path: str, absolute: Path, size_bytes: int, files: Mapping[str, Path
         return Looked(unread=error.message, packing=packing)
 
 
-def zarr_folders(paths: Mapping[str, Any]) -> frozenset[str]:
-    """The folders that are Zarr groups, each with a '/' at its end: by their name and what is in them."""
-    found = (PurePosixPath(path).parent for path in paths if PurePosixPath(path).name in ZARR_GROUPS)
-    return frozenset(f"{folder}/" for folder in found if folder.suffix.lower() == ".zarr")
+def zarr_folders(paths: Iterable[str]) -> frozenset[str]:
+    """The folders that are Zarr stores, each with a '/' at its end: by their name and what is in them."""
+    found = set()
+    for path in paths:
+        *folders, name = path.split("/")
+        if name in forms.ZARR_NAMES:
+            depth = next((at for at, folder in enumerate(folders, 1) if folder.lower().endswith(".zarr")), 0)
+            found |= {"/".join(folders[:depth]) + "/"} if depth else set()
+    return frozenset(found)
 
 
 def _reader(form: str, size_bytes: int, *, is_packed: bool) -> Callable[[Any], em.Look | None] | None:

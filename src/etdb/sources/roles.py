@@ -129,7 +129,8 @@ def guess_roles(files: Iterable[Seen], neighbours: Collection[str] = (), zarr: C
     seen = {file.path: file.look for file in files}
     evidence = _Evidence(seen, {*seen, *neighbours}, tuple(zarr))
     first = {path: evidence.role(path) for path in seen}
-    return {path: evidence.refined(path, role, first) for path, role in first.items()}
+    beside = _Beside(seen, first)
+    return {path: beside.refined(path, seen[path], role) for path, role in first.items()}
 
 
 class _Evidence:
@@ -210,21 +211,28 @@ class _Evidence:
             return "other"
         return "tilt_series" if header.space_group == 0 else "reconstruction"
 
-    def refined(self, path: str, role: str, roles: dict[str, str]) -> str:
-        """Hold a file of which no word tells anything against the others."""
-        look = self.seen[path]
+
+class _Beside:
+    """What the largest of a dataset tell about files of which no word tells anything."""
+
+    def __init__(self, seen: dict[str, Look | None], roles: dict[str, str]) -> None:
+        self.largest_volume = 0
+        self.raw_columns: dict[int, int] = {}  # by sections, of series with tilt angles
+        for path, look in seen.items():
+            if isinstance(look, MrcLook) and roles[path] == "reconstruction":
+                self.largest_volume = max(self.largest_volume, _voxels(look))
+            elif isinstance(look, MrcLook) and roles[path] == "tilt_series" and _has_tilts(look):
+                self.raw_columns[look.sections] = max(self.raw_columns.get(look.sections, 0), look.columns)
+
+    def refined(self, path: str, look: Look | None, role: str) -> str:
         name = PurePosixPath(unpacked_name(path))
         if not isinstance(look, MrcLook) or form_of(path) not in STACKS or any(map(_clear, (name.stem, *name.parts))):
             return role
-        others = [
-            other
-            for other_path, other in self.seen.items()
-            if isinstance(other, MrcLook) and other_path != path and roles[other_path] == role
-        ]
         if role == "reconstruction" and look.columns == look.rows == look.sections:
-            return "subvolume" if any(_voxels(look) * SUBVOLUME_SHARE <= _voxels(one) for one in others) else role
+            return "subvolume" if _voxels(look) * SUBVOLUME_SHARE <= self.largest_volume else role
         if role == "tilt_series" and not _has_tilts(look):
-            return "aligned_series" if any(_is_binned(look, one) for one in others if _has_tilts(one)) else role
+            is_binned = look.columns * MIN_BINNING <= self.raw_columns.get(look.sections, 0)
+            return "aligned_series" if is_binned else role
         return role
 
 
@@ -251,7 +259,3 @@ def _has_tilts(header: MrcLook) -> bool:
 
 def _voxels(header: MrcLook) -> int:
     return header.columns * header.rows * header.sections
-
-
-def _is_binned(look: MrcLook, raw: MrcLook) -> bool:
-    return look.sections == raw.sections and look.columns * MIN_BINNING <= raw.columns

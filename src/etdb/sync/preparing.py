@@ -96,8 +96,13 @@ class Reader:
         if draft.tomogram.sid != sid:
             raise InputError(f"it calls itself {draft.tomogram.sid}: its sid must be that of the source")
         paths = {file.path: file.absolute for file in dataset.files}
-        source_text = f"{source.name}: {sid}"
-        submission = Submission(tomogram=draft.tomogram, paths=paths, source=source_text, derived=draft.derived)
+        submission = Submission(
+            tomogram=draft.tomogram,
+            paths=paths,
+            source=f"{source.name}: {sid}",
+            derived=draft.derived,
+            respelt=draft.respelt,
+        )
         fingerprint = fingerprint_of(submission)
         if self._is_settled(sid, fingerprint):
             return None

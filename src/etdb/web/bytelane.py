@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from itertools import chain
 
 from etdb.blocks.files import OpenPlace
@@ -38,7 +39,7 @@ SILENCE_S = 30.0
 STAY_S = 0.02
 """How long a thread waits for the next request of the connection it has just served, when nobody else wants it."""
 _PIECE_BYTES = 4 << 20
-_SEND_TIMEOUT = struct.pack("@ll", int(SILENCE_S), 0)
+_LIMITS = ((socket.SO_SNDTIMEO, SILENCE_S), (socket.SO_RCVTIMEO, STAY_S))
 _MORE = getattr(socket, "MSG_MORE", 0)
 """More follows at once: the system need not send what is small by itself."""
 _Piece = bytes | memoryview | OpenPlace
@@ -175,7 +176,7 @@ class ByteLane:
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer requests while they come; then give the connection back, on, or up."""
-        connection.settimeout(SILENCE_S)
+        _set_limits(connection)
         try:
             head = connection.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
             while head and not self._closing:
@@ -187,15 +188,14 @@ class ByteLane:
                     return
                 connection.recv(found[0])
                 _send(connection, answer, is_head=found[1].is_head)
-                connection.settimeout(STAY_S if self._free else 0.0)
+                at_once = 0 if self._free else socket.MSG_DONTWAIT
                 try:
-                    head = connection.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
-                except (TimeoutError, BlockingIOError):
+                    head = connection.recv(MAX_HEAD_BYTES, socket.MSG_PEEK | at_once)
+                except BlockingIOError:
                     connection.settimeout(0.0)
                     self._returned.put(connection)
                     self._wake()
                     return
-                connection.settimeout(SILENCE_S)
         except OSError as error:
             # The client is gone; or the status is out, and breaking off says that the body is not whole.
             if isinstance(error, EtdbError):
@@ -219,7 +219,7 @@ class ByteLane:
 
 def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
     status = "200 OK" if answer.status == 200 else "206 Partial Content"
-    lines = [f"HTTP/1.1 {status}", f"date: {formatdate(usegmt=True)}"]
+    lines = [f"HTTP/1.1 {status}", f"date: {_date(int(time.time()))}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     chunked = not _has_length(answer)
     if chunked:
@@ -232,6 +232,11 @@ def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
     if answer.place is not None:
         answer.place.close()
     _send_all(connection, head)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _has_length(answer: Answer) -> bool:
@@ -276,13 +281,19 @@ def _send_all(connection: socket.socket, data: bytes | memoryview, flags: int = 
 def _send_file(connection: socket.socket, place: OpenPlace) -> None:
     """Let the kernel send it; nothing passes through this process."""
     offset, end = place.offset, place.offset + place.length
-    connection.settimeout(None)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
     while offset < end:
         sent = os.sendfile(connection.fileno(), place.descriptor, offset, min(_PIECE_BYTES, end - offset))
         if not sent:
             raise ConnectionError("the file became shorter while it was sent")
         offset += sent
+
+
+def _set_limits(connection: socket.socket) -> None:
+    """Let the kernel keep the time: Python's own limits cost two more calls into the system for each one."""
+    connection.settimeout(None)
+    for option, seconds in _LIMITS:
+        whole, rest = divmod(seconds, 1)
+        connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(whole), int(rest * 1_000_000)))
 
 
 def _break_off(connection: socket.socket) -> None:

@@ -148,7 +148,9 @@ def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
     # The last part only, and nothing that a file system or a header could take for more than a name.
     asked = wanted.query.get("filename", "").replace("\\", "/").rsplit("/", 1)[-1]
     shown = "".join(letter for letter in asked if letter.isprintable())[:_MAX_NAME].lstrip(".") or name
-    plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
+    plain = shown
+    if not shown.isascii() or '"' in shown or "%" in shown:
+        plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
     exact = "" if plain == shown else f"; filename*=UTF-8''{quote(shown, safe='')}"
     return f'{kind}; filename="{plain}"{exact}'
 

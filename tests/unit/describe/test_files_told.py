@@ -5,7 +5,7 @@ import struct
 import pytest
 from tests.unit.describe.test_tilt_scheme import hagen
 
-from etdb.describe import describe
+from etdb.describe import describe, shown_files
 from etdb.sources import FolderSource, SourceDataset
 from etdb.workspace import Settings
 
@@ -145,6 +145,13 @@ def test_the_pixels_of_frames_are_not_those_of_the_series(told):
     assert [(one.value, one.source) for one in pixel.disagreeing] == [(2.7, "ts_003.mdoc")]
 
 
+def test_where_only_the_aligned_series_is_left_its_pixels_are_told(told):
+    draft = told({"ts.ali": mrc(21.6, columns=16), "ts.rec": mrc(0, columns=16, group=1)})
+    t = draft.tomogram
+    assert (t.pixel_spacing_angstrom, t.voxel_spacing_angstrom, t.tilt_axes) == (21.6, 21.6, 1)
+    assert draft.evidence["pixel_spacing_angstrom"].chosen.where == "MRC header of the aligned series"
+
+
 def test_a_usable_voxel_size_is_not_second_guessed(told):
     draft = told({"ts.st": mrc(5.4, columns=64), "ts.rec": mrc(10.0, columns=16, group=1)})
     assert draft.tomogram.voxel_spacing_angstrom == 10.0
@@ -195,6 +202,30 @@ def test_a_hostile_mdoc_with_a_value_of_its_own_in_each_section(told):
     assert len(draft.evidence["magnification"].witnesses) <= 4
 
 
+def test_a_title_of_a_hundred_thousand_spaces_takes_no_time(told):
+    draft = told({"ts.mdoc": mdoc([-3, 0, 3], title="Our Krios" + " " * 99_000 + "x")})
+    assert draft.tomogram.microscope == "Titan Krios"
+    assert len(draft.tomogram.extra["microscope_as_written"]) <= 400
+
+
 def test_without_a_title_there_is_a_draft_to_look_at(told):
     draft = told({"a.st": mrc(5.4)}, toml=None)
     assert (draft.tomogram.title, "title" in draft.evidence) == ("", False)
+
+
+def test_a_zarr_folder_is_one_reconstruction(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="left out: zarr is not installed")
+    space = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    scale = [{"type": "scale", "scale": [13.3] * 3}]
+    image = {"axes": space, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    attributes = {"ome": {"version": "0.5", "multiscales": [image]}}
+    group = zarr.open_group(tmp_path / "d" / "v.zarr", mode="w", zarr_format=3, attributes=attributes)
+    group.create_array("0", shape=(16, 32, 32), chunks=(8, 8, 8), dtype="i2")[:] = 1
+    (dataset,) = FolderSource(tmp_path / "d").datasets()
+    draft = describe(dataset, Settings(), title="T")
+    assert len(dataset.files) > 30
+    assert draft.tomogram.description == "Electron tomography data (1 reconstruction)"
+    assert draft.tomogram.voxel_spacing_angstrom == 13.3
+    (shown,) = shown_files(dataset.files)
+    assert (shown.path, shown.look) == ("v.zarr/", "OME-Zarr, 1 level, 16 x 32 x 32")
+    assert shown.size_bytes == dataset.size_bytes

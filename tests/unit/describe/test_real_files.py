@@ -153,5 +153,6 @@ def test_what_people_say_comes_first_and_the_files_stand_beside(folder):
         "species_as_written": "E. coli", "microscope_as_written": "FEI Polara"
     }  # fmt: skip
     assert draft.origins["ncbi_taxon_id"] == "NCBI taxonomy"
-    assert {"ncbi_taxon_id", "microscope", "species", "extra.species_as_written", "magnification"} <= draft.derived
-    assert "voltage_kv" not in draft.derived
+    assert {"ncbi_taxon_id", "extra.species_as_written", "magnification", "extra.exposure_s"} <= draft.derived
+    assert not {"voltage_kv", "species", "microscope"} & draft.derived
+    assert draft.respelt == {"species": "E. coli", "microscope": "FEI Polara"}

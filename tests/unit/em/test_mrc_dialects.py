@@ -139,6 +139,22 @@ def test_old_fei_in_metres_and_in_micrometres(unit):
     assert (one.tilt_axis_deg, one.pixel_spacing_angstrom, one.voltage_kv, one.exposure_s) == (84.0, 5.0, 200.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("size", "form"), [(768, "fei1"), (888, "fei2"), (1000, "fei2"), (767, "unknown"), (-1, "unknown")]
+)
+def test_blocks_of_fei_say_how_long_they_are(size, form):
+    blocks = b""
+    for tilt in (-3.0, 3.0):
+        block = bytearray(max(size, 888))
+        struct.pack_into("<iI", block, 0, size, 0)
+        struct.pack_into("<d", block, 100, tilt)
+        blocks += bytes(block)[: max(size, 300)]
+    look = parse_mrc_header(header(n=(4, 4, 2), ext=len(blocks), kind=b"FEI2") + blocks)
+    assert look.extended_form == form
+    assert [s.tilt_deg for s in look.per_section] == ([-3.0, 3.0] if form.startswith("fei") else [])
+    assert look.voxel_spacing_angstrom == (2.0, 2.0, 2.0)
+
+
 def test_more_sections_than_records_tell_nothing():
     raw = bytearray(old_fei([(0.0,) * 16] * 3))
     struct.pack_into("<i", raw, 8, 1025)

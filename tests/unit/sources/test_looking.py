@@ -114,7 +114,6 @@ def test_a_zarr_folder_is_one_image_and_stays_whole(tmp_path, version):
     files = {f"tomo.zarr/{name}": data for name, data in zarr(version).items()}
     write(tmp_path / "d", {**files, "key.png": PNG})
     write(tmp_path / "d", {f"seg.zarr/labels/cells/{name}": data for name, data in zarr(version).items()})
-    write(tmp_path / "d", {"seg.zarr/.zgroup": b"{}", "seg.zarr/zarr.json": b"{}"})
     (tmp_path / "d" / "tomo.zarr" / ".DS_Store").write_bytes(b"x")
     dataset, found = read(tmp_path / "d")
     assert set(files) <= set(found), "a hidden file of Zarr is a part of it"
