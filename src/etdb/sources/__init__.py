@@ -7,8 +7,8 @@ from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
 from etdb.sources.folder import FolderSource
 from etdb.sources.forms import guess_media_type
 from etdb.sources.metadata import DATASET_TOML, DatasetMetadata, FileNote, parse_dataset_toml
-from etdb.sources.port import Listing, Source
 from etdb.sources.names import collision_key, portability_problem
+from etdb.sources.port import Listing, Source
 from etdb.sources.received import (
     RECEIVED_NAME,
     ReceivedDataset,
