@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "key": ("etdb.cli.keys", "key"),
     "describe": ("etdb.cli.describe", "describe_command"),
     "validate": ("etdb.cli.validate", "validate"),
+    "preview": ("etdb.cli.preview", "preview"),
     "publish": ("etdb.cli.publish", "publish"),
     "edit": ("etdb.cli.correct", "edit"),
     "deactivate": ("etdb.cli.correct", "deactivate"),

@@ -15,8 +15,11 @@ from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limi
 from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
 from etdb.cli.publish import unlock_while_reading
+from etdb.cli.publish_previews import PublishPreviews, choose_previews
+from etdb.cli.publish_validation import PlanValidation, ValidationMode
 from etdb.cli.publishing import LABELS, fund, indexed_records, pace_of
 from etdb.cli.stage import open_target, push_released
+from etdb.describe import Draft
 from etdb.errors import CancelledError, ConfigurationError, InputError
 from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
 from etdb.flo.networks import BLOCK_SPACING_S
@@ -32,8 +35,9 @@ from etdb.publish import (
     verify_fee_rate,
     verify_means,
 )
-from etdb.sources import Source
+from etdb.sources import Source, SourceDataset
 from etdb.sync import Sync, SyncPlan, SyncReport, SyncState, open_source, report_text, store_report
+from etdb.sync.preparing import Check
 from etdb.sync.staging import StageReport
 from etdb.workspace import Workspace, lock_key
 
@@ -64,6 +68,19 @@ __all__ = ["sync"]
     metavar="[TARGET]",
     help="Then push what is released to a folder, ssh://host/folder or s3://bucket/prefix; else as in [stage].",
 )
+@click.option(
+    "--validation",
+    "mode",
+    type=click.Choice(["require", "warn", "skip"]),
+    default="require",
+    show_default=True,
+    help="Hold back datasets with errors, only tell them, or do not look.",
+)
+@click.option(
+    "--previews/--no-previews",
+    default=None,
+    help="Make key image, thumbnail and movie of datasets without; by default where etdb[previews] is installed.",
+)
 @click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option(
     "--wait/--no-wait", default=True, show_default=True, help="Wait until every record is final (final_depth blocks)."
@@ -82,6 +99,8 @@ def sync(
     dry_run: bool,
     allow_withdrawals: bool,
     stage_target: str | None,
+    mode: ValidationMode,
+    previews: bool | None,
     key_option: str | None,
     wait: bool,
     wait_timeout: float | None,
@@ -113,7 +132,18 @@ def sync(
             # Before an hour of reading, not after it.
             unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
         recorded = stack.enter_context(indexed_records(context, workspace))
-        job, plan, costs = _look(workspace, address, sources, state, out, recorded, allow_withdrawals=allow_withdrawals)
+        # What is published already is looked at too: an edit with errors is held back like a new record.
+        validation = PlanValidation(mode, lambda _sid: False)
+        shows = choose_previews(previews, zarr=False, revises=True)
+
+        def check(dataset: SourceDataset, draft: Draft) -> Sequence[str]:
+            validation.verify(dataset, draft)
+            shows.consider(dataset, draft)
+            return ()
+
+        job, plan, costs = _look(
+            workspace, address, sources, state, out, recorded, check, shows, allow_withdrawals=allow_withdrawals
+        )
         if unlock is None:
             report = job.nothing_done(plan, costs)
             out.document(report)
@@ -126,7 +156,7 @@ def sync(
             _ask(out, job.nothing_done(plan, costs), address)
         if not plan.is_empty:
             pace = pace_of(workspace, wait_timeout) if wait else None
-            report = _run(workspace, job, plan, costs, unlock, out, recorded, pace=pace)
+            report = _run(workspace, job, plan, costs, unlock, out, recorded, shows, pace=pace)
         else:
             report = msgspec.structs.replace(job.nothing_done(plan, costs), is_dry=False)
     staged = _stage(workspace, stage_target, out) if stage_target is not None else None
@@ -177,6 +207,8 @@ def _look(
     state: SyncState,
     out: Output,
     recorded: Recorded,
+    check: Check,
+    shows: PublishPreviews,
     *,
     allow_withdrawals: bool,
 ) -> tuple[Sync, SyncPlan, PublishPlan]:
@@ -188,13 +220,20 @@ def _look(
             journal = stack.enter_context(closing(Journal(workspace.journal_path)))
         blocks = stack.enter_context(open_files(workspace))
         job = Sync(
-            workspace.settings, address, sources, state=state, journal=journal, recorded=recorded, progress=progress
+            workspace.settings,
+            address,
+            sources,
+            state=state,
+            journal=journal,
+            recorded=recorded,
+            check=check,
+            progress=progress,
         )
         plan = job.prepare(allow_withdrawals=allow_withdrawals)
         is_local = workspace.network == "local"
         limits = _limits(workspace)
         costs = plan_publish(
-            plan.submissions,
+            shows.planned(plan.submissions, journal, address, workspace.content_folder),
             publisher=address,
             journal=journal,
             ledger=ledger,
@@ -225,6 +264,7 @@ def _run(
     unlock: Callable[[], PrivateKey],
     out: Output,
     recorded: Recorded,
+    shows: PublishPreviews,
     *,
     pace: Pace | None,
 ) -> SyncReport:
@@ -250,7 +290,17 @@ def _run(
             fund=functools.partial(fund, ledger, costs.publisher, costs.fee_sat),
             recorded=recorded,
         )
-        return job.run(plan, publisher, journal)
+        make = functools.partial(
+            shows.make,
+            workspace,
+            journal=journal,
+            address=costs.publisher,
+            blocks=blocks,
+            sha256=True,
+            progress=progress,
+            note=lambda text: out.remark(printable(text)),
+        )
+        return job.run(plan, publisher, journal, complete=make)
 
 
 def _ask(out: Output, report: SyncReport, address: str) -> None:

@@ -1,5 +1,10 @@
 """Formats of electron microscopy: a first look at each kind of file that a dataset holds. Pure."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from etdb.em.acquisition import MAX_LOG_BYTES, AcquisitionLog, parse_acquisition_log
 from etdb.em.frames import FrameStack, read_frames
 from etdb.em.mdoc import MAX_MDOC_BYTES, MdocLook, MdocSection, parse_mdoc
@@ -10,7 +15,6 @@ from etdb.em.notes import MAX_NOTE_BYTES, Note, read_note
 from etdb.em.omezarr import ZarrLevel, ZarrVolume, level_paths, parse_ome_zarr
 from etdb.em.packed import PackedFile, Packing, packing_of, unpacked_name
 from etdb.em.pictures import Picture, read_picture
-from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
 from etdb.em.sections import ExtendedForm, InstrumentFacts, SectionFacts
 from etdb.em.tilts import (
     MAX_TILT_FILE_BYTES,
@@ -22,6 +26,23 @@ from etdb.em.tilts import (
     tilt_range,
 )
 from etdb.em.transforms import MAX_TRANSFORM_FILE_BYTES, Transform, Transforms, parse_transforms
+
+if TYPE_CHECKING:
+    from etdb.em.contrast import Levels, robust_levels, spread_indices, to_grey
+    from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
+
+# These need numpy, which takes longer to load than most commands take: they are loaded when they are asked for.
+_WITH_NUMPY = {
+    **dict.fromkeys(("Levels", "robust_levels", "spread_indices", "to_grey"), "etdb.em.contrast"),
+    **dict.fromkeys(("PlaneLayout", "decode_plane", "decode_planes", "plane_layout"), "etdb.em.planes"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WITH_NUMPY:
+        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 Look = (
     MrcLook
@@ -55,6 +76,7 @@ __all__ = [
     "ImodModel",
     "ImodObject",
     "InstrumentFacts",
+    "Levels",
     "Look",
     "MdocLook",
     "MdocSection",
@@ -90,7 +112,10 @@ __all__ = [
     "read_mrc",
     "read_note",
     "read_picture",
+    "robust_levels",
+    "spread_indices",
     "tilt_range",
+    "to_grey",
     "unpacked_name",
     "walk_model",
 ]

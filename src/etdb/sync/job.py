@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from etdb.errors import EtdbError, SourceFileError
 from etdb.publish import (
     Journal,
+    Known,
     Progress,
     PublishedDataset,
     Publisher,
@@ -18,8 +19,8 @@ from etdb.publish import (
     PublishReport,
     Recorded,
     Submission,
+    find_known,
 )
-from etdb.publish.known import Known, find_known
 from etdb.sources import Source
 from etdb.sync.preparing import Check, Reader, Ready
 from etdb.sync.report import Change, SourceOutcome, SyncReport
@@ -120,13 +121,21 @@ class Sync:
             )
         )
 
-    def run(self, plan: SyncPlan, publisher: Publisher, journal: Journal) -> SyncReport:
+    def run(
+        self,
+        plan: SyncPlan,
+        publisher: Publisher,
+        journal: Journal,
+        *,
+        complete: Callable[[Sequence[Submission]], Sequence[Submission]] = lambda submissions: submissions,
+    ) -> SyncReport:
         """Withdraw, publish and edit.
 
         Args:
             plan: of :meth:`prepare`.
             publisher: of the same address.
             journal: the publisher's.
+            complete: adds to the submissions what is made of them: previews.
 
         Raises:
             InputError, LedgerError, StorageError: what is done so far stays done; the next run goes on from there.
@@ -139,7 +148,7 @@ class Sync:
         if plan.withdrawals:  # what must not be shown any longer comes first
             reports.append(publisher.deactivate(plan.withdrawals))
         held: dict[str, str] = {}
-        submissions = plan.submissions
+        submissions = list(complete(plan.submissions))
         while submissions:
             try:
                 reports.append(publisher.run(submissions, revise=True))

@@ -170,6 +170,11 @@ class Workspace:
         return self.root / "content"
 
     @property
+    def previews_folder(self) -> Path:
+        """What was made of which file, so that it is not made again; the previews themselves are content: costly."""
+        return self.root / "previews"
+
+    @property
     def digests_path(self) -> Path:
         """Leaf digests of the lab's files: costly, all files would be read again."""
         return self.root / "digests.sqlite"
@@ -229,6 +234,7 @@ class Workspace:
             measure(
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
             ),
+            measure("previews", self.previews_folder, "costly", "previews of what is not published yet are made again"),
             measure("digests", self.digests_path, "costly", "every published file would be read again"),
             measure(
                 "cache",

@@ -39,7 +39,7 @@ class Lab:
         if not folder.exists():
             folder.mkdir()
             (folder / "a.rawtlt").write_text(f"0.0\n{len(self.rows)}.0\n")
-            (folder / "a.mrc").write_bytes(sid.encode() * 9)
+            (folder / "a.dat").write_bytes(sid.encode() * 9)
         self.write()
         return folder
 
@@ -72,13 +72,13 @@ def test_each_change_is_published_once(lab):
     assert lab.did() == {"a-1": "new", "b-1": "new", "c-1": "new"}
     assert lab.did() == {}
     lab.have("a-1", title="Another title")
-    (folder / "a.mrc").write_bytes(b"better")
+    (folder / "a.dat").write_bytes(b"better")
     lab.have("c-1", released="no", withheld_because="wrong sample")
     assert lab.did("--dry-run") == {"a-1": "edited", "b-1": "files changed", "c-1": "deactivated"}
     report = lab.sync()["sources"][0]
     assert {one["sid"]: (one["what"], one["fields"], one["revision"], one["reason"]) for one in report["changes"]} == {
         "a-1": ("edited", ["title"], 2, ""),
-        "b-1": ("files changed", ["files[a.mrc].size_bytes"], 2, ""),
+        "b-1": ("files changed", ["files[a.dat].size_bytes"], 2, ""),
         "c-1": ("deactivated", [], 2, "wrong sample"),
     }
     for _ in range(2):
@@ -103,13 +103,13 @@ def test_an_edit_keeps_the_cids_of_the_files(lab):
 def test_what_is_wrong_with_one_stops_no_other(lab):
     lab.have("a-1")
     lab.have("b-1", acquired_on="never")
-    (lab.have("c-1") / "a.mrc").write_bytes(b"")
+    (lab.have("c-1") / "a.dat").write_bytes(b"")
     lab.have("d-1", acquired_on="")
     report = lab.sync(status=3)["sources"][0]
     assert [one["sid"] for one in report["changes"]] == ["a-1"]
     assert {sid: why.partition(":")[0] for sid, why in report["held_back"].items()} == {
         "b-1": "acquired_on",
-        "c-1": "a.mrc",
+        "c-1": "a.dat",
         "d-1": "the record of d-1 lacks acquired_on",
     }
     lab.have("b-1")
@@ -123,6 +123,13 @@ def test_a_published_dataset_that_is_wrong_now_stays_as_it_is(lab):
     report = lab.sync(status=3)["sources"][0]
     assert report["changes"] == []
     assert list(report["held_back"]) == ["a-1"]
+
+
+def test_errors_of_validation_hold_back_and_can_be_overruled(lab):
+    (lab.have("a-1") / "a.mrc").write_bytes(b"no header")
+    report = lab.sync(status=3)["sources"][0]
+    assert "a.mrc" in report["held_back"]["a-1"]
+    assert lab.did("--yes", "--validation", "warn") == {"a-1": "new"}
 
 
 def test_much_that_vanishes_is_withdrawn_only_when_it_is_allowed(lab):
@@ -279,7 +286,7 @@ def test_staged_is_what_is_released_and_is_served_from_there(lab, tmp_path):
     lab.have("a-1", title="Another title")
     assert lab.sync("--yes", "--stage", public)["staged"]["files sent"] == 1
     assert lab.sync("--yes", "--stage", public)["staged"] == {"datasets": 2, "new": 0, "files sent": 0, "left": 0}
-    (folder / "a.mrc").write_bytes(b"other bytes, not published")
+    (folder / "a.dat").write_bytes(b"other bytes, not published")
     (public / "content").rename(tmp_path / "gone")
     for path in (public / "roots").iterdir():
         path.unlink()

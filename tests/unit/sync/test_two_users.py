@@ -69,7 +69,7 @@ def lab(place):
     (root / "pass").write_text("s3cret\n")
     for sid in ("a-1", "b-1"):
         (root / "data" / sid).mkdir(parents=True)
-        (root / "data" / sid / "a.mrc").write_bytes(sid.encode() * 1000)
+        (root / "data" / sid / "a.dat").write_bytes(sid.encode() * 1000)
     (root / "t.csv").write_text(
         "sid,title,species,acquired_on,released\na-1,One,Vibrio cholerae,2014-01-14,1\n"
         "b-1,Two,Vibrio cholerae,2014-01-14,0\n"
@@ -89,7 +89,7 @@ def test_outside_serves_what_is_released_and_cannot_sign(place, lab):
     inside, outside = User(INSIDE), User(OUTSIDE)
     inside.etdb(lab / "ws", "sync", "--yes", "--passphrase-file", lab / "pass", "--stage", place / "public")
     # What the user outside may not: the keys, the lab's data, and writing where it reads.
-    for path in (lab / "ws" / "keys", lab / "data" / "a-1" / "a.mrc", lab / "pass", lab):
+    for path in (lab / "ws" / "keys", lab / "data" / "a-1" / "a.dat", lab / "pass", lab):
         assert "PermissionError" in outside.run("-c", f"open({str(path)!r}).read()", status=1)
     assert "PermissionError" in outside.run("-c", f"open({str(place / 'public' / 'x')!r}, 'w')", status=1)
     workspace = place / "outside" / "ws"
@@ -125,7 +125,7 @@ def test_outside_serves_what_is_released_and_cannot_sign(place, lab):
         server.terminate()
         server.communicate(timeout=20)
     found = {path.name: path.read_bytes() for path in got.rglob("*") if path.is_file()}
-    assert found["a.mrc"] == b"a-1" * 1000
+    assert found["a.dat"] == b"a-1" * 1000
     staged = {path.read_bytes() for path in (place / "public" / "content").iterdir()}
     assert b"b-1" * 1000 not in staged
     assert not any(b"s3cret" in data for data in staged)
