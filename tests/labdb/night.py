@@ -47,6 +47,7 @@ class Night:
 
     def __init__(self, root: Path, sock: Path, count: int) -> None:
         self.root, self.sock = root, sock
+        self.words: tuple[str, ...] = ()
         self.workspace = Workspace.init(root / "ws")
         Keyring(self.workspace.keys_folder, self.workspace.flo_network_name, scrypt_n=2**14).new("me", "s3cret")
         LocalChain(self.workspace.chain_folder, writable=True).close()
@@ -75,7 +76,9 @@ class Night:
 
     def sync(self, *words: object) -> dict[str, Any]:
         """One run to its end."""
-        done = subprocess.run(self.command("--json", "sync", *words), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self.command("--json", "sync", *self.words, *words), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr + done.stdout[-2000:]
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -87,7 +90,7 @@ class Night:
     def sync_killed_after(self, seconds: float) -> bool:
         """One run that is killed; whether it was."""
         with tempfile.TemporaryFile() as out:
-            process = subprocess.Popen(self.command("sync"), stdout=out, stderr=out)
+            process = subprocess.Popen(self.command("sync", *self.words), stdout=out, stderr=out)
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -159,7 +162,7 @@ def main() -> None:
         show("sync")
         show("sync")
         show("index")
-        show("show", titled)
+        show("search", "better title")
 
 
 if __name__ == "__main__":
