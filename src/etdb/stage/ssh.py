@@ -28,7 +28,7 @@ _OPTIONS: Final = (
     *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"),
 )
 _MOST_LISTED: Final = 1 << 30
-_WRONG, _NO_TOOL = 65, 69
+_WRONG, _NO_TOOL, _CUT_OFF = 65, 69, 75
 # `ls -n` says the size in its fifth column, by POSIX; our names have no spaces.
 _LIST: Final = "cd -- {folder} 2>/dev/null || exit 0; find content roots -type f -exec ls -ln {{}} + 2>/dev/null || :"
 _PUT: Final = """set -eu
@@ -36,6 +36,8 @@ umask 022
 mkdir -p -- {folder}/content {folder}/roots
 cd -- {folder}
 cat {write} {part}
+# A connection that breaks looks like an end: what came stays, to be gone on with.
+[ "$(wc -c < {part})" -ge {size} ] || exit 75
 if command -v sha256sum >/dev/null; then sum=$(sha256sum < {part})
 elif command -v shasum >/dev/null; then sum=$(shasum -a 256 < {part})
 else exit 69; fi
@@ -113,6 +115,7 @@ class SshTarget:
             write=">>" if done else ">",
             part=part,
             name=piece.name,
+            size=piece.size_bytes,
             sha256=piece.sha256,
         )
         try:
@@ -180,6 +183,8 @@ class SshTarget:
                 hint="it was removed there; run the same command again",
                 source=self.name,
             )
+        if status == _CUT_OFF:
+            return SourceError(f"{self.name}: {name} was cut off", hint="run the same command again", source=self.name)
         if status == _NO_TOOL:
             return SourceError(f"{self.name} has neither sha256sum nor shasum", source=self.name)
         lines = said.decode("utf-8", "replace").strip().splitlines()

@@ -28,7 +28,7 @@ def parsed(command: str) -> tuple[str, dict[str, object]]:
     words = shlex.split(command)
     at = words.index("sync")
     assert words[0] == "/usr/local/bin/etdb"
-    with etdb.make_context("etdb", words[1:at] + ["sync"]) as outer:
+    with etdb.make_context("etdb", [*words[1:at], "sync"]) as outer:
         inner = etdb.get_command(outer, "sync")
         assert isinstance(inner, click.Command)
         with inner.make_context("sync", words[at + 1 :], parent=outer) as context:
