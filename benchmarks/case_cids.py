@@ -34,7 +34,7 @@ sid = "bench0001"
 
 
 def run(settings: Settings) -> list[Figure]:
-    size = int(settings.gib * GIB / _FILES)
+    size = int(settings.gib * GIB / _FILES) // KIB * KIB
     dataset = settings.folder / "lab" / "bench0001"
     dataset.mkdir(parents=True)
     (dataset / "dataset.toml").write_text(_TOML, encoding="utf-8")

@@ -69,7 +69,7 @@ class PublishPreviews:
         for submission in submissions:
             entry = _under_way(journal, address, submission)
             if entry is not None:
-                if not self._revises:
+                if not self._revises:  # else it is not known yet whether its files have changed
                     self._plans.pop(submission.tomogram.sid, None)
                 ready.append(_with_kept(submission, entry, content_folder))
                 continue

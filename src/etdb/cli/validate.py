@@ -145,6 +145,8 @@ def validate(
         return
     if not paths:
         raise click.UsageError("Missing argument 'PATH...': the folders of the datasets, or --checks.")
+    if title is not None and len(paths) != 1:
+        raise InputError("--title is for one path; several datasets cannot have the same title")
     workspace = _workspace(context)
     terms = Terms(
         today=dt.datetime.now(dt.UTC).date(),

@@ -93,7 +93,8 @@ def encode_sheet(entries: Sequence[SheetEntry], *, title: str) -> Iterator[bytes
     warned = sum(any(note.severity == "warning" for note in entry.notes) for entry in entries if not entry.is_bad)
     total = sum(entry.size_bytes for entry in entries)
     count = f"{len(entries)} dataset{'s' * (len(entries) != 1)}, {_size(total)}"
-    state = f"{bad} with errors, {warned} more with warnings" if bad or warned else "nothing was found to be wrong"
+    told = [f"{bad} with errors"] * (bad > 0) + [f"{warned}{' more' * (bad > 0)} with warnings"] * (warned > 0)
+    state = ", ".join(told) or "nothing was found to be wrong"
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RESUMED", "Known", "changes_of", "decode_draft", "find_known", "verify_may_act", "what_of"]
 
+_WORKED_OUT: Final = ("].role", "].media_type")
+"""What of a file is told by its name and content."""
 _draft = msgspec.json.Decoder(Tomogram)
 _OF_THE_LEDGER: Final = ("publisher", "timestamp_s", "location", "storage_network")
 
@@ -134,17 +137,13 @@ def _artifact_of(content: DatasetEntry) -> dict[str, Any]:
     return parse_artifact(content.record)
 
 
-def changes_of(
-    known: Known, draft: Tomogram, files: dict[str, str] | None, submission: Submission | None = None
-) -> tuple[FieldChange, ...]:
+def changes_of(known: Known, draft: Tomogram, files: dict[str, str] | None) -> tuple[FieldChange, ...]:
     """What differs between a dataset as it was sent and as it is to be.
 
     Args:
         known: as it was sent.
         draft: as it is to be.
         files: path -> CID of what is there now; None when it was not read, and sizes must do.
-        submission: with one only what somebody stated counts, whatever its spelling: a newer etdb may read more out of
-            the same files, or spell it in the usual way.
     """
     keep = {name: getattr(draft, name) for name in _OF_THE_LEDGER}
     former = msgspec.structs.replace(known.tomogram, **keep)
@@ -160,12 +159,7 @@ def changes_of(
                 for one in former.files
             ),
         )
-    derived, respelt = (submission.derived, submission.respelt) if submission else (frozenset[str](), {})
-    changes = [
-        one
-        for one in compare_records(former, draft)
-        if one.field not in derived and (one.field not in respelt or one.before != respelt[one.field])
-    ]
+    changes = list(compare_records(former, draft))
     if files is None:
         return tuple(changes)
     if known.files is None:
@@ -177,6 +171,20 @@ def changes_of(
         if files[path] != known.files[path] and f"files[{path}]" not in told
     ]
     return tuple(changes)
+
+
+def stated_changes(changes: Iterable[FieldChange], submission: Submission) -> list[FieldChange]:
+    """Those that somebody meant: not what etdb works out by itself, and not another spelling of the same.
+
+    Another version of etdb may read more out of the same files; that makes no new revision.
+    """
+    return [
+        one
+        for one in changes
+        if one.field not in submission.derived
+        and not one.field.endswith(_WORKED_OUT)
+        and (one.field not in submission.respelt or one.before != submission.respelt[one.field])
+    ]
 
 
 def what_of(changes: tuple[FieldChange, ...], known: Known, files: dict[str, str] | None) -> What:

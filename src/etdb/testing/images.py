@@ -6,12 +6,12 @@ import struct
 
 __all__ = ["mrc_header"]
 
-_COLUMNS = 1024
+_COLUMNS = 1024  # at the most
 
 
 def mrc_header(data_bytes: int) -> bytes:
     """The 1,024 bytes that make an MRC2014 file of as many bytes behind them: one plane of signed bytes, 13.7 A."""
-    columns = _COLUMNS if data_bytes % _COLUMNS == 0 else data_bytes
+    columns = next(count for count in range(_COLUMNS, 0, -1) if data_bytes % count == 0)
     rows = data_bytes // columns
     header = struct.pack("<10i", columns, rows, 1, 0, 0, 0, 0, columns, rows, 1)
     header += struct.pack("<6f3i3f2i", columns * 13.7, rows * 13.7, 13.7, 90, 90, 90, 1, 2, 3, 0, -1, -2, 1, 0)

@@ -150,6 +150,7 @@ def test_words_that_mean_nothing(desk):
     said = desk.run("validate", desk.short, "--ignore", "mrc-truncate")
     assert (said.status, "did you mean mrc-truncated?" in said.err) == (INPUT, True)
     assert desk.run("validate").status == USAGE
+    assert desk.run("validate", desk.short, desk.data, "--title", "x").status == INPUT
     assert desk.run("validate", desk.root / "nothing").status == INPUT
     assert desk.run("validate", desk.short, "--format", "yaml").status == USAGE
 
