@@ -51,7 +51,7 @@ from etdb.schema import OldVersionError
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace, lock_key
 
-__all__ = ["publish", "unlock_while_reading"]
+__all__ = ["publish"]
 
 _NAMED = 3
 _MOST_FAULTS = 50
@@ -222,7 +222,7 @@ def publish(
             journal = Journal(workspace.journal_path)
             try:
                 with out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress:
-                    key = unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
+                    key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
                     submissions = shows.make(
                         workspace,
                         submissions,
@@ -289,7 +289,7 @@ def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None
                 )
 
 
-def unlock_while_reading(
+def _unlock_while_reading(
     unlock: Callable[[], PrivateKey],
     blocks: FilesInPlace,
     submissions: Sequence[Submission],

@@ -14,7 +14,6 @@ from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
-from etdb.cli.publish import unlock_while_reading
 from etdb.cli.publish_previews import PublishPreviews, choose_previews
 from etdb.cli.publish_validation import PlanValidation, ValidationMode
 from etdb.cli.publishing import LABELS, fund, indexed_records, pace_of
@@ -226,6 +225,7 @@ def _look(
             state=state,
             journal=journal,
             recorded=recorded,
+            unseen=[name for name in workspace.settings.source if name not in sources],
             check=check,
             progress=progress,
         )
@@ -275,7 +275,7 @@ def _run(
         closing(Journal(workspace.journal_path)) as journal,
         out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress,
     ):
-        key = unlock_while_reading(unlock, blocks, plan.submissions, sha256=True, progress=progress)
+        key = unlock()
         publisher = Publisher(
             journal=journal,
             blocks=blocks,

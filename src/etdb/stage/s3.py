@@ -10,7 +10,7 @@ import base64
 import hashlib
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 from etdb.errors import ConfigurationError, SourceError, SourceFileError
@@ -180,8 +180,6 @@ class S3Target:
                 source=self.name,
             ) from None
         except self._errors.BotoCoreError as error:
-            with suppress(AttributeError):
-                error.kwargs.pop("request", None)
             raise SourceError(
                 f"{self.name}: {str(error)[:300]}", hint="is it there? check [stage] in etdb.toml", source=self.name
             ) from None

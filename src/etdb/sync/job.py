@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,7 @@ from etdb.publish import (
     Submission,
     find_known,
 )
-from etdb.sources import Source
+from etdb.sources import Listing, Source
 from etdb.sync.preparing import Check, Reader, Ready
 from etdb.sync.report import Change, SourceOutcome, SyncReport
 from etdb.sync.state import SyncState
@@ -43,6 +44,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     withdrawals: Withdrawals = Withdrawals()
     waiting: dict[str, str] = {}
     unsent: tuple[str, ...] = ()
+
+
+class _Looked(NamedTuple):
+    name: str
+    source: Source
+    listing: Listing
+    elsewhere: frozenset[str]
+    unseen: tuple[str, ...]
 
 
 class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +91,7 @@ class Sync:
         state: of the workspace.
         journal: of the workspace, if it has one yet.
         recorded: what the catalogue says of records; see ``Publisher``.
+        unseen: the names of sources that are not looked at this time.
         check: says why a dataset must not be published; see :data:`~etdb.sync.preparing.Check`.
         progress: told ("read", done, total).
     """
@@ -95,6 +105,7 @@ class Sync:
         state: SyncState,
         journal: Journal | None,
         recorded: Recorded = lambda _owner, _name: None,
+        unseen: Sequence[str] = (),
         check: Check = lambda _dataset, _draft: (),
         progress: Progress = lambda _step, _done, _total: None,
     ) -> None:
@@ -104,6 +115,7 @@ class Sync:
         self._state = state
         self._journal = journal
         self._recorded = recorded
+        self._unseen = tuple(unseen)
         self._progress = progress
         self._reader = Reader(settings, publisher, check=check, refuse=self._refuse, is_settled=self._is_settled)
         self._started = dt.datetime.now(dt.UTC)
@@ -114,12 +126,29 @@ class Sync:
         Raises:
             StorageError: the state or the journal cannot be read.
         """
-        return SyncPlan(
-            sources=tuple(
-                self._prepare(name, source, allow_withdrawals=allow_withdrawals)
-                for name, source in self._sources.items()
+        listings: dict[str, Listing] = {}
+        errors: dict[str, str] = {}
+        for name, source in self._sources.items():
+            try:
+                listings[name] = source.listing()
+            except EtdbError as error:
+                errors[name] = error.message
+        prepared = []
+        for name, source in self._sources.items():
+            if name in errors:
+                outcome = SourceOutcome(name=name, shown=source.name, error=errors[name])
+                prepared.append(Prepared(outcome=outcome))
+                continue
+            others = [listing.released for other, listing in listings.items() if other != name]
+            looked = _Looked(
+                name=name,
+                source=source,
+                listing=listings[name],
+                elsewhere=frozenset(sid for released in others for sid in released),
+                unseen=(*self._unseen, *errors),
             )
-        )
+            prepared.append(self._prepare(looked, allow_withdrawals=allow_withdrawals))
+        return SyncPlan(sources=tuple(prepared))
 
     def run(
         self,
@@ -148,10 +177,10 @@ class Sync:
         if plan.withdrawals:  # what must not be shown any longer comes first
             reports.append(publisher.deactivate(plan.withdrawals))
         held: dict[str, str] = {}
-        submissions = list(complete(plan.submissions))
+        submissions = plan.submissions
         while submissions:
             try:
-                reports.append(publisher.run(submissions, revise=True))
+                reports.append(publisher.run(complete(submissions), revise=True))
                 break
             except SourceFileError as error:
                 # A file changed under our hands, or went away: its dataset waits for another night.
@@ -198,12 +227,9 @@ class Sync:
             fee_sat=costs.fee_sat,
         )
 
-    def _prepare(self, name: str, source: Source, *, allow_withdrawals: bool) -> Prepared:
+    def _prepare(self, looked: _Looked, *, allow_withdrawals: bool) -> Prepared:
+        name, source, listing = looked.name, looked.source, looked.listing
         settings = self._settings.source[name]
-        try:
-            listing = source.listing()
-        except EtdbError as error:
-            return Prepared(outcome=SourceOutcome(name=name, shown=source.name, error=error.message))
         ready, settled, held = self._reader.read(
             name, source, listing, progress=lambda done, total: self._progress("read", done, total)
         )
@@ -213,6 +239,8 @@ class Sync:
             listing,
             [sid for sid, found in known.items() if found.revision and not found.is_withdrawn],
             max_withdrawals=settings.max_withdrawals,
+            elsewhere=looked.elsewhere,
+            unseen=looked.unseen,
             allowed=allow_withdrawals,
         )
         waiting = {sid: reason for sid, reason in withdrawals.reasons.items() if not known[sid].is_settled}
@@ -234,7 +262,7 @@ class Sync:
             ready=tuple(ready),
             withdrawals=msgspec.structs.replace(withdrawals, reasons=now),
             waiting={} if withdrawals.doubt else waiting,
-            unsent=tuple(sid for sid in unsent if sid not in listing.released),
+            unsent=tuple(sid for sid in unsent if sid not in listing.released and sid not in looked.elsewhere),
         )
 
     def _known(self, sid: str) -> Known | None:

@@ -59,11 +59,6 @@ class SourceOutcome(msgspec.Struct, frozen=True, kw_only=True):
     doubt: str = ""
     error: str = ""
 
-    @property
-    def needs_somebody(self) -> bool:
-        """Whether a person should look."""
-        return bool(self.error or self.doubt or self.held_back or self.refused)
-
 
 class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
     """One run. ``is_dry`` means that nothing was done, and `changes` are what would be."""

@@ -23,7 +23,13 @@ class Withdrawals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_withdrawals(
-    listing: Listing, published: Collection[str], *, max_withdrawals: int, allowed: bool = False
+    listing: Listing,
+    published: Collection[str],
+    *,
+    max_withdrawals: int,
+    elsewhere: Collection[str] = (),
+    unseen: Collection[str] = (),
+    allowed: bool = False,
 ) -> Withdrawals:
     """Decide.
 
@@ -34,18 +40,22 @@ def plan_withdrawals(
         listing: what the source says now.
         published: the datasets of this source that are published and not withdrawn yet.
         max_withdrawals: how many may go without being asked; one may always go, unless nothing would be left.
+        elsewhere: what other sources release: a dataset that moved is not withdrawn.
+        unseen: sources that were not looked at, or could not be read, and may have what is gone here.
         allowed: the user was asked.
     """
     released = set(listing.released)
     # What the source cannot list rightly is not gone.
     torn = {text.partition(":")[0] for text in listing.refused}
-    gone = {sid: listing.withheld.get(sid, GONE) for sid in sorted(set(published) - released - torn)}
+    gone = {sid: listing.withheld.get(sid, GONE) for sid in sorted(set(published) - released - torn - set(elsewhere))}
     if not gone or allowed:
         return Withdrawals(reasons=gone)
     count = len(gone)
     doubt = ""
     if not released and not listing.withheld:
         doubt = f"the source lists nothing at all, and {count} of its datasets are published"
+    elif unseen and GONE in gone.values():
+        doubt = f"what is gone may be in a source that was not read: {', '.join(sorted(unseen))}"
     elif count > max_withdrawals:
         doubt = f"{count} published datasets are no longer released, more than max_withdrawals = {max_withdrawals}"
     elif count > 1 and count > _SHARE * len(published):

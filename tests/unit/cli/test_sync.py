@@ -184,6 +184,27 @@ def test_two_sources_with_one_sid(lab):
     assert lab.did("lab", "--yes") == {}
 
 
+def test_a_dataset_that_moves_to_another_source_is_not_withdrawn(lab):
+    folder = lab.have("a-1")
+    lab.have("b-1")
+    config = lab.desk.workspace.config_path
+    config.write_text(config.read_text() + '[source.tree]\nkind = "tree"\nfolder = "../other"\n')
+    other = lab.desk.root / "other"
+    other.mkdir()
+    lab.sync()
+    folder.rename(other / "a-1")
+    (other / "a-1" / "dataset.toml").write_text(
+        'title = "A series"\nspecies = "Vibrio cholerae"\nacquired_on = 2014-01-14\nlab = "Jensen Lab"\n'
+    )
+    lab.rows.pop("a-1")
+    lab.write()
+    assert "may be in a source that was not read: tree" in lab.sync("lab", "--yes", status=3)["sources"][0]["doubt"]
+    report = lab.sync()
+    assert [one["what"] for source in report["sources"] for one in source["changes"]] == ["edited"]
+    assert not any(kind == "deactivate" for _, kind, _ in lab.messages())
+    assert lab.sync("lab", "--yes")["sources"][0]["not_withdrawn"] == {}
+
+
 def test_reports_are_kept_and_read_like_text(lab):
     lab.have("a-1", title="[red]Title\x1b[2J")
     said = lab.desk.run("sync", "--yes", "--passphrase-file", lab.desk.secret)

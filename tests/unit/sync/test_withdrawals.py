@@ -42,6 +42,16 @@ def test_what_cannot_be_listed_rightly_is_not_gone():
     assert plan(["a"], ["a", "b"], refused=["b: more than one row has this sid"]).reasons == {}
 
 
+def test_what_moved_to_another_source_is_not_gone():
+    listing = Listing(released=("a",))
+    assert plan_withdrawals(listing, ["a", "b"], max_withdrawals=10, elsewhere=["b"]).reasons == {}
+    doubted = plan_withdrawals(listing, ["a", "b"], max_withdrawals=10, unseen=["other"])
+    assert "other" in doubted.doubt
+    # What the source itself keeps back is no question of where it may be.
+    withheld = Listing(released=("a",), withheld={"b": "not public"})
+    assert not plan_withdrawals(withheld, ["a", "b"], max_withdrawals=10, unseen=["other"]).doubt
+
+
 def test_who_was_asked_may_withdraw_all():
     assert plan([], MANY, allowed=True).reasons == dict.fromkeys(MANY, "no longer in the lab's list")
 
