@@ -124,7 +124,6 @@ class TestS3(StageTargetContract):
             s3.present()
         assert "s3cret" not in caught.value.message
 
-
     def test_parts_that_are_there_are_not_sent_again(self, tmp_path):
         with self.target_of(tmp_path) as (target, inside):
             data = bytes(range(256)) * 1000
