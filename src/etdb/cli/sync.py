@@ -141,7 +141,16 @@ def sync(
             return ()
 
         job, plan, costs = _look(
-            workspace, address, sources, state, out, recorded, check, shows, allow_withdrawals=allow_withdrawals
+            workspace,
+            address,
+            sources,
+            state,
+            out,
+            recorded,
+            check,
+            shows,
+            dry_run=dry_run,
+            allow_withdrawals=allow_withdrawals,
         )
         if unlock is None:
             report = job.nothing_done(plan, costs)
@@ -209,6 +218,7 @@ def _look(
     check: Check,
     shows: PublishPreviews,
     *,
+    dry_run: bool,
     allow_withdrawals: bool,
 ) -> tuple[Sync, SyncPlan, PublishPlan]:
     with ExitStack() as stack:
@@ -230,10 +240,20 @@ def _look(
             progress=progress,
         )
         plan = job.prepare(allow_withdrawals=allow_withdrawals)
+        unplannable: set[str] = set()
+        if dry_run:
+            unplannable.update(plan.otherwise)
+        elif journal is not None:
+            job.drop_begun(plan, journal)
         is_local = workspace.network == "local"
         limits = _limits(workspace)
         costs = plan_publish(
-            shows.planned(plan.submissions, journal, address, workspace.content_folder),
+            shows.planned(
+                [one for one in plan.submissions if one.tomogram.sid not in unplannable],
+                journal,
+                address,
+                workspace.content_folder,
+            ),
             publisher=address,
             journal=journal,
             ledger=ledger,
@@ -241,7 +261,7 @@ def _look(
             final_depth=workspace.settings.limits.final_depth,
             block_spacing_s=0 if is_local else BLOCK_SPACING_S,
             revise=True,
-            withdraw=plan.withdrawals,
+            withdraw={sid: reason for sid, reason in plan.withdrawals.items() if sid not in unplannable},
             recorded=recorded,
             is_unchanged=blocks.is_unchanged,
         )
@@ -300,7 +320,7 @@ def _run(
             progress=progress,
             note=lambda text: out.remark(printable(text)),
         )
-        return job.run(plan, publisher, journal, complete=make)
+        return job.run(plan, publisher, complete=make)
 
 
 def _ask(out: Output, report: SyncReport, address: str) -> None:

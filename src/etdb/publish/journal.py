@@ -141,14 +141,17 @@ class Journal(JournalReading):
             raise StorageError(f"the journal {self._path} did not keep {sid}")
         return entry
 
-    def restart(self, dataset_id: int, source: str, draft: bytes, *, reason: str = "") -> None:
-        """The data or metadata changed before anything was sent: begin again with what is there now."""
+    def restart(self, dataset_id: int, source: str, draft: bytes, *, reason: str = "", kind: str | None = None) -> None:
+        """The data or metadata changed before anything was sent: begin again with what is there now.
+
+        What was dropped may become a message of another kind about the same dataset.
+        """
         with self._transition("restart"):
             self._move("restart", dataset_id)
             self._db.execute(
-                "UPDATE datasets SET source = ?, draft = ?, reason = ?, files = NULL, root_cid = NULL, record = NULL,"
-                " artifact = NULL WHERE id = ?",
-                (source, draft, reason, dataset_id),
+                "UPDATE datasets SET source = ?, draft = ?, reason = ?, kind = coalesce(?, kind), files = NULL,"
+                " root_cid = NULL, record = NULL, artifact = NULL WHERE id = ?",
+                (source, draft, reason, kind, dataset_id),
             )
 
     def drop(self, dataset_id: int) -> None:

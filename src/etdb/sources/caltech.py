@@ -27,7 +27,17 @@ from etdb.sources.rows import Row, not_released, told_by
 __all__ = ["CaltechSource", "LengthUnit"]
 
 LengthUnit = Literal["", "nm", "angstrom"]
-_SERIES: Final = "SELECT * FROM TiltSeriesData ORDER BY tiltseriesID, DEF_id"
+_SERIES_COLUMNS: Final = (
+    *("DEF_id", "tiltseriesID", "title", "TXT_notes", "REF|UserData|user", "tomo_date", "keywords", "roles"),
+    *("REF|SpeciesData|specie", "treatment", "sample", "single_dual", "tilt_min", "tilt_max", "tilt_step"),
+    *("tilt_constant", "dosage", "defocus", "magnification", "voxel", "scope", "software_acquisition"),
+    *("software_process", "REF_PublicationData_publication", "pubtext", "keyimg", "keymov", "feature", "status"),
+    *("ispublic", "emdb", "delete_text", "delete_time"),
+)
+_SERIES: Final = (
+    f"SELECT {', '.join(f'`{name}`' for name in _SERIES_COLUMNS)}"  # noqa: S608 - constants only
+    " FROM TiltSeriesData ORDER BY tiltseriesID, DEF_id"
+)
 _SMALL: Final = {
     "users": "SELECT DEF_id, username AS name, fullname FROM UserData",
     "species": "SELECT DEF_id, SpeciesName AS name, strain, tax_id, TXT_notes FROM SpeciesData",

@@ -36,7 +36,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """A source that was looked at: its datasets to publish, to leave and to withdraw.
 
     ``unsent`` were begun and never sent, and are not released any more; ``waiting`` are to be withdrawn when their
-    former message is final.
+    former message is final; of ``otherwise`` another message was begun, never sent, and is not meant any more.
     """
 
     outcome: SourceOutcome
@@ -44,6 +44,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     withdrawals: Withdrawals = Withdrawals()
     waiting: dict[str, str] = {}
     unsent: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
 
 
 class _Looked(NamedTuple):
@@ -74,6 +75,11 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
     def unsent(self) -> list[str]:
         """What was begun, is not released any more, and must not be sent."""
         return [sid for source in self.sources for sid in source.unsent]
+
+    @property
+    def otherwise(self) -> list[str]:
+        """Of these another message was begun than is meant now."""
+        return [sid for source in self.sources for sid in source.otherwise]
 
     @property
     def is_empty(self) -> bool:
@@ -150,11 +156,20 @@ class Sync:
             prepared.append(self._prepare(looked, allow_withdrawals=allow_withdrawals))
         return SyncPlan(sources=tuple(prepared))
 
+    def drop_begun(self, plan: SyncPlan, journal: Journal) -> None:
+        """Drop what a run that was cut off began, was never sent, and is not meant any more: nobody may send it.
+
+        Must come before the costs are planned: a dataset has one message on its way.
+        """
+        for sid in (*plan.unsent, *plan.otherwise):
+            known = find_known(journal, self._recorded, self._publisher, sid)
+            if known is not None and known.begun is not None:
+                journal.drop(known.begun.id)
+
     def run(
         self,
         plan: SyncPlan,
         publisher: Publisher,
-        journal: Journal,
         *,
         complete: Callable[[Sequence[Submission]], Sequence[Submission]] = lambda submissions: submissions,
     ) -> SyncReport:
@@ -163,7 +178,6 @@ class Sync:
         Args:
             plan: of :meth:`prepare`.
             publisher: of the same address.
-            journal: the publisher's.
             complete: adds to the submissions what is made of them: previews.
 
         Raises:
@@ -173,7 +187,6 @@ class Sync:
             sids = [one.submission.tomogram.sid for one in source.ready]
             self._state.note(self._publisher, source.outcome.name, sids)
         reports: list[PublishReport] = []
-        self._drop_unsent(plan, journal)
         if plan.withdrawals:  # what must not be shown any longer comes first
             reports.append(publisher.deactivate(plan.withdrawals))
         held: dict[str, str] = {}
@@ -218,6 +231,9 @@ class Sync:
             )
             for one in costs.datasets
         }
+        for sid in plan.otherwise:
+            what = "deactivated" if sid in plan.withdrawals else "edited"
+            planned[sid] = Change(sid=sid, what=what, reason=plan.withdrawals.get(sid, ""))
         return SyncReport(
             started=self._started,
             publisher=self._publisher,
@@ -257,12 +273,17 @@ class Sync:
             doubt=withdrawals.doubt,
         )
         unsent = [sid for sid, found in known.items() if not found.revision and found.begun]
+        sids = [one.submission.tomogram.sid for one in ready]
+        otherwise = [sid for sid in sids if self._is_otherwise(sid, withdrawing=False)]
+        if not withdrawals.doubt:
+            otherwise += [sid for sid in now if self._is_otherwise(sid, withdrawing=True)]
         return Prepared(
             outcome=outcome,
             ready=tuple(ready),
             withdrawals=msgspec.structs.replace(withdrawals, reasons=now),
             waiting={} if withdrawals.doubt else waiting,
             unsent=tuple(sid for sid in unsent if sid not in listing.released and sid not in looked.elsewhere),
+            otherwise=tuple(otherwise),
         )
 
     def _known(self, sid: str) -> Known | None:
@@ -282,12 +303,10 @@ class Sync:
         known = self._known(sid)
         return known is not None and known.revision > 0 and known.is_settled and known.begun is None
 
-    def _drop_unsent(self, plan: SyncPlan, journal: Journal) -> None:
-        """What was begun by a run that was cut off, and is not wanted any more, must not be sent by another."""
-        for sid in (*plan.unsent, *plan.withdrawals):
-            known = find_known(journal, self._recorded, self._publisher, sid)
-            if known is not None and known.begun is not None and known.begun.has_content:
-                journal.drop(known.begun.id)
+    def _is_otherwise(self, sid: str, *, withdrawing: bool) -> bool:
+        """Whether another message than the one that is meant now was begun by a run that was cut off."""
+        known = self._known(sid)
+        return known is not None and known.begun is not None and known.begun.has_content == withdrawing
 
     def _settle(self, plan: SyncPlan, done: Mapping[str, PublishedDataset]) -> None:
         settled = []

@@ -271,20 +271,31 @@ def test_a_lost_state_withdraws_nothing_and_is_made_again(lab):
         assert list(state.source_of(lab.desk.workspace.keyring.show("me").address)) == ["a-1"]
 
 
+CHILD = """
+import os, signal, sys
+from etdb.publish import Journal
+from etdb.cli import main
+made = Journal.__init__
+def die(name, when):
+    name == "sign" and when == "after" and os.kill(os.getpid(), signal.SIGKILL)
+def init(self, path, **_):
+    made(self, path, observer=die)
+Journal.__init__ = init
+main(sys.argv[1:])
+"""
+
+
+def killed_after_signing(lab):
+    words = ["-w", lab.desk.workspace.root, "sync", "--yes", "--passphrase-file", lab.desk.secret]
+    ended = subprocess.run([sys.executable, "-c", CHILD, *map(str, words)], check=False, env=os.environ)
+    assert ended.returncode == -signal.SIGKILL
+
+
 def test_what_was_begun_and_is_not_released_any_more_is_never_sent(lab):
     """A run is killed between signing and sending; then the lab takes the dataset back."""
     lab.have("a-1")
     lab.have("b-1")
-    child = (
-        "import os, signal, sys\nfrom etdb.publish import Journal\nfrom etdb.cli import main\n"
-        "made = Journal.__init__\n"
-        "def die(name, when):\n    name == 'sign' and when == 'after' and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "def init(self, path, **_):\n    made(self, path, observer=die)\n"
-        "Journal.__init__ = init\nmain(sys.argv[1:])\n"
-    )
-    words = ["-w", lab.desk.workspace.root, "sync", "--yes", "--passphrase-file", lab.desk.secret]
-    ended = subprocess.run([sys.executable, "-c", child, *map(str, words)], check=False, env=os.environ)
-    assert ended.returncode == -signal.SIGKILL
+    killed_after_signing(lab)
     assert lab.messages() == [("a-1", "publish", "signed")]
     lab.have("a-1", released="no")
     assert lab.did() == {"b-1": "new"}
@@ -293,6 +304,33 @@ def test_what_was_begun_and_is_not_released_any_more_is_never_sent(lab):
     assert ("a-1", "publish", "dropped") in lab.messages()
     lab.have("a-1", title="Released after all")
     assert lab.did() == {"a-1": "new"}
+
+
+def test_a_withdrawal_that_was_begun_and_is_not_meant_any_more_is_never_sent(lab):
+    """The same for a withdrawal: the lab releases the dataset again before it was sent."""
+    lab.have("a-1")
+    lab.have("b-1")
+    lab.sync()
+    lab.have("a-1", released="no")
+    killed_after_signing(lab)
+    assert lab.messages()[-1] == ("a-1", "deactivate", "signed")
+    lab.have("a-1", title="Released again")
+    assert lab.did("--dry-run") == {"a-1": "edited"}
+    assert lab.did() == {"a-1": "edited"}
+    assert ("a-1", "deactivate", "final") not in lab.messages()
+    assert lab.did() == {}
+
+
+def test_an_edit_that_was_begun_is_not_sent_when_the_dataset_is_withdrawn(lab):
+    lab.have("a-1")
+    lab.have("b-1")
+    lab.sync()
+    lab.have("a-1", title="A better title")
+    killed_after_signing(lab)
+    lab.have("a-1", released="no", withheld_because="wrong sample")
+    assert lab.did("--dry-run") == {"a-1": "deactivated"}
+    assert lab.did() == {"a-1": "deactivated"}
+    assert ("a-1", "edit", "final") not in lab.messages()
 
 
 def test_staged_is_what_is_released_and_is_served_from_there(lab, tmp_path):
