@@ -26,7 +26,9 @@ JSON = st.recursive(
 )
 # Names that are looked for, so that what stands behind them is looked at.
 NAMES = st.sampled_from(["height", "blocks", "headers", "bestblockhash", "pruned", "pruneheight", "subversion", "id"])
-ANSWERS = JSON | st.dictionaries(NAMES, JSON, max_size=4) | st.lists(st.dictionaries(NAMES, JSON, max_size=2), max_size=3)
+ANSWERS = (
+    JSON | st.dictionaries(NAMES, JSON, max_size=4) | st.lists(st.dictionaries(NAMES, JSON, max_size=2), max_size=3)
+)
 HEX = st.binary(max_size=200).map(bytes.hex) | st.sampled_from(["00" * 32, "ff" * 80, "zz", "ab" * 31, "0" * 63])
 METHODS = [
     "getnetworkinfo",
