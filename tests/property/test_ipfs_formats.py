@@ -1,5 +1,6 @@
 """Laws of the IPFS formats: round trips, split input, hostile bytes, and the tree against a slow obvious one."""
 
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -117,6 +118,24 @@ def test_a_cid_has_one_spelling(cid, data):
     except FormatError:
         return
     assert str(found) == other
+
+
+letters = st.text("abcdefghijklmnopqrstuvwxyz234567", max_size=70) | st.text(max_size=20)
+
+
+@given(cids.map(lambda cid: str(cid)[1:] if cid.version else "") | letters, st.sampled_from(["", "a", "=", "\n", "٢"]))
+def test_base32_is_that_of_the_standard_library(letters, more):
+    text = letters + more
+    try:
+        data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+        found = parse_cid_bytes(data)
+    except (ValueError, FormatError):
+        found = None
+    if found is None or found.version == 0 or base64.b32encode(data).decode().rstrip("=").lower() != text:
+        with pytest.raises(FormatError):
+            parse_cid("b" + text)
+    else:
+        assert parse_cid("b" + text) == found
 
 
 @pytest.mark.parametrize(
