@@ -108,6 +108,23 @@ def test_cids(cid):
         parse_cid_bytes(bytes(cid) + b"\0")
 
 
+def test_a_cid_in_base58_as_its_specification_writes_it():
+    cid = parse_cid("zb2rhe5P4gXftAwvA4eXQ5HJwsER2owDyS9sKaQRRVQPn93bA")
+    assert (cid.version, cid.codec) == (1, RAW)
+    assert cid.digest.hex() == "6e6ff7950a36187a801613426e858dce686cd7d7e3c0fc42ee0330072d245c95"
+
+
+@pytest.mark.parametrize("length", [0, 20, 31, 33])
+def test_a_hash_that_is_cut_or_longer_is_none(length):
+    with pytest.raises(FormatError, match=f"cuts SHA-256 to {length}"):
+        parse_cid_bytes(bytes([1, RAW, 0x12, length]) + bytes(length))
+
+
+def test_version_0_has_one_codec():
+    with pytest.raises(ValueError, match="always dag-pb"):
+        cid_of(b"", codec=RAW, version=0)
+
+
 @given(cids, st.data())
 def test_a_cid_has_one_spelling(cid, data):
     text = str(cid)
