@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,11 @@ ARGUMENTS = {
     "under_way": ("publisher",),
     "find_transaction": ("00" * 32,),
     "last_final": ("publisher",),
+    "messages_about": ("publisher", "sid"),
+    "dropped": ("publisher", "sid", 1),
+    "sid_of": ("publisher", "00" * 32),
+    "dataset_id": (SimpleNamespace(about="", id=1),),
+    "revision_id": (SimpleNamespace(id=1),),
 }
 QUESTIONS = sorted(name for name in vars(JournalReading) if not name.startswith("_"))
 
