@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
 from etdb.ledger import SignedTransaction
-from etdb.publish.journal_reading import DatasetEntry, JournalReading, Kind, TransactionEntry
+from etdb.publish.journal_reading import DatasetEntry, JournalReading, Kind, TransactionEntry, journal_errors
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
@@ -100,7 +99,7 @@ class Journal(JournalReading):
 
     def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
         self._observer = observer
-        with _storage(path):
+        with journal_errors(path):
             is_fixed = is_unchangeable(path)
             self._db = sqlite3.connect(
                 reading_uri(path) if is_fixed else path.absolute().as_uri(), uri=True, isolation_level=None
@@ -238,7 +237,7 @@ class Journal(JournalReading):
 
     def know_as(self, entry: TransactionEntry, txid: str) -> None:
         """This id is that of a stranger's copy of the transaction, whose state stays."""
-        with _storage(self._path):
+        with journal_errors(self._path):
             self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (txid, entry.seq))
 
     # -- inside
@@ -293,7 +292,7 @@ class Journal(JournalReading):
     def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:
         if self._observer is not None:
             self._observer(name, "before")
-        with _storage(self._path):
+        with journal_errors(self._path):
             # Without FULL a commit survives a killed process but not a power cut: enough for notes that can be
             # made again by asking the ledger, not for signed bytes that are about to leave.
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -307,9 +306,3 @@ class Journal(JournalReading):
             self._db.execute("COMMIT")
         if self._observer is not None:
             self._observer(name, "after")
-
-
-def _storage(path: Path) -> AbstractContextManager[None]:
-    """Give SQLite's errors the names that users know."""
-    backup = "put back the copy from your backup: it holds what was sent but not yet confirmed"
-    return storage_errors(path, what="the journal", damaged=backup)
