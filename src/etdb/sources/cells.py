@@ -92,7 +92,9 @@ def truth(cell: Any) -> bool:
     Raises:
         ValueError: neither.
     """
-    if isinstance(cell, (bool, int, float, Decimal)) and cell in {0, 1}:
+    if isinstance(cell, Decimal):
+        cell = float(cell)
+    if isinstance(cell, (bool, int, float)) and cell in {0, 1}:
         return bool(cell)
     word = str(cell).strip().casefold()
     if word in _YES or word in _NO:
@@ -150,6 +152,8 @@ def _plain(cell: Any) -> Any:
         return {str(key): _plain(value) for key, value in cell.items()}
     if isinstance(cell, (list, tuple)):
         return [_plain(value) for value in cell]
+    if isinstance(cell, Decimal) and not cell.is_finite():
+        raise ValueError("not a finite number")
     if isinstance(cell, Decimal):
         cell = int(cell) if cell == cell.to_integral_value() else float(cell)
     if isinstance(cell, float) and not math.isfinite(cell):

@@ -70,6 +70,8 @@ def test_cells_become_what_the_record_says():
         ("title", b"bytes", "not text"),
         ("magnification", True, "not a number"),
         ("extra.x", float("inf"), "finite"),
+        ("extra.x", Decimal("sNaN"), "finite"),
+        ("nsfw", Decimal("sNaN"), "NaN"),
         ("title", "x" * ((1 << 20) + 1), "longer than"),
     ],
 )
