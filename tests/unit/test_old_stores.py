@@ -23,6 +23,7 @@ from etdb.ledger.node import FloNode
 from etdb.ledger.rpc import RpcClient
 from etdb.publish.journal import Journal
 from etdb.schema import OldVersionError, Schema
+from etdb.sync.state import SyncState
 from etdb.testing.fake_node import FakeNode
 from etdb.workspace import Keyring
 
@@ -144,6 +145,15 @@ def test_imported_texts_of_the_first_version_are_read(own_vectors, tmp_path):
             assert found == [(5, [b"text:0", b"text:1"]), (6, [b"text:2"])]
 
 
+def test_what_sync_noted_in_its_first_version_is_read(own_vectors, tmp_path):
+    path = tmp_path / "sync.sqlite"
+    write_database(path, own_vectors("stores_sync_v1.json")["sync.sqlite"])
+    with closing(SyncState(path, writable=True)) as state:
+        assert state.source_of("F" * 34) == {"one": "lab", "two": "lab"}
+        assert state.fingerprint("F" * 34, "one") == bytes(range(32))
+        assert state.fingerprint("F" * 34, "two") is None
+
+
 def test_every_store_has_a_file_of_its_first_version_and_a_way_up(own_vectors):
     """A new store, or a new version of one, is in this list before it is in anyone's workspace."""
     modules = [
@@ -161,6 +171,7 @@ def test_every_store_has_a_file_of_its_first_version_and_a_way_up(own_vectors):
         "the chain's index": own_vectors("stores_chain_v1.json")["index.sqlite"],
         "what was read of the node's chain": ledgers["node.sqlite"],
         "the exported messages": ledgers["exported.sqlite"],
+        "the state of `etdb sync`": own_vectors("stores_sync_v1.json")["sync.sqlite"],
     }
     assert schemas.keys() == first.keys()
     for what, schema in schemas.items():

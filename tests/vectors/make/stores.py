@@ -3,6 +3,7 @@
     python tests/vectors/make/stores.py CHECKOUT OUT.json            a whole workspace
     python tests/vectors/make/stores.py CHECKOUT OUT.json --chain    a local chain alone
     python tests/vectors/make/stores.py CHECKOUT OUT.json --ledgers  what was read of a node, and imported texts
+    python tests/vectors/make/stores.py CHECKOUT OUT.json --sync     which source each dataset came from
 
 CHECKOUT is a clone of this repository at the version in question; its own code runs in a process of its own. Databases
 are kept as SQL with their version, block files as hexadecimal, all else as text. The lab's folder, which stands in the
@@ -125,6 +126,22 @@ def main_ledgers(checkout: Path, out: Path) -> None:
     out.write_text(json.dumps(document, indent=1) + "\n")
 
 
+def main_sync(checkout: Path, out: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from contextlib import closing\n"
+        "from etdb.sync.state import SyncState\n"
+        "with closing(SyncState(pathlib.Path(sys.argv[1]) / 'sync.sqlite', writable=True)) as state:\n"
+        "    state.note('F' * 34, 'lab', ['one', 'two'])\n"
+        "    state.settle('F' * 34, [('one', bytes(range(32)))])\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+        subprocess.run([sys.executable, "-c", code, folder], env=environment, check=True)
+        document = made_by(checkout) | {"sync.sqlite": dump(Path(folder) / "sync.sqlite")}
+    out.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def made_by(checkout: Path) -> dict:
     """What made a document."""
     head = subprocess.run(["git", "-C", checkout, "rev-parse", "HEAD"], stdout=subprocess.PIPE, check=True)
@@ -149,5 +166,5 @@ def dump(path: Path) -> str:
     return "\n".join([*lines, f"PRAGMA user_version = {version};", f"PRAGMA application_id = {application};"])
 
 
-makers = {"--chain": main_chain, "--ledgers": main_ledgers}
+makers = {"--chain": main_chain, "--ledgers": main_ledgers, "--sync": main_sync}
 makers.get(sys.argv[-1], main)(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))
