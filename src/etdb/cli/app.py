@@ -57,6 +57,8 @@ _COMMANDS: Final = {
     "ledger": ("etdb.cli.ledger", "ledger"),
     "import-legacy": ("etdb.cli.ledger", "import_legacy"),
     "serve": ("etdb.cli.serve", "serve"),
+    "sync": ("etdb.cli.sync", "sync"),
+    "stage": ("etdb.cli.stage", "stage"),
     "kubo": ("etdb.cli.kubo", "kubo"),
     "doctor": ("etdb.cli.doctor", "doctor"),
     "repair": ("etdb.cli.doctor", "repair"),

@@ -68,12 +68,12 @@ class Acting:
                 about=known.dataset_id,
                 reason=reason,
             )
-        if entry.kind != kind:
+        if entry.kind != kind and entry.state != "dropped":
             raise InputError(
                 f"another message about {known.sid} was begun ({entry.kind}) and is not sent yet",
                 hint="go on with it first: etdb publish --resume",
             )
-        self._journal.restart(entry.id, source, encoded, reason=reason)
+        self._journal.restart(entry.id, source, encoded, reason=reason, kind=kind)
         return self._journal.dataset(entry.id)
 
     def sign_edit(self, entry: DatasetEntry, known: Known, tomogram: Tomogram, root_cid: str) -> DatasetEntry:

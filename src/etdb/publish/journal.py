@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
 from etdb.ledger import SignedTransaction
-from etdb.publish.journal_reading import DatasetEntry, JournalReading, Kind, TransactionEntry
+from etdb.publish.journal_reading import DatasetEntry, JournalReading, Kind, TransactionEntry, journal_errors
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
@@ -100,7 +99,7 @@ class Journal(JournalReading):
 
     def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
         self._observer = observer
-        with _storage(path):
+        with journal_errors(path):
             is_fixed = is_unchangeable(path)
             self._db = sqlite3.connect(
                 reading_uri(path) if is_fixed else path.absolute().as_uri(), uri=True, isolation_level=None
@@ -141,14 +140,17 @@ class Journal(JournalReading):
             raise StorageError(f"the journal {self._path} did not keep {sid}")
         return entry
 
-    def restart(self, dataset_id: int, source: str, draft: bytes, *, reason: str = "") -> None:
-        """The data or metadata changed before anything was sent: begin again with what is there now."""
+    def restart(self, dataset_id: int, source: str, draft: bytes, *, reason: str = "", kind: str | None = None) -> None:
+        """The data or metadata changed before anything was sent: begin again with what is there now.
+
+        What was dropped may become a message of another kind about the same dataset.
+        """
         with self._transition("restart"):
             self._move("restart", dataset_id)
             self._db.execute(
-                "UPDATE datasets SET source = ?, draft = ?, reason = ?, files = NULL, root_cid = NULL, record = NULL,"
-                " artifact = NULL WHERE id = ?",
-                (source, draft, reason, dataset_id),
+                "UPDATE datasets SET source = ?, draft = ?, reason = ?, kind = coalesce(?, kind), files = NULL,"
+                " root_cid = NULL, record = NULL, artifact = NULL WHERE id = ?",
+                (source, draft, reason, kind, dataset_id),
             )
 
     def drop(self, dataset_id: int) -> None:
@@ -235,7 +237,7 @@ class Journal(JournalReading):
 
     def know_as(self, entry: TransactionEntry, txid: str) -> None:
         """This id is that of a stranger's copy of the transaction, whose state stays."""
-        with _storage(self._path):
+        with journal_errors(self._path):
             self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (txid, entry.seq))
 
     # -- inside
@@ -290,7 +292,7 @@ class Journal(JournalReading):
     def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:
         if self._observer is not None:
             self._observer(name, "before")
-        with _storage(self._path):
+        with journal_errors(self._path):
             # Without FULL a commit survives a killed process but not a power cut: enough for notes that can be
             # made again by asking the ledger, not for signed bytes that are about to leave.
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -304,9 +306,3 @@ class Journal(JournalReading):
             self._db.execute("COMMIT")
         if self._observer is not None:
             self._observer(name, "after")
-
-
-def _storage(path: Path) -> AbstractContextManager[None]:
-    """Give SQLite's errors the names that users know."""
-    backup = "put back the copy from your backup: it holds what was sent but not yet confirmed"
-    return storage_errors(path, what="the journal", damaged=backup)

@@ -249,7 +249,8 @@ class Publisher:
         if known is not None and known.revision:
             return self._revise(submission, draft, known, advance, revise=revise, reason=reason)
         encoded = msgspec.json.encode(draft)
-        entry = known.begun if known else None
+        # What a sync dropped before it was sent may be released again.
+        entry = known.begun if known else self._journal.dropped(self.address, draft.sid, 1)
         if entry is None:
             entry = self._journal.plan(self.address, draft.sid, submission.source, encoded)
         hashed = hash_files(self._blocks, submission, draft, advance, sha256=self._sha256)

@@ -150,6 +150,16 @@ class Workspace:
         return self.root / "journal.sqlite"
 
     @property
+    def sync_path(self) -> Path:
+        """Which source each published dataset came from: precious, a withdrawal there is noticed by it."""
+        return self.root / "sync.sqlite"
+
+    @property
+    def reports_folder(self) -> Path:
+        """What each `etdb sync` did."""
+        return self.root / "reports"
+
+    @property
     def chain_folder(self) -> Path:
         """The local chain: precious."""
         return self.root / "chain"
@@ -218,6 +228,8 @@ class Workspace:
             measure("settings", self.config_path, "precious", "your choices"),
             measure("keys", self.keys_folder, "precious", "without them nothing can be published or corrected"),
             measure("journal", self.journal_path, "precious", "what was sent, and what is on its way"),
+            measure("sync", self.sync_path, "precious", "datasets that a source withdraws would stay published"),
+            measure("reports", self.reports_folder, "free", "what each `etdb sync` did"),
             measure("chain", self.chain_folder, "precious", "the local ledger itself"),
             measure(
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
