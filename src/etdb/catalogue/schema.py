@@ -132,7 +132,7 @@ CREATE TABLE manifests (
 
 SCHEMA: Final = Schema(
     what="the catalogue",
-    version=1,
+    version=2,  # 2: scheme and count of tilts, dose of a tilt
     script=_SCRIPT,
     application_id=0x65746462,  # "etdb"
     is_free=True,

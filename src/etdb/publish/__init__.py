@@ -3,7 +3,14 @@
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
 from etdb.publish.pace import Pace
-from etdb.publish.planning import plan_publish, plan_resume, verify_fee_rate, verify_means, verify_submission
+from etdb.publish.planning import (
+    decode_draft,
+    plan_publish,
+    plan_resume,
+    verify_fee_rate,
+    verify_means,
+    verify_submission,
+)
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
@@ -34,6 +41,7 @@ __all__ = [
     "Submission",
     "TransactionEntry",
     "Transition",
+    "decode_draft",
     "plan_publish",
     "plan_resume",
     "verify_fee_rate",

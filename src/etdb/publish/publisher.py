@@ -146,6 +146,8 @@ class Publisher:
         hashed = hash_files(self._blocks, submission, draft, advance, sha256=self._sha256)
         changes = _changes(entry, draft, hashed.cids)
         under_way = entry.state in SENT_STATES or bool(self._journal.parts(entry.id))
+        if under_way:
+            changes = _changes(entry, draft, hashed.cids, submission)
         if under_way and changes:
             raise InputError(
                 f"{draft.sid} is published already and has changed since: {', '.join(changes)}",
@@ -199,11 +201,23 @@ class Publisher:
             return ()  # it went away at the end: they are listed by the next run
 
 
-def _changes(entry: DatasetEntry, draft: Tomogram, files: dict[str, str]) -> list[str]:
-    """What differs between the journal's dataset and what is on disk now, in words."""
+def _changes(
+    entry: DatasetEntry, draft: Tomogram, files: dict[str, str], submission: Submission | None = None
+) -> list[str]:
+    """What differs between the journal's dataset and what is on disk now, in words.
+
+    With a submission only what somebody stated counts, whatever its spelling.
+    """
+    derived, respelt = (submission.derived, submission.respelt) if submission is not None else (frozenset[str](), {})
     former = decode_draft(entry)
-    names = [name for name in draft.__struct_fields__ if name != "files"]
-    changes = [name for name in names if getattr(former, name) != getattr(draft, name)]
+    names = [name for name in draft.__struct_fields__ if name not in ("files", "extra") and name not in derived]
+    changes = []
+    for name in names:
+        said, now = getattr(former, name), getattr(draft, name)
+        if said != now and said != respelt.get(name, now):
+            changes.append(name)
+    own = [{k: v for k, v in one.extra.items() if f"extra.{k}" not in derived} for one in (former, draft)]
+    changes += ["extra"] if own[0] != own[1] else []
     if entry.files:
         changes += [
             f"file {path}"
