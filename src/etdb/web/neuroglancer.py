@@ -1,6 +1,8 @@
 """``/neuroglancer/``: the client that the package ``neuroglancer`` carries, served by us.
 
-So nothing is asked of another host. Only the files of its client are served; its Python code is never loaded.
+So nothing is asked of another host. Only the files of its client are served; its Python code is never loaded. That
+client expects the server of its own package: a token in the address and a stream of events. It gets a fixed token and
+a script of ours (`static/neuroglancer.js`) in place of the stream, because the whole state stands in the address.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-__all__ = ["has_neuroglancer", "neuroglancer_routes"]
+__all__ = ["CLIENT", "has_neuroglancer", "neuroglancer_routes"]
+
+CLIENT: Final = "/neuroglancer/v/portal/"
+"""Where it is opened; "portal" is the token."""
 
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -38,11 +43,20 @@ _HEADERS: Final = {
 }
 _FOREVER: Final = "public, max-age=31536000, immutable"
 INDEX: Final = "index.html"
+_OUR_SCRIPT: Final = b'<script src="/static/neuroglancer.js"></script>'
 
 
 def neuroglancer_routes() -> list[Route]:
     """The client's files; without the package a page that says how to install it."""
-    return [Route("/neuroglancer", _file), Route("/neuroglancer/{name:path}", _file)]
+    return [
+        Route("/neuroglancer", _to_client),
+        Route("/neuroglancer/", _to_client),
+        Route(CLIENT + "{name:path}", _file),
+    ]
+
+
+def _to_client(_request: Request) -> Response:
+    return RedirectResponse(CLIENT, status_code=307)
 
 
 @functools.cache
@@ -70,11 +84,11 @@ def _file(request: Request) -> Response:
     folder, name = _folder(), request.path_params.get("name") or INDEX
     if folder is None:
         return _not_found("Neuroglancer is not installed on this portal: pip install 'etdb[neuroglancer]'\n")
-    if request.url.path == "/neuroglancer":
-        return Response(status_code=308, headers={"location": "/neuroglancer/"})
     if name not in _names():
         return _not_found("there is no such file\n")
     data = (folder / name).read_bytes()
+    if name == INDEX:
+        data = data.replace(b"<script", _OUR_SCRIPT + b"<script", 1)
     # All but the page carry a hash of their content in their names.
     kept = "no-cache" if name == INDEX else _FOREVER
     etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'

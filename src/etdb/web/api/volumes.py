@@ -18,7 +18,7 @@ from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.ipfs import Cid, parse_cid
 from etdb.web.api.models import MODEL_OPERATIONS
 from etdb.web.api.operations import Operation, Parameter, Reply
-from etdb.web.neuroglancer import has_neuroglancer
+from etdb.web.neuroglancer import CLIENT, has_neuroglancer
 from etdb.web.portal import Portal
 from etdb.web.shown import file_url
 from etdb.web.volumes import SliceRequest, Volume, cut_slice
@@ -137,7 +137,7 @@ def _document(volume: Volume, path: str, role: str, url: str) -> VolumeDocument:
         slice_url=f"/api/v1/volumes/{volume.cid}/slice",
         file_url=url,
         zarr_url=f"/zarr/{volume.cid}/" if facts.kind == "mrc" else f"/ipfs/{volume.cid}/",
-        neuroglancer_url="/neuroglancer/" if has_neuroglancer() else "",
+        neuroglancer_url=CLIENT if has_neuroglancer() else "",
     )
 
 

@@ -1,9 +1,12 @@
 // The slice viewer: three planes of a volume with a common cross-hair, or the projections of a tilt series one by one.
 
-import { canCheck, checkedSection } from "./check.js";
+import { buildBar, buildModels, element, THICKNESSES } from "./bar.js";
+import { archiveUrl, checkedSection, whyNotChecked } from "./check.js";
+import { listen } from "./gestures.js";
+import { marks, modelFactors, prepare } from "./overlay.js";
 import { Pane } from "./pane.js";
 import { SliceSource } from "./slices.js";
-import { firstView, lengthText, readView, within, writeView } from "./state.js";
+import { firstView, fittingBinning, lengthText, neuroglancerUrl, readView, within, writeView } from "./state.js";
 
 const PANES = {
   xy: { horizontal: "x", vertical: "y", upright: "z" },
@@ -11,28 +14,26 @@ const PANES = {
   xz: { horizontal: "x", vertical: "z", upright: "y" },
 };
 const DIMENSION = { z: 0, y: 1, x: 2 };
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name in made && typeof value !== "string") made[name] = value;
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
+const PATIENCE_MS = 3000;
+const ADDRESS_MS = 250;
 
 class Viewer {
-  /** @param {HTMLElement} root @param {object[]} volumes */
-  constructor(root, volumes) {
+  /** @param {HTMLElement} root @param {object[]} volumes @param {object[]} models */
+  constructor(root, volumes, models) {
     this.root = root;
-    this.volumes = volumes;
+    this.volumes = volumes.filter((one) => !one.reason);
+    this.unshown = volumes.filter((one) => one.reason);
+    this.models = models;
+    this.drawings = new Map();
     this.panes = {};
+    this.waits = new Map();
+    this.trouble = new Map();
     this.build();
-    const first = (n) => (volumes[n] ? this.middle(n) : null);
+    const first = (n) => (this.volumes[n] ? this.middle(n) : null);
     this.view = readView(location.hash, first) ?? first(0);
     this.open(this.view.volume);
     new ResizeObserver(() => this.resized()).observe(this.stage);
+    this.watchRatio();
     addEventListener("hashchange", () => {
       const asked = readView(location.hash, first);
       if (asked && writeView(asked) !== writeView(this.view)) this.look(asked);
@@ -52,64 +53,71 @@ class Viewer {
     return this.volumes[this.view.volume];
   }
 
+  get isChecking() {
+    return this.bar.check.checked;
+  }
+
   // -- what is seen
 
   build() {
-    const button = (text, label, act, attributes = {}) => {
-      const made = element("button", { type: "button", class: "tool", "aria-label": label, title: label, ...attributes }, text);
-      made.addEventListener("click", act);
-      return made;
-    };
-    this.select = element("select", { "aria-label": "Volume" });
-    this.volumes.forEach((volume, n) => this.select.append(element("option", { value: String(n) }, volume.path)));
-    this.select.addEventListener("change", () => this.look(this.middle(Number(this.select.value))));
-    this.thickness = element("select", { "aria-label": "Slice thickness" });
-    for (const n of [1, 3, 5, 9, 15, 31, 63]) this.thickness.append(element("option", { value: String(n) }, `${n} slice${n > 1 ? "s" : ""}`));
-    this.thickness.addEventListener("change", () => this.change({ thickness: Number(this.thickness.value) }));
-    this.projection = element("select", { "aria-label": "How slices are put together" }, element("option", { value: "mean" }, "average"), element("option", { value: "max" }, "maximum"));
-    this.projection.addEventListener("change", () => this.change({ projection: this.projection.value }));
-    this.low = element("input", { type: "range", min: "0", max: "1000", "aria-label": "Black" });
-    this.high = element("input", { type: "range", min: "0", max: "1000", "aria-label": "White" });
-    for (const slider of [this.low, this.high]) slider.addEventListener("input", () => this.contrast());
-    this.checkBox = element("input", { type: "checkbox" });
-    this.checkBox.addEventListener("change", () => this.refresh());
-    this.orthoButton = button("▦", "Three planes", () => this.change({ ortho: !this.view.ortho }));
-    const bar = element(
-      "div",
-      { class: "viewer-bar", role: "toolbar", "aria-label": "Viewer" },
-      this.select,
-      this.thickness,
-      this.projection,
-      element("label", { class: "contrast" }, "Contrast ", this.low, this.high),
-      button("Auto", "Automatic contrast", () => this.change({ black: null, white: null })),
-      this.orthoButton,
-      button("−", "Zoom out", () => this.zoom(1 / 1.4)),
-      button("+", "Zoom in", () => this.zoom(1.4)),
-      button("Fit", "Fit the picture", () => this.fit()),
-      button("PNG", "Save the picture as PNG", () => this.save()),
-      button("Link", "Copy a link to this view", () => this.copyLink()),
-      button("⛶", "Full screen", () => this.fullScreen()),
-      element("label", { class: "check", title: "Fetch each section as an archive of blocks and hash it here" }, this.checkBox, " check bytes"),
-    );
+    this.bar = buildBar(this.volumes, {
+      volume: (n) => this.look({ ...this.middle(n), models: this.view.models }),
+      thickness: (n) => this.change({ thickness: n }),
+      projection: (name) => this.change({ projection: name }),
+      contrast: () => this.contrast(),
+      auto: () => this.change({ black: null, white: null }),
+      check: () => this.change({}),
+      ortho: () => this.change({ ortho: !this.view.ortho }),
+      zoom: (factor) => this.zoom(this.panes.xy, factor),
+      fit: () => this.fit(),
+      save: () => this.save(),
+      link: () => this.copyLink(),
+      full: () => this.fullScreen(),
+      models: () => this.toggleList(),
+    });
     this.stage = element("div", { class: "viewer-stage" });
     for (const [name, axes] of Object.entries(PANES)) {
       const canvas = element("canvas", { class: `pane pane-${name}`, tabindex: "0", role: "img", "aria-label": `Plane ${name}` });
-      this.panes[name] = new Pane(canvas, axes);
+      const pane = new Pane(canvas, axes);
+      this.panes[name] = pane;
       this.stage.append(canvas);
-      this.listen(name, canvas);
+      listen(pane, {
+        step: (count) => this.step(pane, count),
+        zoom: (factor, x, y) => this.zoom(pane, factor, x, y),
+        pan: (dx, dy) => this.pan(pane, dx, dy),
+        aim: (x, y) => this.aimAt(pane, x, y),
+        end: () => this.settle(),
+        key: (key, big) => this.key(pane, key, big),
+      });
     }
     this.slider = element("input", { type: "range", min: "0", class: "viewer-slider", "aria-label": "Slice" });
     this.slider.addEventListener("input", () => this.change({ z: Number(this.slider.value) }));
     this.status = element("p", { class: "viewer-status", role: "status" });
-    this.help = element("p", { class: "viewer-help" }, "Wheel or ↑ ↓: slices. Drag: move. Ctrl and wheel, or pinch: zoom. Click: cross-hair. F: full screen, A: contrast, R: fit.");
-    this.root.append(bar, this.stage, this.slider, this.status, this.help);
+    const help = element(
+      "p", { class: "viewer-help" },
+      "Wheel, ↑ ↓ or Shift and drag: slices. Drag: move. Ctrl and wheel, + −, or pinch: zoom. Click: cross-hair. " +
+        "A: contrast, R: fit, F: full screen, S: save, M: annotations, C: check bytes.",
+    );
+    const list = buildModels(this.models, (n, on) => this.tick(n, on));
+    this.modelBoxes = list.boxes;
+    this.modelList = list.list;
+    this.modelList.hidden = true;
+    this.bar.models.hidden = this.models.length === 0;
+    this.root.append(this.bar.root, this.modelList, this.stage, this.slider, this.status, help);
+    if (this.unshown.length) {
+      const lines = this.unshown.map((one) => element("li", {}, element("code", {}, one.path), `: ${one.reason}`));
+      this.root.append(element("details", { class: "viewer-help" }, element("summary", {}, "Not shown here"), element("ul", {}, ...lines)));
+    }
   }
 
   open(n) {
     this.source?.close();
+    this.checking?.abort();
+    for (const name of this.waits.keys()) this.waited(name);
+    this.trouble.clear();
     this.source = new SliceSource(this.volumes[n]);
     this.view = within(this.view, this.volumes[n].shape);
-    this.select.value = String(n);
+    this.drawings.clear();
     const [sections, rows, columns] = this.volume.shape;
     const spacing = this.volume.voxel_spacing_angstrom;
     const size = { x: columns, y: rows, z: sections };
@@ -120,13 +128,14 @@ class Viewer {
       pane.extent = [size[horizontal], size[vertical]];
       pane.aspect = width[vertical] / width[horizontal];
       pane.spacing = spacing ? width[horizontal] : null;
+      pane.isFit = true;
     }
     this.slider.max = String(sections - 1);
     // Half as much again on each side of what suits the volume can be chosen by hand.
     const { black, white } = this.volume;
     const wide = white - black || 1;
     this.contrastRange = [black - wide / 2, white + wide / 2];
-    this.resized(true);
+    delete this.root.dataset.sharp;
     this.refresh();
   }
 
@@ -139,98 +148,169 @@ class Viewer {
 
   change(parts) {
     this.view = within({ ...this.view, ...parts }, this.volume.shape);
+    this.settle();
     this.refresh();
   }
 
-  get shownPanes() {
-    return this.view.ortho ? ["xy", "zy", "xz"] : ["xy"];
+  /** The address follows what is looked at, once it holds still. */
+  settle() {
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => history.replaceState(null, "", "#" + writeView(this.view)), ADDRESS_MS);
   }
 
+  get isOrtho() {
+    return this.view.ortho && !this.isChecking;
+  }
+
+  get shownPanes() {
+    return this.isOrtho ? ["xy", "zy", "xz"] : ["xy"];
+  }
+
+  /** Everything as the view says. */
   refresh() {
-    const { view } = this;
-    this.stage.classList.toggle("single", !view.ortho);
-    this.orthoButton.setAttribute("aria-pressed", String(view.ortho));
-    this.orthoButton.disabled = this.isStack(view.volume);
-    this.thickness.value = String([1, 3, 5, 9, 15, 31, 63].reduce((a, b) => (Math.abs(b - view.thickness) < Math.abs(a - view.thickness) ? b : a)));
-    this.projection.value = view.projection;
-    this.projection.disabled = view.thickness === 1;
+    const { view, bar, volume } = this;
+    const why = whyNotChecked(volume);
+    bar.check.disabled = Boolean(why);
+    if (why) bar.check.checked = false;
+    bar.checkLabel.title = why || "Fetch each section as an archive of blocks and hash it in this browser (C)";
+    bar.volume.value = String(view.volume);
+    bar.ortho.setAttribute("aria-pressed", String(this.isOrtho));
+    bar.ortho.disabled = this.isStack(view.volume) || this.isChecking;
+    const near = (a, b) => (Math.abs(b - view.thickness) < Math.abs(a - view.thickness) ? b : a);
+    bar.thickness.value = String(THICKNESSES.reduce(near));
+    bar.thickness.disabled = this.isChecking;
+    bar.projection.value = view.projection;
+    bar.projection.disabled = view.thickness === 1 || this.isChecking;
+    bar.neuroglancer.hidden = !volume.neuroglancer_url;
+    if (volume.neuroglancer_url) bar.neuroglancer.href = neuroglancerUrl(location.origin, volume, view);
     this.slider.value = String(view.z);
+    this.slider.setAttribute("aria-valuetext", this.label());
+    this.stage.classList.toggle("single", !this.isOrtho);
+    this.modelBoxes.forEach((box, n) => (box.checked = view.models.includes(n)));
+    for (const n of view.models) this.loadModel(n);
     this.showContrast();
-    this.checkBox.disabled = !canCheck(this.volume);
-    history.replaceState(null, "", "#" + writeView(view));
-    if (this.resized()) return;
+    this.place();
     for (const name of this.shownPanes) this.load(name);
     this.tell();
   }
 
-  /** Takes the sizes of the boxes; true when that led to a refresh. */
-  resized(force = false) {
-    let changed = force;
-    for (const pane of Object.values(this.panes)) changed = pane.resize() || changed;
-    if (changed) {
-      for (const pane of Object.values(this.panes)) {
+  /** Each pane in its box: where the view says, where it was left, or whole. */
+  place() {
+    const ratio = window.devicePixelRatio || 1;
+    for (const [name, pane] of Object.entries(this.panes)) {
+      pane.resize();
+      if (name === "xy" && this.view.zoom > 0) {
+        pane.isFit = false;
+        pane.scale = this.view.zoom * ratio;
+        if (this.view.middleX === null) pane.middle = [pane.extent[0] / 2, pane.extent[1] / 2];
+        else pane.middle = [this.view.middleX, pane.extent[1] - this.view.middleY];
+      } else if (name === "xy" || pane.isFit) {
         pane.fit();
-        if (this.view.zoom > 0) pane.scale = this.view.zoom * (window.devicePixelRatio || 1);
-        pane.draw();
       }
-      if (!force) for (const name of this.shownPanes) this.load(name);
     }
-    return false;
   }
 
-  async load(name) {
+  resized() {
+    this.place();
+    for (const name of this.shownPanes) this.load(name);
+  }
+
+  watchRatio() {
+    const media = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    media.addEventListener("change", () => (this.resized(), this.watchRatio()), { once: true });
+  }
+
+  /** A pane as far as it is known, and the wish for what is missing. */
+  load(name) {
     const pane = this.panes[name];
-    const axis = pane.axes.upright;
-    const index = this.view[axis];
-    this.aim(pane);
-    pane.label = name === "xy" ? this.label() : name === "zy" ? `x ${index + 1}` : `y ${index + 1}`;
-    const draw = (bitmap) => {
-      pane.bitmap = bitmap;
-      pane.draw();
-    };
+    const { upright } = pane.axes;
+    const index = this.view[upright];
+    this.prepare(name);
     pane.draw();
-    try {
-      if (name === "xy" && this.checkBox.checked) {
-        await this.loadChecked(pane, index, draw);
-      } else {
-        const sharp = await this.source.show(name, axis, index, this.view, draw);
-        if (sharp && name === "xy") {
-          this.root.dataset.sharp = String(index);
-          const extent = this.volume.shape[DIMENSION[axis]];
-          this.source.prefetch(axis, [index + 1, index - 1].filter((n) => n >= 0 && n < extent), this.view);
-        }
-      }
-    } catch (error) {
-      this.say(error.message, true);
+    if (name === "xy" && this.isChecking) {
+      this.source.forget();
+      this.loadChecked(pane, index);
+      return;
     }
+    this.checking?.abort();
+    this.wait(name);
+    this.source.show(name, this.wish(name, upright, index));
   }
 
-  async loadChecked(pane, index, draw) {
+  wish(name, upright, index) {
+    const pane = this.panes[name];
+    const { view } = this;
+    const finest = this.volume.finest_binning[2 - DIMENSION[upright]];
+    const binning = fittingBinning(pane.scale, finest);
+    return {
+      axis: upright,
+      index,
+      view,
+      binning,
+      draw: (bitmap, coarse) => {
+        if (name === "xy" && this.isChecking) return;
+        pane.bitmap = bitmap;
+        pane.binning = coarse;
+        this.waited(name);
+        pane.draw();
+      },
+      done: (isQuick) => {
+        if (name !== "xy") return;
+        this.root.dataset.sharp = `${upright}${index}`;
+        const beside = [index + 1, index - 1].filter((n) => n >= 0 && n < this.volume.shape[DIMENSION[upright]]);
+        if (isQuick) this.source.prefetch(upright, beside, view, binning);
+      },
+      fail: (error) => {
+        this.waited(name);
+        pane.bitmap = null;
+        pane.draw();
+        this.trouble.set(name, error.message);
+        this.tell();
+      },
+    };
+  }
+
+  /** What stands over the picture of a pane. */
+  prepare(name) {
+    const pane = this.panes[name];
+    const { horizontal, vertical, upright } = pane.axes;
+    const down = pane.extent[1];
+    const index = this.view[upright];
+    pane.cross = this.isOrtho ? [this.view[horizontal], down - 1 - this.view[vertical]] : null;
+    pane.label = name === "xy" ? this.label() : `${upright} ${index + 1}`;
+    pane.canvas.setAttribute("aria-label", `Plane ${name}: ${pane.label}`);
+    pane.marks = this.view.models.flatMap((n) => {
+      const objects = this.drawings.get(n);
+      return objects ? marks(objects, pane.axes, index, this.view.thickness, down) : [];
+    });
+  }
+
+  async loadChecked(pane, index) {
     this.checking?.abort();
     this.checking = new AbortController();
     const { signal } = this.checking;
-    this.say(`checking section ${index + 1} …`);
+    const { volume } = this;
+    delete this.root.dataset.checked;
+    pane.bitmap = null;
+    pane.draw();
+    const link = element("a", { href: archiveUrl(volume, index), download: `section-${index + 1}.car` }, "its archive");
+    this.say([`Section ${index + 1}: fetching `, link, " and hashing it here …"]);
     try {
-      const [black, white] = this.levels();
-      const found = await checkedSection(this.volume, index, black, white, signal);
+      const found = await checkedSection(volume, index, ...this.levels(), signal);
       if (signal.aborted) return;
-      draw(found.bitmap);
+      pane.bitmap = found.bitmap;
+      pane.binning = 1;
+      pane.draw();
       this.root.dataset.checked = "held";
-      this.say(`✓ section ${index + 1} checked here: ${found.blocks} blocks, ${Math.round(found.bytes / 1e3).toLocaleString("en")} kB, hash to ${this.volume.cid.slice(0, 16)}…`);
+      const size = `${found.blocks} blocks, ${Math.round(found.bytes / 1e3).toLocaleString("en")} kB`;
+      this.say([`✓ Section ${index + 1} checked in this browser: `, link, ` of ${size} hashes to ${volume.cid.slice(0, 20)}…; what you see was made of it.`]);
     } catch (error) {
-      if (error.name === "AbortError") return;
+      if (error.name === "AbortError" || signal.aborted) return;
       pane.bitmap = null;
       pane.draw();
       this.root.dataset.checked = "failed";
-      this.say(`✗ section ${index + 1} is not what was published: ${error.message}`, true);
+      this.say([`✗ Section ${index + 1} is not shown: ${error.message}. (`, link, ")"], true);
     }
-  }
-
-  /** The cross-hair of a pane, as it is drawn: y and z go upwards. */
-  aim(pane) {
-    const { horizontal, vertical } = pane.axes;
-    const [, down] = pane.extent;
-    pane.cross = this.view.ortho ? [this.view[horizontal], down - 1 - this.view[vertical]] : null;
   }
 
   label() {
@@ -242,16 +322,40 @@ class Viewer {
     return `z ${z + 1} of ${sections}` + (spacing ? `, ${lengthText(z * spacing[2])}` : "");
   }
 
+  // -- what is told
+
   tell() {
-    const { shape, voxel_spacing_angstrom: spacing, data_type: type } = this.volume;
+    if (this.trouble.size) {
+      this.say([...new Set(this.trouble.values())], true);
+      return;
+    }
+    if (this.isChecking) return;
+    const { shape, voxel_spacing_angstrom: spacing, data_type: type, kind } = this.volume;
     const [sections, rows, columns] = shape;
-    const size = `${columns} × ${rows} × ${sections}, ${type}`;
-    if (!this.checkBox.checked) this.say(size + (spacing ? `, ${Number(spacing[0].toPrecision(4))} Å a voxel` : ", voxel size not known"));
+    const words = [`${columns} × ${rows} × ${sections}, ${type}${kind === "ome-zarr" ? ", OME-Zarr" : ""}`];
+    words.push(spacing ? `, ${Number(spacing[0].toPrecision(4))} Å a voxel` : ", voxel size not known");
+    const elsewhere = this.view.models.map((n) => this.models[n]).filter((one) => one?.model && !modelFactors(one.model.image_size, shape).fits);
+    if (elsewhere.length) words.push(`; ${elsewhere[0].path} was drawn on another image (${elsewhere[0].model.image_size.join(" × ")})`);
+    const cut = this.view.models.map((n) => this.cutModels?.get(n)).filter(Boolean);
+    if (cut.length) words.push(`; ${cut[0]}`);
+    this.say(words);
   }
 
-  say(text, isTrouble = false) {
-    this.status.textContent = text;
+  say(parts, isTrouble = false) {
+    this.status.replaceChildren(...parts);
     this.status.classList.toggle("trouble", isTrouble);
+  }
+
+  /** Says so when a picture takes long. */
+  wait(name) {
+    this.waited(name);
+    this.trouble.delete(name);
+    this.waits.set(name, setTimeout(() => this.say(["Still waiting for the portal …"]), PATIENCE_MS));
+  }
+
+  waited(name) {
+    clearTimeout(this.waits.get(name));
+    if (this.waits.delete(name) && this.waits.size === 0 && this.view) this.tell();
   }
 
   // -- contrast
@@ -263,170 +367,199 @@ class Viewer {
   showContrast() {
     const [low, high] = this.contrastRange;
     const [black, white] = this.levels();
-    this.low.value = String(Math.round(((black - low) / (high - low)) * 1000));
-    this.high.value = String(Math.round(((white - low) / (high - low)) * 1000));
+    this.bar.low.value = String(Math.round(((black - low) / (high - low)) * 1000));
+    this.bar.high.value = String(Math.round(((white - low) / (high - low)) * 1000));
   }
 
   contrast() {
     const [low, high] = this.contrastRange;
     const at = (slider) => low + ((high - low) * Number(slider.value)) / 1000;
-    let [black, white] = [at(this.low), at(this.high)];
+    let [black, white] = [at(this.bar.low), at(this.bar.high)];
     if (white <= black) white = black + (high - low) / 1000;
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.change({ black: Number(black.toPrecision(6)), white: Number(white.toPrecision(6)) }), 60);
   }
 
-  // -- moving
+  // -- annotations
 
-  step(count, axis = "z") {
-    this.change({ [axis]: this.view[axis] + count });
+  tick(n, on) {
+    const others = this.view.models.filter((one) => one !== n);
+    this.change({ models: on ? [...others, n].sort((a, b) => a - b) : others });
   }
 
-  zoom(factor, pane = this.panes.xy, x, y) {
+  toggleList() {
+    this.modelList.hidden = !this.modelList.hidden;
+    this.bar.models.setAttribute("aria-pressed", String(!this.modelList.hidden));
+    if (!this.modelList.hidden && this.view.models.length === 0) this.allModels();
+  }
+
+  /** All of them, or none. */
+  allModels() {
+    const drawable = this.models.flatMap((one, n) => (one.reason ? [] : [n]));
+    this.change({ models: this.view.models.length ? [] : drawable });
+  }
+
+  async loadModel(n) {
+    const model = this.models[n];
+    if (!model || model.reason || this.drawings.has(n)) return;
+    this.drawings.set(n, null);
+    const { volume } = this;
+    try {
+      const answer = await fetch(model.model_url);
+      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      const drawing = await answer.json();
+      if (this.volume !== volume) return;
+      this.cutModels ??= new Map();
+      if (drawing.is_cut) this.cutModels.set(n, `of ${model.path} only the first points are drawn`);
+      this.drawings.set(n, prepare(drawing, volume.shape));
+      for (const name of this.shownPanes) {
+        this.prepare(name);
+        this.panes[name].draw();
+      }
+      this.root.dataset.models = String([...this.drawings.values()].filter(Boolean).length);
+      this.tell();
+    } catch (error) {
+      this.drawings.delete(n);
+      this.say([`${model.path} cannot be drawn now: ${error.message}`], true);
+    }
+  }
+
+  // -- moving
+
+  step(pane, count) {
+    const { upright } = pane.axes;
+    this.change({ [upright]: this.view[upright] + count });
+  }
+
+  zoom(pane, factor, x, y) {
     const box = pane.canvas.getBoundingClientRect();
+    const before = fittingBinning(pane.scale);
     pane.zoomAt(factor, x ?? box.left + box.width / 2, y ?? box.top + box.height / 2);
-    if (pane === this.panes.xy) this.view.zoom = pane.scale / (window.devicePixelRatio || 1);
+    this.remember(pane);
+    if (fittingBinning(pane.scale) !== before && !this.isChecking) this.load(this.nameOf(pane));
+    else pane.draw();
+  }
+
+  pan(pane, dx, dy) {
+    pane.pan(dx, dy);
+    this.remember(pane);
     pane.draw();
-    history.replaceState(null, "", "#" + writeView(this.view));
+  }
+
+  nameOf(pane) {
+    return Object.keys(this.panes).find((name) => this.panes[name] === pane);
+  }
+
+  remember(pane) {
+    if (pane !== this.panes.xy) return;
+    const [x, y] = pane.middle;
+    const zoom = pane.scale / (window.devicePixelRatio || 1);
+    this.view = { ...this.view, zoom, middleX: x, middleY: pane.extent[1] - y };
+    this.settle();
   }
 
   fit() {
-    this.view.zoom = 0;
-    for (const pane of Object.values(this.panes)) {
-      pane.fit();
-      pane.draw();
-    }
-    history.replaceState(null, "", "#" + writeView(this.view));
+    for (const pane of Object.values(this.panes)) pane.isFit = true;
+    this.change({ zoom: 0, middleX: null, middleY: null });
   }
 
-  listen(name, canvas) {
-    const pane = this.panes[name];
-    const touches = new Map();
-    let moved = 0;
-    let spread = 0;
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      if (event.ctrlKey || event.metaKey) this.zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, pane, event.clientX, event.clientY);
-      else this.step(event.deltaY > 0 ? -1 : 1, pane.axes.upright);
-    }, { passive: false });
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      touches.set(event.pointerId, event);
-      moved = 0;
-      spread = this.spread(touches);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const before = touches.get(event.pointerId);
-      if (!before) return;
-      touches.set(event.pointerId, event);
-      moved += Math.abs(event.clientX - before.clientX) + Math.abs(event.clientY - before.clientY);
-      if (touches.size === 2) {
-        const now = this.spread(touches);
-        const [a, b] = [...touches.values()];
-        if (spread > 0) this.zoom(now / spread, pane, (a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2);
-        spread = now;
-      } else {
-        pane.pan(event.clientX - before.clientX, event.clientY - before.clientY);
-        pane.draw();
-      }
-    });
-    const up = (event) => {
-      if (touches.delete(event.pointerId) && moved < 4 && event.type === "pointerup" && this.view.ortho) {
-        const [across, down] = pane.place(event.clientX, event.clientY);
-        const { horizontal, vertical } = pane.axes;
-        this.change({ [horizontal]: Math.floor(across), [vertical]: pane.extent[1] - 1 - Math.floor(down) });
-      }
+  aimAt(pane, clientX, clientY) {
+    if (!this.isOrtho) return;
+    const [across, down] = pane.place(clientX, clientY);
+    const { horizontal, vertical } = pane.axes;
+    this.change({ [horizontal]: Math.floor(across), [vertical]: pane.extent[1] - 1 - Math.floor(down) });
+  }
+
+  /** What a key does; true when it does something. */
+  key(pane, key, big) {
+    const { upright } = pane.axes;
+    const acts = {
+      ArrowUp: () => this.step(pane, big),
+      ArrowDown: () => this.step(pane, -big),
+      PageUp: () => this.step(pane, 10),
+      PageDown: () => this.step(pane, -10),
+      Home: () => this.change({ [upright]: 0 }),
+      End: () => this.change({ [upright]: 1e9 }),
+      ArrowLeft: () => this.pan(pane, 40 * big, 0),
+      ArrowRight: () => this.pan(pane, -40 * big, 0),
+      "+": () => this.zoom(pane, 1.25),
+      "=": () => this.zoom(pane, 1.25),
+      "-": () => this.zoom(pane, 1 / 1.25),
+      f: () => this.fullScreen(),
+      a: () => this.change({ black: null, white: null }),
+      r: () => this.fit(),
+      s: () => this.save(),
+      m: () => this.allModels(),
+      c: () => this.bar.check.click(),
     };
-    canvas.addEventListener("pointerup", up);
-    canvas.addEventListener("pointercancel", up);
-    canvas.addEventListener("keydown", (event) => {
-      const big = event.shiftKey ? 10 : 1;
-      const acts = {
-        ArrowUp: () => this.step(big, pane.axes.upright),
-        ArrowDown: () => this.step(-big, pane.axes.upright),
-        PageUp: () => this.step(10, pane.axes.upright),
-        PageDown: () => this.step(-10, pane.axes.upright),
-        Home: () => this.change({ [pane.axes.upright]: 0 }),
-        End: () => this.change({ [pane.axes.upright]: 1e9 }),
-        ArrowLeft: () => this.nudge(pane, 40 * big, 0),
-        ArrowRight: () => this.nudge(pane, -40 * big, 0),
-        "+": () => this.zoom(1.25, pane),
-        "=": () => this.zoom(1.25, pane),
-        "-": () => this.zoom(1 / 1.25, pane),
-        f: () => this.fullScreen(),
-        a: () => this.change({ black: null, white: null }),
-        r: () => this.fit(),
-      };
-      const act = acts[event.key] ?? acts[event.key.toLowerCase()];
-      if (act && !event.ctrlKey && !event.metaKey && !event.altKey) {
-        event.preventDefault();
-        act();
-      }
-    });
-  }
-
-  nudge(pane, dx, dy) {
-    pane.pan(dx, dy);
-    pane.draw();
-  }
-
-  spread(touches) {
-    if (touches.size !== 2) return 0;
-    const [a, b] = [...touches.values()];
-    return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    const act = acts[key] ?? acts[key.toLowerCase()];
+    act?.();
+    return Boolean(act);
   }
 
   // -- taking with one
 
   save() {
-    const { canvas } = this.panes.xy;
-    canvas.toBlob((blob) => {
-      const link = element("a", { href: URL.createObjectURL(blob), download: `${this.volume.path.replace(/.*\//, "")}-z${this.view.z + 1}.png` });
+    const name = `${this.volume.path.replace(/.*\//, "")}-z${this.view.z + 1}.png`;
+    this.panes.xy.canvas.toBlob((blob) => {
+      const link = element("a", { href: URL.createObjectURL(blob), download: name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     }, "image/png");
   }
 
   async copyLink() {
+    history.replaceState(null, "", "#" + writeView(this.view));
     const address = location.href;
     try {
       await navigator.clipboard.writeText(address);
-      this.say("the link to this view is on the clipboard");
+      this.say(["The link to this view is on the clipboard."]);
     } catch {
-      this.say(address);
+      this.say([address]);
     }
   }
 
   fullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
-    else this.root.requestFullscreen?.();
+    else this.root.requestFullscreen?.().catch(() => this.say(["This browser does not give the full screen."]));
   }
+}
+
+async function loadJson(url) {
+  const answer = await fetch(url).catch(() => null);
+  return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
 /** Opens the viewer in its place as soon as that comes into sight. */
 export function mount(root) {
   const begin = async () => {
-    const answer = await fetch(root.dataset.volumes).catch(() => null);
-    const volumes = answer?.ok ? await answer.json() : [];
-    if (volumes.length === 0) {
-      root.replaceChildren(element("p", { class: "empty" }, "No volume of this dataset is on this machine; it can be downloaded."));
-      return;
+    const url = root.dataset.volumes;
+    const [volumes, models] = await Promise.all([loadJson(url), loadJson(url.replace(/volumes$/, "models"))]);
+    if (!volumes) {
+      root.replaceChildren(element("p", { class: "empty" }, "The portal does not answer; reload the page to try again."));
+    } else if (volumes.every((one) => one.reason)) {
+      const lines = volumes.map((one) => element("p", {}, element("code", {}, one.path), `: ${one.reason}`));
+      root.replaceChildren(element("div", { class: "empty" }, element("p", {}, "No volume of this dataset can be sliced here."), ...lines));
+    } else {
+      root.replaceChildren();
+      root.viewer = new Viewer(root, volumes, models ?? []);
+      root.dataset.ready = "true";
     }
-    root.replaceChildren();
-    root.viewer = new Viewer(root, volumes);
-    root.dataset.ready = "true";
   };
   if (location.hash.startsWith("#view:")) {
     root.scrollIntoView();
     begin();
     return;
   }
-  const seen = new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) {
-      seen.disconnect();
-      begin();
-    }
-  }, { rootMargin: "200px" });
+  const seen = new IntersectionObserver(
+    (entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) {
+        seen.disconnect();
+        begin();
+      }
+    },
+    { rootMargin: "200px" },
+  );
   seen.observe(root);
 }
 
