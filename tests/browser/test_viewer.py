@@ -1,15 +1,17 @@
 """The slice viewer in Chromium: what it draws compared with the volume, hands and keys, proofs, slow lines."""
 
+import io
 import os
 import re
 import time
 from contextlib import closing
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.browser.conftest import Lab, opened, portal_of
-from tests.browser.volumes import CUBE, known_dataset, ramps, write_mrc
+from tests.browser.volumes import CUBE, known_dataset, ramps, write_large, write_mrc
 
 from etdb.em.contrast import Levels, to_grey
 
@@ -382,17 +384,72 @@ def test_neuroglancer_draws_our_virtual_zarr(chromium, lab, site):
     with opened(chromium) as page:
         # What Chromium says of software rendering is about this machine.
         page.expected += ["GPU stall", "GroupMarkerNotSet", "WebGL", "swiftshader"]
-        chunks = []
-        page.on("response", lambda answer: chunks.append(answer.status) if "/0/c/" in answer.url else None)
+        asked = []
+        page.on("response", lambda answer: asked.append((answer.status, answer.url)))
         page.goto(address)
-        until(page, "globalThis.viewer?.layerManager?.managedLayers?.[0]?.layer?.isReady?.() === true")
-        page.wait_for_timeout(3000)
-        assert 200 in chunks
-        picture = page.screenshot()
-    from io import BytesIO
+        until(page, "Boolean(globalThis.viewer?.layerManager?.managedLayers?.[0]?.layer?.isReady)")
+        page.wait_for_timeout(4000)
+        assert [one for one in asked if one[0] >= 400] == []
+        assert {urlsplit(one[1]).netloc for one in asked if one[1].startswith("http")} == {urlsplit(site).netloc}
+        assert any("/zarr/" in one[1] and "/0/c/" in one[1] for one in asked)
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    grey = np.asarray(picture).astype(int)
+    # The first plane, at the cross-hair: inside the white cube. Left of the cube it is as dark as the ramp says.
+    assert grey[255, 315].min() > 240
+    red, green, blue = grey[255, 240]
+    assert red == green == blue
+    # 4.7 pixels a voxel: 80 pixels left of the cross-hair is x = 13.
+    assert abs(red - expected(ramps()[15, 66, 13])) <= 12
 
-    from PIL import Image
 
-    grey = np.asarray(Image.open(BytesIO(picture)).convert("RGB")).astype(int)
-    # The cube is white; it is seen in the first plane, left of the middle and above it (y upwards) or at the middle.
-    assert ((grey.min(axis=2) > 240).sum()) > 500
+def test_a_large_volume_on_a_slow_line(chromium, tmp_path):
+    """1,024 x 1,024 x 400 int16 at 1.5 Mbit/s and 150 ms: what the first pictures cost, and what scrubbing asks for."""
+    (tmp_path / "d").mkdir()
+    lab = Lab(tmp_path)
+    write_large(tmp_path / "d" / "large.mrc")
+    dataset = lab.publish(tmp_path / "d", "Large")
+    with closing(lab.store), portal_of(lab) as (url, _), opened(chromium) as page:
+        cdp = page.context.new_cdp_session(page)
+        cdp.send("Network.enable")
+        line = {"offline": False, "latency": 150, "downloadThroughput": 187_500, "uploadThroughput": 93_750}
+        cdp.send("Network.emulateNetworkConditions", line)
+        asked, begun, ended = {}, [], []
+
+        def requested(event):
+            if "/slice?" in event["request"]["url"]:
+                asked[event["requestId"]] = event["request"]["url"]
+                begun.append(event["requestId"])
+
+        def finished(event):
+            if event["requestId"] in asked:
+                ended.append((event["requestId"], event.get("encodedDataLength", 0)))
+
+        cdp.on("Network.requestWillBeSent", requested)
+        cdp.on("Network.loadingFinished", finished)
+        cdp.on("Network.loadingFailed", finished)
+        page.goto(f"{url}/datasets/{dataset}#view:v=0")
+        until(page, f"{ROOT}?.dataset.ready", 60)
+        until(page, f"Object.values({ROOT}.viewer.panes).every((pane) => pane.bitmap)", 60)
+        coarse = [size for name, size in ended if "format=webp" in asked[name]]
+        assert len(coarse) == 3
+        print(f"the first pictures of three planes: {coarse} bytes, {sum(coarse)} in all")
+        assert sum(coarse) <= 40_000
+        until(page, f"{ROOT}.dataset.sharp === 'z200' && {ROOT}.viewer.source.busy.size === 0", 90)
+        assert all(size < 1_200_000 for _, size in ended)
+        # Eighty slices in two seconds: what is asked for is what the line can bring, and the last one is seen.
+        before = len(begun)
+        stepping = f"""async () => {{
+          let most = 0;
+          for (let n = 0; n < 80; n++) {{
+            {ROOT}.viewer.step({ROOT}.viewer.panes.xy, -1);
+            await new Promise((go) => setTimeout(go, 25));
+            most = Math.max(most, {ROOT}.viewer.source.sharp.size + {ROOT}.viewer.source.busy.size);
+          }}
+          return most;
+        }}"""
+        most = page.evaluate(stepping)
+        assert view(page)["z"] == 120
+        until(page, f"{ROOT}.dataset.sharp === 'z120'", 60)
+        print(f"eighty steps asked for {len(begun) - before} pictures")
+        assert len(begun) - before < 40
+        assert most <= 2 * 3

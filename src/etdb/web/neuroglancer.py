@@ -43,7 +43,9 @@ _HEADERS: Final = {
 }
 _FOREVER: Final = "public, max-age=31536000, immutable"
 INDEX: Final = "index.html"
-_OUR_SCRIPT: Final = b'<script src="/static/neuroglancer.js"></script>'
+_OUR_HEAD: Final = (
+    b'<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><script src="/static/neuroglancer.js"></script>'
+)
 
 
 def neuroglancer_routes() -> list[Route]:
@@ -88,7 +90,7 @@ def _file(request: Request) -> Response:
         return _not_found("there is no such file\n")
     data = (folder / name).read_bytes()
     if name == INDEX:
-        data = data.replace(b"<script", _OUR_SCRIPT + b"<script", 1)
+        data = data.replace(b"<script", _OUR_HEAD + b"<script", 1)
     # All but the page carry a hash of their content in their names.
     kept = "no-cache" if name == INDEX else _FOREVER
     etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'

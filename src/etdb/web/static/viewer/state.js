@@ -122,7 +122,7 @@ export function neuroglancerUrl(origin, volume, view) {
       {
         type: "image",
         name: volume.path.split("/").pop().slice(0, 80),
-        source: `${origin}${volume.zarr_url}|zarr:`,
+        source: `${origin}${volume.zarr_url}|zarr${volume.kind === "mrc" ? "3" : ""}:`,
         shaderControls: { normalized: { range: [black, white] } },
       },
     ],
