@@ -17,9 +17,11 @@ from etdb.web.answers import GatewayAnswers
 from etdb.web.api import api_routes
 from etdb.web.gateway import gateway_routes, provider_routes
 from etdb.web.machine import machine_routes
+from etdb.web.neuroglancer import neuroglancer_routes
 from etdb.web.pages import error_page, page_routes
 from etdb.web.portal import Portal
 from etdb.web.providers import ProviderAnswers
+from etdb.web.zarr import zarr_routes
 
 __all__ = ["portal_app"]
 
@@ -38,6 +40,8 @@ def portal_app(portal: Portal, *, check: bool = True) -> Starlette:
         *page_routes(),
         *machine_routes(),
         *api_routes(),
+        *zarr_routes(),
+        *neuroglancer_routes(),
         *gateway_routes(answers),
         *provider_routes(providers),
     ]
@@ -57,7 +61,9 @@ class _Compressed(GZipMiddleware):
         super().__init__(app, minimum_size=_SMALL_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_content = scope["type"] != "http" or scope["path"].startswith(("/ipfs/", "/routing/"))
+        is_content = scope["type"] != "http" or scope["path"].startswith(
+            ("/ipfs/", "/routing/", "/zarr/", "/api/v1/volumes/")
+        )
         if is_content:
             await self.app(scope, receive, send)
         else:

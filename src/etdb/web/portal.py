@@ -16,6 +16,7 @@ from etdb.blocks import BlockStore, DagReader
 from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
 from etdb.errors import NotFoundError
 from etdb.web.volumes import VolumeShelf
+from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
 
 __all__ = ["Portal", "Statistics", "role_file"]
@@ -53,6 +54,7 @@ class Portal:
         self.catalogue, self.store, self.settings, self.network = catalogue, store, settings, network
         self.reader = DagReader(store)
         self.volumes = VolumeShelf(self.reader)
+        self.models = ModelShelf(self.reader)
         self.started_s = time.time()
         self._within = {
             name: values

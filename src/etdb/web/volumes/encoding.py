@@ -16,7 +16,7 @@ __all__ = ["MEDIA_TYPES", "encode_picture"]
 MEDIA_TYPES: Final = {"jpeg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"quality": 85},
-    "webp": {"quality": 75, "method": 2},
+    "webp": {"quality": 60, "method": 1},
     "png": {"compress_level": 1},
 }
 

@@ -14,6 +14,7 @@ export class Pane {
     this.axes = axes;
     this.context = canvas.getContext("2d", { alpha: false });
     this.bitmap = null;
+    this.binning = 1; // of the bitmap
     this.extent = [1, 1]; // voxels across and down
     this.aspect = 1; // height of a voxel over its width
     this.scale = 1; // device pixels a voxel across
@@ -21,11 +22,13 @@ export class Pane {
     this.cross = null;
     this.spacing = null;
     this.label = "";
-    this.points = [];
+    this.marks = []; // see overlay.js
+    this.isFit = true;
   }
 
   /** Makes the whole plane fit. */
   fit() {
+    this.isFit = true;
     const [across, down] = this.extent;
     this.middle = [across / 2, down / 2];
     this.scale = Math.min(this.canvas.width / across, this.canvas.height / (down * this.aspect));
@@ -55,6 +58,7 @@ export class Pane {
   /** Moves by so many pixels of the page. */
   pan(dx, dy) {
     const ratio = this.canvas.width / this.canvas.getBoundingClientRect().width;
+    this.isFit = false;
     this.middle = [
       this.middle[0] - (dx * ratio) / this.scale,
       this.middle[1] - (dy * ratio) / (this.scale * this.aspect),
@@ -64,6 +68,7 @@ export class Pane {
   /** Zooms around a point of the page. */
   zoomAt(factor, clientX, clientY) {
     const before = this.place(clientX, clientY);
+    this.isFit = false;
     this.scale = Math.min(64, Math.max(0.02, this.scale * factor));
     const after = this.place(clientX, clientY);
     this.middle = [this.middle[0] + before[0] - after[0], this.middle[1] + before[1] - after[1]];
@@ -80,10 +85,14 @@ export class Pane {
     if (this.bitmap) {
       context.imageSmoothingEnabled = this.scale < 3;
       context.imageSmoothingQuality = "high";
-      context.drawImage(this.bitmap, left, top, across * this.scale, down * this.scale * this.aspect);
+      // Of a coarse picture the last few voxels may be missing: on the right, and on top, where an axis ends.
+      const wide = this.bitmap.width * Math.min(this.binning, across);
+      const high = this.bitmap.height * Math.min(this.binning, down);
+      const y = top + (down - high) * this.scale * this.aspect;
+      context.drawImage(this.bitmap, left, y, wide * this.scale, high * this.scale * this.aspect);
     }
     if (this.cross) this.drawCross(left, top);
-    this.drawPoints(left, top);
+    this.drawMarks(left, top);
     this.drawScaleBar();
     if (this.label) this.drawLabel();
   }
@@ -107,24 +116,30 @@ export class Pane {
     context.globalAlpha = 1;
   }
 
-  drawPoints(left, top) {
+  /** Annotations: circles of balls and points, lines of contours, dots where a contour goes through the slice. */
+  drawMarks(left, top) {
     const { context } = this;
-    context.lineWidth = 1.5 * (window.devicePixelRatio || 1);
-    for (const { at, radius, colour, line } of this.points) {
-      context.strokeStyle = colour;
+    const ratio = window.devicePixelRatio || 1;
+    const x = (at) => left + at * this.scale;
+    const y = (at) => top + at * this.scale * this.aspect;
+    for (const { circles, lines, colour } of this.marks) {
+      context.strokeStyle = context.fillStyle = colour;
+      context.lineWidth = 1.6 * ratio;
       context.beginPath();
-      if (line) {
-        line.forEach(([x, y], n) => {
-          const px = left + x * this.scale;
-          const py = top + y * this.scale * this.aspect;
-          if (n) context.lineTo(px, py);
-          else context.moveTo(px, py);
-        });
-      } else {
-        const size = Math.max(3 * (window.devicePixelRatio || 1), radius * this.scale);
-        context.arc(left + at[0] * this.scale, top + at[1] * this.scale * this.aspect, size, 0, 2 * Math.PI);
+      for (const [ax, ay, bx, by] of lines) {
+        context.moveTo(x(ax), y(ay));
+        context.lineTo(x(bx), y(by));
+      }
+      for (const [cx, cy, radius] of circles) {
+        if (radius < 0) continue;
+        const size = radius > 0 ? Math.max(1.5 * ratio, radius * this.scale) : 4 * ratio;
+        context.moveTo(x(cx) + size, y(cy));
+        context.ellipse(x(cx), y(cy), size, radius > 0 ? size * this.aspect : size, 0, 0, 2 * Math.PI);
       }
       context.stroke();
+      for (const [cx, cy, radius] of circles) {
+        if (radius < 0) context.fillRect(x(cx) - 1.5 * ratio, y(cy) - 1.5 * ratio, 3 * ratio, 3 * ratio);
+      }
     }
   }
 
