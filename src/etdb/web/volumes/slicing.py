@@ -58,6 +58,7 @@ def cut_slice(volume: Volume, asked: SliceRequest) -> NDArray[np.uint8]:
     last = min(extent, first + asked.thickness)
     if max(volume.shape) // asked.binning > MAX_EDGE:
         raise InputError(f"a slice of more than {MAX_EDGE} pixels a side is not sent whole", hint="raise the binning")
+    volume.verify_readable(last - first, is_across=asked.axis != "z")
     gathered: NDArray[Any] | None = None
     for at in range(first, last):
         one = _binned(_one(volume, asked.axis, at), asked.binning)
