@@ -51,6 +51,7 @@ CROSS_ORIGIN: Final = {
     ),
 }
 """What is served is public and is known by its content: pages from elsewhere may read it."""
+_Piece = bytes | memoryview | OpenPlace
 _OTHER = "application/octet-stream"
 _SYMLINK = "inode/symlink"
 _LOOKED_AT = {
@@ -90,6 +91,21 @@ class _UncheckedStore(Protocol):
     def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None: ...
 
 
+class _Asking(Protocol):
+    """A context for what is fetched while a request is answered."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def begun(self) -> None: ...
+
+
+@runtime_checkable
+class _FetchingStore(Protocol):
+    def within(self, cid: Cid, *, may_wait: bool = True) -> _Asking: ...
+
+
 class GatewayAnswers:
     """Answers from a store. Can be used from several threads.
 
@@ -102,11 +118,16 @@ class GatewayAnswers:
     def __init__(self, store: BlockStore, *, check: bool = True) -> None:
         self.store = store
         self.reader = DagReader(store)
+        self._fetching = store if isinstance(store, _FetchingStore) else None
         self._unchecked = store if not check and isinstance(store, _UncheckedStore) else None
         self._cars = CarWriter(self.reader, self._open_leaf if self._unchecked else None)
 
-    def answer(self, wanted: Wanted) -> Answer:
+    def answer(self, wanted: Wanted, *, may_wait: bool = True) -> Answer:
         """The response to a request; it blocks while files are read.
+
+        Args:
+            wanted: the request.
+            may_wait: whether it may also wait for what must be fetched from elsewhere; otherwise that is not found.
 
         Raises:
             EtdbError: see :func:`error_answer`.
@@ -116,12 +137,20 @@ class GatewayAnswers:
         except FormatError as error:
             raise InputError(error.message, hint=error.hint) from None
         kind = wanted_format(wanted)
+        only_kept = "only-if-cached" in wanted.headers.get("cache-control", "")
         try:
-            return self._found(wanted, root, kind)
+            if self._fetching is None:
+                return self._found(wanted, root, kind)
+            asking = self._fetching.within(root, may_wait=may_wait and not only_kept)
+            with asking:
+                answer = self._found(wanted, root, kind)
         except NotFoundError as error:
-            if "only-if-cached" in wanted.headers.get("cache-control", ""):
+            if only_kept:
                 raise NotKeptError(error.message) from None
             raise
+        if answer.pieces is not None:
+            answer.pieces = _carried(answer.pieces, asking)
+        return answer
 
     def _found(self, wanted: Wanted, root: Cid, kind: str) -> Answer:
         cids = self.reader.resolve(root, wanted.path)
@@ -248,6 +277,22 @@ class GatewayAnswers:
         return answer
 
 
+def _carried(pieces: Iterator[_Piece], asking: _Asking) -> Iterator[_Piece]:
+    """Pieces that are read in the context of their request, by whichever thread."""
+    asking.begun()
+    try:
+        while True:
+            with asking:
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+
+
 def _part(wanted: Wanted, size: int, etag: str, headers: dict[str, str]) -> tuple[Answer, int, int]:
     """The answer without its body, and which bytes the body is; none with status 416."""
     span = wanted_range(wanted, size, etag)
@@ -274,6 +319,8 @@ def error_answer(error: EtdbError) -> Answer:
         words = "this gateway does not have it"
     elif isinstance(error, (InputError, BusyError)):
         words = error.message
+    elif error.code == "not-offered":
+        words = "nobody offers it at the moment"
     else:
         words = "this gateway cannot serve it as it should be"
     body = msgspec.json.encode({"error": error.code, "message": words})

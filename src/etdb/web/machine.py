@@ -205,8 +205,8 @@ def _ready(request: Request) -> Response:
         height = request.app.state.portal.statistics().height
     except EtdbError as error:
         return problem_response(error)
-    is_ready = follower is None or follower.is_following
-    document = {"ready": is_ready, "height": height, "trouble": follower.trouble if follower else ""}
+    is_ready = follower is None or follower.is_ready
+    document = {"ready": is_ready, "height": height, "trouble": follower.public_trouble if follower else ""}
     return Response(
         msgspec.json.encode(document),
         status_code=200 if is_ready else 503,

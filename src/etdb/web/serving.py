@@ -7,6 +7,7 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,8 @@ from etdb.web.bytelane import ByteLane
 __all__ = ["serve", "serving"]
 
 _BACKLOG = 256
+THREADS = 48
+"""That answer what the lane for bytes does not; some of them wait for what is fetched from elsewhere."""
 
 
 def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[str], None] | None = None) -> None:
@@ -70,6 +73,7 @@ class _Server(uvicorn.Server):
         self._lane: ByteLane | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="etdb-answers"))
         await super().startup(sockets=[] if self._answers else [self._listener])
         if self.started and self._answers is not None:
             loop = asyncio.get_running_loop()

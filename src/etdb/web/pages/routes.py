@@ -95,9 +95,12 @@ def _dataset(request: Request, portal: Portal) -> Response:
     if asked != view.dataset_id:
         return RedirectResponse(f"/datasets/{view.dataset_id}", status_code=302)
     messages = portal.catalogue.messages(view.dataset_id)
+    availability = portal.availability(view)
     return page(
         request,
         "dataset.html",
+        variant="" if availability == "here" else f"-{availability.replace(' ', '-')}",
+        availability=availability,
         view=view,
         tomogram=view.tomogram,
         groups=described(view.tomogram),
