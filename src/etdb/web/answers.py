@@ -159,6 +159,7 @@ class GatewayAnswers:
             "x-ipfs-path": wanted.quoted_path,
             "x-ipfs-roots": ",".join(map(str, cids)),
             "x-content-type-options": "nosniff",
+            "content-security-policy": _CONTENT_POLICY,
             **CROSS_ORIGIN,
         }
         if kind == "raw":
@@ -253,7 +254,6 @@ class GatewayAnswers:
             "etag": etag,
             "content-type": _SYMLINK if is_symlink else content_type or _LOOKED_AT.get(suffix, _OTHER),
             "accept-ranges": "bytes",
-            "content-security-policy": _CONTENT_POLICY,
         }
         if wanted.query.get("filename") or wanted.query.get("download"):
             name = wanted.path.rstrip("/").rsplit("/", 1)[-1] or str(cid)
@@ -324,7 +324,12 @@ def error_answer(error: EtdbError) -> Answer:
     else:
         words = "this gateway cannot serve it as it should be"
     body = msgspec.json.encode({"error": error.code, "message": words})
-    headers = {"content-type": "application/json", "cache-control": "no-store", **CROSS_ORIGIN}
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        **CROSS_ORIGIN,
+    }
     headers["content-length"] = str(len(body))
     if isinstance(error, BusyError):
         headers["retry-after"] = _RETRY_S

@@ -127,7 +127,8 @@ class ByteLane:
         try:
             connection, _address = self._listener.accept()
         except OSError:
-            return  # gone again, or no descriptor is left: those that wait are closed in time
+            time.sleep(0.01)  # gone again, or no descriptor is left: those that wait are closed in time
+            return
         connection.settimeout(0.0)
         if connection.family != getattr(socket, "AF_UNIX", None):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

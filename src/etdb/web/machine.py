@@ -218,7 +218,10 @@ def _ready(request: Request) -> Response:
 def _metrics(request: Request) -> Response:
     """Prometheus' text format, version 0.0.4."""
     portal: Portal = request.app.state.portal
-    numbers = portal.statistics()
+    try:
+        numbers = portal.statistics()
+    except EtdbError as error:
+        return problem_response(error)
     follower = getattr(request.app.state, "follower", None)
     rows = [
         ("etdb_datasets", "gauge", "datasets that this portal shows", numbers.datasets),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -16,10 +17,12 @@ import uvicorn
 from etdb.errors import InputError
 from etdb.web.answers import GatewayAnswers
 from etdb.web.bytelane import ByteLane
+from etdb.web.protocol import MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES, BoundedProtocol
 
 __all__ = ["serve", "serving"]
 
 _BACKLOG = 256
+_DESCRIPTORS = 8192
 THREADS = 48
 """That answer what the lane for bytes does not; some of them wait for what is fetched from elsewhere."""
 
@@ -37,6 +40,7 @@ def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callabl
     Raises:
         InputError: the address cannot be listened at.
     """
+    _allow_many_files()
     with _listening(host, port) as listener:
         _Server(app, listener, on_ready).run()
 
@@ -66,7 +70,19 @@ def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 class _Server(uvicorn.Server):
     def __init__(self, app: Any, listener: socket.socket, on_ready: Callable[[str], None] | None) -> None:
         # http.client and browsers need neither websockets nor a log of each request.
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                log_config=None,
+                access_log=False,
+                ws="none",
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                h11_max_incomplete_event_size=MAX_REQUEST_HEAD_BYTES,
+                timeout_graceful_shutdown=5,
+            )
+        )
         self._listener, self._on_ready = listener, on_ready
         answers = getattr(getattr(app, "state", None), "gateway", None)
         self._answers = answers if isinstance(answers, GatewayAnswers) else None
@@ -104,6 +120,15 @@ class _Server(uvicorn.Server):
             await loop.connect_accepted_socket(create_protocol, connection)
         except OSError:
             connection.close()
+
+
+def _allow_many_files() -> None:
+    """Connections and files are descriptors; many systems give a process 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

@@ -146,13 +146,17 @@ def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
     """The header ``Content-Disposition``: the name that was asked for, else ``name``."""
     kind = "attachment" if is_attachment or wanted.query.get("download") == "true" else "inline"
     # The last part only, and nothing that a file system or a header could take for more than a name.
-    asked = wanted.query.get("filename", "").replace("\\", "/").rsplit("/", 1)[-1]
-    shown = "".join(letter for letter in asked if letter.isprintable())[:_MAX_NAME].lstrip(".") or name
+    shown = _plain_name(wanted.query.get("filename", "")) or _plain_name(name) or "file"
     plain = shown
     if not shown.isascii() or '"' in shown or "%" in shown:
         plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
     exact = "" if plain == shown else f"; filename*=UTF-8''{quote(shown, safe='')}"
     return f'{kind}; filename="{plain}"{exact}'
+
+
+def _plain_name(text: str) -> str:
+    last = text.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:_MAX_NAME].lstrip(". ")
 
 
 def wanted_range(wanted: Wanted, size: int, etag: str) -> tuple[int, int] | None:

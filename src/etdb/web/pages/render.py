@@ -30,6 +30,11 @@ PAGE_HEADERS: Final = {
 EMBED_HEADERS: Final = {name: value for name, value in PAGE_HEADERS.items() if name != "cross-origin-opener-policy"} | {
     "content-security-policy": _POLICY.format(ancestors="*")
 }
+STATIC_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
+"""Of the site's own files: a worker lives by the policy of its script."""
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("etdb.web"),

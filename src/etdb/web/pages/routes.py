@@ -18,7 +18,7 @@ from etdb.web.machine import json_ld
 from etdb.web.pages.browsing import RANGES_SHOWN, Browsing
 from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
-from etdb.web.pages.render import EMBED_HEADERS, page
+from etdb.web.pages.render import EMBED_HEADERS, STATIC_HEADERS, page
 from etdb.web.pages.texts import TEXTS, load_text
 from etdb.web.portal import Portal, role_file
 from etdb.web.static import static_file
@@ -204,7 +204,7 @@ def _static(request: Request) -> Response:
     if found is None:
         return error_page(request, NotFoundError("there is no such file"))
     kept = _FOREVER if request.query_params.get("v") == found.digest else "no-cache"
-    headers = {"cache-control": kept, "etag": f'"{found.digest}"', "x-content-type-options": "nosniff"}
+    headers = STATIC_HEADERS | {"cache-control": kept, "etag": f'"{found.digest}"'}
     if headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(found.data, media_type=found.media_type, headers=headers)
