@@ -26,7 +26,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 """What a request may carry; nothing but questions is ever read of it."""
 MAX_HEADER_BYTES: Final = 16 * 1024
 """Names and values of a request's headers together."""
-SILENCE_S: Final = 30.0
+SILENCE_S: Final = 30
 """A client that takes nothing for this long is left."""
 SAFE_HEADERS: Final = {
     "x-content-type-options": "nosniff",

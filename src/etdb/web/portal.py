@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Literal
 
 import msgspec
@@ -143,6 +144,16 @@ class Portal:
             return "here"
         offer = self.store.offer(root)
         return offer.state if offer is not None else "elsewhere"
+
+    def holds(self, view: DatasetView, path: str) -> bool:
+        """Whether a file of a dataset is here, or its beginning is; nobody is asked."""
+        try:
+            root = parse_cid(view.tomogram.location)
+            within = self.store.within(root, may_wait=False) if isinstance(self.store, FetchingStore) else nullcontext()
+            with within:
+                return self.store.has(self.reader.resolve(root, path)[-1])
+        except EtdbError:
+            return False
 
     def newest(self, count: int) -> tuple[DatasetView, ...]:
         """The newest datasets that have a picture, then others, up to ``count``."""

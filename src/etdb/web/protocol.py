@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 __all__ = ["MAX_CONNECTIONS", "MAX_REQUEST_HEAD_BYTES", "REQUEST_S", "BoundedProtocol"]
 
-REQUEST_S: Final = 15.0
+REQUEST_S: Final = 15
 """In this time a request must be here, head and body."""
 MAX_REQUEST_HEAD_BYTES: Final = 16 * 1024
 MAX_CONNECTIONS: Final = 1_000

@@ -98,6 +98,8 @@ def test_when_a_lab_goes_what_was_kept_comes_and_the_rest_is_said_to_be_nobodys(
     page = get(world.page_of(world.b))
     assert b"Nobody offers these files at the moment" in page[2]
     assert b"Nobody offers" not in get(world.page_of(world.a))[2]
+    assert b"No picture of it is here now" in page[2]
+    assert b"/key.jpg" in get(world.page_of(world.a))[2]
     world.a.is_away = world.b.is_away = False
     world.forgets()
     assert get(f"{world.url}/ipfs/{world.b.root}/key.jpg")[0] == 200

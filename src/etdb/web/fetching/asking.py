@@ -17,7 +17,7 @@ __all__ = ["MAX_REQUEST_BYTES", "MAX_REQUEST_WAIT_S", "Asking"]
 
 MAX_REQUEST_BYTES: Final = 64 << 30
 """What is fetched for one request."""
-MAX_REQUEST_WAIT_S: Final = 30.0
+MAX_REQUEST_WAIT_S: Final = 30
 """How long a request waits for blocks before its first byte."""
 _now: ContextVar[tuple[Asking, object] | None] = ContextVar("asking", default=None)
 

@@ -28,6 +28,7 @@ __all__ = ["page_routes"]
 _WALL: Final = 12
 _SIMILAR: Final = 6
 _LEDGER_ROWS: Final = 50
+_MISSING: Final = ("nobody", "not here")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -96,6 +97,11 @@ def _dataset(request: Request, portal: Portal) -> Response:
         return RedirectResponse(f"/datasets/{view.dataset_id}", status_code=302)
     messages = portal.catalogue.messages(view.dataset_id)
     availability = portal.availability(view)
+
+    def comes(path: str) -> bool:
+        """Whether it is worth asking this site for a file."""
+        return availability not in _MISSING or portal.holds(view, path)
+
     return page(
         request,
         "dataset.html",
@@ -107,11 +113,15 @@ def _dataset(request: Request, portal: Portal) -> Response:
         claims=[(view.claims[claim], claim.meaning) for claim in Claim],
         messages=messages,
         similar=portal.similar(view, _SIMILAR),
-        key_movie=role_file(view, ("key_movie",), when=_plays),
-        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
-        snapshots=[one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path)],
+        key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
+        key_image=role_file(
+            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: _is_picture(path) and comes(path)
+        ),
+        snapshots=[
+            one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path) and comes(one.path)
+        ],
         citation=citation(view, portal, "txt").strip(),
-        has_volume=any(is_volume(one.path) for one in view.tomogram.files),
+        has_volume=any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files),
         json_ld=json_ld(view, portal, (portal.settings.url or str(request.base_url)).rstrip("/")),
         manifest_name=MANIFEST_NAME,
         source=str(request.base_url).rstrip("/"),
