@@ -23,6 +23,7 @@ from etdb.ipfs import RAW, Cid, parse_cid
 from etdb.web.cars import CarWriter
 from etdb.web.directory import PAGE_POLICY, directory_json, directory_page
 from etdb.web.wanted import (
+    PORTAL_VIA,
     RAW_TYPE,
     BusyError,
     NotKeptError,
@@ -98,7 +99,7 @@ class _Asking(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def begun(self) -> None: ...
+    def begun(self, *, may_wait: bool) -> None: ...
 
 
 @runtime_checkable
@@ -141,7 +142,8 @@ class GatewayAnswers:
         try:
             if self._fetching is None:
                 return self._found(wanted, root, kind)
-            asking = self._fetching.within(root, may_wait=may_wait and not only_kept)
+            may_fetch = not only_kept and PORTAL_VIA not in wanted.headers.get("via", "")
+            asking = self._fetching.within(root, may_wait=may_wait and may_fetch)
             with asking:
                 answer = self._found(wanted, root, kind)
         except NotFoundError as error:
@@ -149,7 +151,7 @@ class GatewayAnswers:
                 raise NotKeptError(error.message) from None
             raise
         if answer.pieces is not None:
-            answer.pieces = _carried(answer.pieces, asking)
+            answer.pieces = _carried(answer.pieces, asking, may_fetch=may_fetch)
         return answer
 
     def _found(self, wanted: Wanted, root: Cid, kind: str) -> Answer:
@@ -277,9 +279,9 @@ class GatewayAnswers:
         return answer
 
 
-def _carried(pieces: Iterator[_Piece], asking: _Asking) -> Iterator[_Piece]:
+def _carried(pieces: Iterator[_Piece], asking: _Asking, *, may_fetch: bool) -> Iterator[_Piece]:
     """Pieces that are read in the context of their request, by whichever thread."""
-    asking.begun()
+    asking.begun(may_wait=may_fetch)
     try:
         while True:
             with asking:

@@ -13,6 +13,7 @@ from etdb.errors import EtdbError, InputError, NotFoundError
 
 __all__ = [
     "CAR_TYPE",
+    "PORTAL_VIA",
     "RAW_TYPE",
     "BusyError",
     "Format",
@@ -29,6 +30,9 @@ __all__ = [
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 CAR_TYPE: Final = "application/vnd.ipld.car"
+PORTAL_VIA: Final = "etdb-portal"
+"""How a portal that fetches names itself in ``Via`` (RFC 9110, 7.6.3): others then give it only what they hold, so that
+portals which name each other do not ask in circles."""
 _NOT_MADE: Final = frozenset({"tar", "json", "cbor", "dag-json", "dag-cbor", "ipns-record"})
 """Formats of the specifications that a gateway may leave out, as this one does."""
 _TYPES_NOT_MADE: Final = frozenset(

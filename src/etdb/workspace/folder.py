@@ -222,6 +222,6 @@ class Workspace:
                 "cache",
                 self.cache_folder,
                 "free",
-                "the catalogue and what was read of a node's chain; made again from the ledger",
+                "the catalogue, what was read of a node's chain, and what a portal fetched; all of it comes again",
             ),
         )

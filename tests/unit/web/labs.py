@@ -90,6 +90,7 @@ class World:
     """Labs ``a`` and ``b``, a portal over both, and what it has."""
 
     def __init__(self, labs: tuple[Lab, Lab], folder: Path, stack: ExitStack, *, cache_bytes: int = 1 << 30) -> None:
+        folder.mkdir(exist_ok=True)
         self.a, self.b = labs
         for lab in labs:
             lab.is_away = lab.lies = False

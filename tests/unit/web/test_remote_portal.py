@@ -160,6 +160,26 @@ def test_only_if_cached_asks_nobody(world):
     assert world.a.asked == []
 
 
+def test_portals_that_name_each_other_do_not_ask_in_circles(labs, tmp_path):
+    with ExitStack() as stack:
+        one, other = World(labs, tmp_path / "1", stack), World(labs, tmp_path / "2", stack)
+        for lab in labs:
+            lab.is_away = True
+        for world, peer in ((one, other), (other, one)):
+            world.providers._gateways[:] = [providers._gateway(peer.url, public_only=False)]
+            world.providers._begin()
+        path = f"/ipfs/{labs[0].root}/key.jpg"
+        assert get(one.url + path)[0] == 504
+        assert (one.store.numbers.failures, other.store.numbers.failures) == (1, 0)
+        for lab in labs:
+            lab.is_away = False
+        other.providers._gateways[:] = [providers._gateway(labs[0].url, public_only=False)]
+        other.providers._begin()
+        assert get(other.url + path)[0] == 200
+        one.forgets()
+        assert get(one.url + path)[0] == 200  # what the other kept
+
+
 def test_many_who_want_one_leaf_make_one_fetch(world):
     answers = []
     threads = [

@@ -51,9 +51,9 @@ class Asking:
         assert found is not None
         _now.set(found[1])  # type: ignore[arg-type]  # the type of a list that holds its own kind
 
-    def begun(self) -> None:
-        """The first byte is out: from now on each block has its own time, and is waited for."""
-        self.deadline, self.may_wait = None, True
+    def begun(self, *, may_wait: bool) -> None:
+        """The first byte is out: from now on each block has its own time, and is waited for when it may be."""
+        self.deadline, self.may_wait = None, may_wait
 
     def spend(self, count: int) -> bool:
         """Count what was fetched; whether more may be."""

@@ -20,6 +20,7 @@ from etdb.download import SourcePool
 from etdb.download.ending import Ending
 from etdb.errors import InputError, SourceError
 from etdb.ipfs import Cid
+from etdb.web.wanted import PORTAL_VIA
 
 __all__ = ["MAX_DATASETS", "Providers"]
 
@@ -170,4 +171,10 @@ class Providers:
 
 
 def _gateway(url: str, *, public_only: bool) -> GatewayStore:
-    return GatewayStore(url, timeout_s=SILENCE_S, slowest_bytes_per_s=SLOWEST_BYTES_PER_S, public_only=public_only)
+    return GatewayStore(
+        url,
+        timeout_s=SILENCE_S,
+        slowest_bytes_per_s=SLOWEST_BYTES_PER_S,
+        public_only=public_only,
+        headers={"Via": f"1.1 {PORTAL_VIA}"},
+    )
