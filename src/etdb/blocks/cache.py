@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -177,8 +178,8 @@ class BlockCache:
         # A sixteenth more goes at once, so that not every block that comes looks at the folder.
         target = aim if total + taken <= aim else aim - aim // 16
         gone = 0
-        for _, size, path in found:
-            if total + taken <= target and len(found) - gone < MAX_KEPT_BLOCKS:
+        for used_s, size, path in found:
+            if used_s > -math.inf and total + taken <= target and len(found) - gone < MAX_KEPT_BLOCKS:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -188,7 +189,7 @@ class BlockCache:
 
     def _look(self) -> Iterator[tuple[float, int, Path]]:
         """When each block was used last, what it takes, and where it is."""
-        now = time.time()
+        now, own = time.time(), str(os.getpid())
         for number in range(_FOLDERS):
             try:
                 entries = list(os.scandir(self._folder / f"{number:02x}"))
@@ -199,17 +200,30 @@ class BlockCache:
                     info = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue  # gone meanwhile
+                used_s = info.st_mtime
                 if entry.name.endswith(_PART):
-                    if now - info.st_mtime > LEFT_OVER_S:
-                        with contextlib.suppress(OSError):
-                            Path(entry.path).unlink()
-                    continue
-                yield info.st_mtime, info.st_size + BLOCK_OVERHEAD_BYTES, Path(entry.path)
+                    writer = entry.name.split(".")[1].partition("-")[0]
+                    if writer == own:
+                        continue  # is counted already
+                    # What is being written goes last; what nobody writes any more goes first.
+                    used_s = math.inf if now - info.st_mtime < LEFT_OVER_S and _is_alive(writer) else -math.inf
+                yield used_s, info.st_size + BLOCK_OVERHEAD_BYTES, Path(entry.path)
 
     def _note(self, error: OSError) -> None:
         if not self._is_noted:
             self._is_noted = True
             _log.warning("what is fetched is not kept: %s", error.strerror or error)
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether a process still runs; one of another machine or container that seems not to only keeps one block less."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
