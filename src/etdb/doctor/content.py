@@ -75,7 +75,9 @@ def check_roots(patient: Patient) -> Found:
         return
     journal = Journal(workspace.journal_path)
     try:
-        entries = journal.datasets(*SENT_STATES)
+        # Of a dataset that was edited only what it is now: the files of before may be others by right.
+        sent = [entry for entry in journal.datasets(*SENT_STATES) if entry.has_content]
+        entries = list({(entry.publisher, entry.sid): entry for entry in sent}.values())
     finally:
         journal.close()
     if not entries:
@@ -140,6 +142,9 @@ def _take_up_again(patient: Patient, entry: DatasetEntry) -> str:
         added: dict[str, AddedFile] = {}
         for path, cid in entry.files.items():
             place = source if source.is_file() else source / path
+            kept = patient.workspace.content_folder / cid
+            if kept.is_file() and not place.exists():
+                place = kept  # a preview, which never lay in the lab's folder
             added[path] = files.add_file(place)
             if str(added[path].cid) != cid:
                 raise StorageError(

@@ -26,8 +26,10 @@ from etdb.web.wanted import (
     PORTAL_VIA,
     RAW_TYPE,
     BusyError,
+    Format,
     NotKeptError,
     Wanted,
+    content_location,
     disposition,
     is_unchanged,
     wanted_format,
@@ -137,6 +139,8 @@ class GatewayAnswers:
             root = parse_cid(wanted.cid)
         except FormatError as error:
             raise InputError(error.message, hint=error.hint) from None
+        if wanted.headers.get("service-worker") == "script" and wanted.url_path == f"/ipfs/{wanted.cid}":
+            raise InputError("a service worker of a whole gateway is not given out", hint="end the path with a slash")
         kind = wanted_format(wanted)
         only_kept = "only-if-cached" in wanted.headers.get("cache-control", "")
         try:
@@ -154,7 +158,7 @@ class GatewayAnswers:
             answer.pieces = _carried(answer.pieces, asking, may_fetch=may_fetch)
         return answer
 
-    def _found(self, wanted: Wanted, root: Cid, kind: str) -> Answer:
+    def _found(self, wanted: Wanted, root: Cid, kind: Format) -> Answer:
         cids = self.reader.resolve(root, wanted.path)
         common = {
             "cache-control": _IMMUTABLE,
@@ -164,6 +168,9 @@ class GatewayAnswers:
             "content-security-policy": _CONTENT_POLICY,
             **CROSS_ORIGIN,
         }
+        location = None if kind == "file" else content_location(wanted, kind)
+        if location is not None:
+            common["content-location"] = location
         if kind == "raw":
             return self._raw(wanted, cids[-1], common)
         if kind == "car":

@@ -29,8 +29,6 @@ from etdb.web.wanted import Wanted
 __all__ = ["gateway_app", "gateway_routes", "provider_routes"]
 
 _PIECE_BYTES = 256 * 1024
-SILENCE_S = 30
-"""A client that takes nothing for this long is left: what it holds, others wait for."""
 _END = object()
 _log = logging.getLogger(__name__)
 
@@ -79,7 +77,10 @@ def gateway_routes(answers: GatewayAnswers) -> list[Route]:
 
 
 def provider_routes(providers: ProviderAnswers) -> list[Route]:
-    """Delegated Routing: who has a CID. Of peers and names this gateway knows nothing, and says so with 501."""
+    """Delegated Routing: who has a CID. Of peers and names this gateway knows nothing, and says so with 501.
+
+    So it does to announcements. Paths that the specification does not know are 400.
+    """
 
     async def respond(request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -93,12 +94,15 @@ def provider_routes(providers: ProviderAnswers) -> list[Route]:
             answer = error_answer(error)
         return _response(answer, is_head=request.method == "HEAD")
 
-    async def not_made(_request: Request) -> Response:
-        return Response(status_code=501, headers=CROSS_ORIGIN)
+    async def not_made(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _response(preflight_answer(), is_head=False)
+        is_known = request.path_params["path"].partition("/")[0] in {"providers", "peers", "ipns"}
+        return Response(status_code=501 if is_known else 400, headers=CROSS_ORIGIN)
 
     return [
         Route("/routing/v1/providers/{cid}", respond, methods=["GET", "HEAD", "OPTIONS"]),
-        Route("/routing/v1/{kind}/{name}", not_made, methods=["GET", "HEAD", "PUT"]),
+        Route("/routing/v1/{path:path}", not_made, methods=["GET", "HEAD", "PUT", "POST", "OPTIONS"]),
     ]
 
 
@@ -154,16 +158,12 @@ class _Stream(Response):
         piece, coming = self._first, self._next()
         try:
             while piece is not _END and not gone.done():
-                async with asyncio.timeout(SILENCE_S):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await coming
                 if piece is not _END:
                     coming = self._next()
             if piece is _END:
                 await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
-            _log.info("left a client that takes nothing")
-            raise
         except EtdbError as error:
             # The status is out: only breaking the connection off tells the client that the body is not whole.
             _log.warning("broke off a response: %s", error.message)

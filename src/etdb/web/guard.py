@@ -1,4 +1,4 @@
-"""What stands before every answer: requests within limits, safe headers, clients that take what they asked for.
+"""What stands before every answer: requests within limits, and safe headers.
 
 The portal is for reading: a request needs no body. Absolute addresses in feeds and documents are made from the host
 that was asked for, so that host must be one.
@@ -6,7 +6,6 @@ that was asked for, so that host must be one.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from http import HTTPStatus
 from typing import Final
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from etdb.web.api.problems import Problem
 
-__all__ = ["MAX_BODY_BYTES", "MAX_URL_BYTES", "SAFE_HEADERS", "SILENCE_S", "Guard"]
+__all__ = ["MAX_BODY_BYTES", "MAX_URL_BYTES", "SAFE_HEADERS", "Guard"]
 
 MAX_URL_BYTES: Final = 8 * 1024
 """Path and query of a request."""
@@ -26,8 +25,6 @@ MAX_BODY_BYTES: Final = 64 * 1024
 """What a request may carry; nothing but questions is ever read of it."""
 MAX_HEADER_BYTES: Final = 16 * 1024
 """Names and values of a request's headers together."""
-SILENCE_S: Final = 30
-"""A client that takes nothing for this long is left."""
 SAFE_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -61,16 +58,12 @@ class Guard:
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
-            async with asyncio.timeout(SILENCE_S):
-                await send(message)
+            await send(message)
 
         answer = _refusal(scope)
         if answer is None and scope["method"] == "OPTIONS" and not scope["path"].startswith(_OWN_OPTIONS):
             answer = Response(status_code=204, headers={"allow": _ALLOWED})
-        try:
-            await (answer or self._app)(scope, receive, send_safely)
-        except TimeoutError:
-            return  # a server closes the connection of an answer that is not whole
+        await (answer or self._app)(scope, receive, send_safely)
 
 
 def _refusal(scope: Scope) -> Response | None:

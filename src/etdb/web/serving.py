@@ -17,11 +17,14 @@ import uvicorn
 from etdb.errors import InputError
 from etdb.web.answers import GatewayAnswers
 from etdb.web.bytelane import ByteLane
-from etdb.web.protocol import MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES, BoundedProtocol
+from etdb.web.patience import PatientConnection
 
 __all__ = ["serve", "serving"]
 
 _BACKLOG = 256
+MAX_CONNECTIONS = 256
+"""Of the general server at a time, each with up to 4 MiB that its client has not taken; then 503."""
+MAX_REQUEST_HEAD_BYTES = 16 * 1024
 _DESCRIPTORS = 8192
 THREADS = 48
 """That answer what the lane for bytes does not; some of them wait for what is fetched from elsewhere."""
@@ -70,19 +73,18 @@ def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 class _Server(uvicorn.Server):
     def __init__(self, app: Any, listener: socket.socket, on_ready: Callable[[str], None] | None) -> None:
         # http.client and browsers need neither websockets nor a log of each request.
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=BoundedProtocol,
-                log_config=None,
-                access_log=False,
-                ws="none",
-                server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
-                h11_max_incomplete_event_size=MAX_REQUEST_HEAD_BYTES,
-                timeout_graceful_shutdown=5,
-            )
+        config = uvicorn.Config(
+            app,
+            http=PatientConnection,
+            ws="none",
+            log_config=None,
+            server_header=False,
+            h11_max_incomplete_event_size=MAX_REQUEST_HEAD_BYTES,
+            access_log=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=5,
         )
+        super().__init__(config)
         self._listener, self._on_ready = listener, on_ready
         answers = getattr(getattr(app, "state", None), "gateway", None)
         self._answers = answers if isinstance(answers, GatewayAnswers) else None

@@ -21,11 +21,15 @@ from etdb.workspace.settings import (
     settings_template,
 )
 
-__all__ = ["WORKSPACE_VARIABLE", "Workspace"]
+__all__ = ["WORKSPACE_VARIABLE", "NoWorkspaceError", "Workspace"]
 
 WORKSPACE_VARIABLE = "ETDB_WORKSPACE"
 # The local chain speaks FLO's own regtest format; nothing else differs.
 FLO_NETWORK_OF = {"local": "regtest", "regtest": "regtest", "testnet": "testnet", "main": "main"}
+
+
+class NoWorkspaceError(ConfigurationError):
+    """There is no workspace where nobody named one."""
 
 
 class Workspace:
@@ -114,7 +118,8 @@ class Workspace:
             start: where to look upwards from, when neither this nor `ETDB_WORKSPACE` names one (the current folder).
 
         Raises:
-            ConfigurationError: there is none, or its settings are not right.
+            NoWorkspaceError: none was named, and there is none here or above.
+            ConfigurationError: there is none where one was named, or its settings are not right.
         """
         named = explicit if explicit is not None else os.environ.get(WORKSPACE_VARIABLE) or None
         if named is not None:
@@ -123,7 +128,7 @@ class Workspace:
         for folder in (here, *here.parents):
             if (folder / CONFIG_NAME).is_file():
                 return cls(folder)
-        raise ConfigurationError(
+        raise NoWorkspaceError(
             f"there is no workspace in {here} or above it",
             hint=f"make one with: etdb init FOLDER; or name one with --workspace or {WORKSPACE_VARIABLE}",
             path=str(here),
@@ -145,6 +150,16 @@ class Workspace:
         return self.root / "journal.sqlite"
 
     @property
+    def sync_path(self) -> Path:
+        """Which source each published dataset came from: precious, a withdrawal there is noticed by it."""
+        return self.root / "sync.sqlite"
+
+    @property
+    def reports_folder(self) -> Path:
+        """What each `etdb sync` did."""
+        return self.root / "reports"
+
+    @property
     def chain_folder(self) -> Path:
         """The local chain: precious."""
         return self.root / "chain"
@@ -153,6 +168,11 @@ class Workspace:
     def content_folder(self) -> Path:
         """Manifests and previews that published roots commit to: precious."""
         return self.root / "content"
+
+    @property
+    def previews_folder(self) -> Path:
+        """What was made of which file, so that it is not made again; the previews themselves are content: costly."""
+        return self.root / "previews"
 
     @property
     def digests_path(self) -> Path:
@@ -213,10 +233,13 @@ class Workspace:
             measure("settings", self.config_path, "precious", "your choices"),
             measure("keys", self.keys_folder, "precious", "without them nothing can be published or corrected"),
             measure("journal", self.journal_path, "precious", "what was sent, and what is on its way"),
+            measure("sync", self.sync_path, "precious", "datasets that a source withdraws would stay published"),
+            measure("reports", self.reports_folder, "free", "what each `etdb sync` did"),
             measure("chain", self.chain_folder, "precious", "the local ledger itself"),
             measure(
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
             ),
+            measure("previews", self.previews_folder, "costly", "previews of what is not published yet are made again"),
             measure("digests", self.digests_path, "costly", "every published file would be read again"),
             measure(
                 "cache",

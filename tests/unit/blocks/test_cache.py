@@ -144,8 +144,13 @@ def test_two_processes_that_are_killed_while_they_write_leave_no_wrong_block_and
             assert writer.stdout.readline() == b"begun\n"
         most = 0
         for _ in range(40):
-            most = max(most, size_of_alive(tmp_path))
             time.sleep(0.01)
+            for writer in writers:  # what moves cannot be summed
+                writer.send_signal(signal.SIGSTOP)
+                os.waitpid(writer.pid, os.WUNTRACED)
+            most = max(most, size_of_alive(tmp_path))
+            for writer in writers:
+                writer.send_signal(signal.SIGCONT)
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
             writer.wait()

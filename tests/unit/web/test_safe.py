@@ -18,7 +18,6 @@ from etdb.errors import StorageError
 from etdb.ipfs import DAG_PB, IpldBlock, PbLink, cid_of, encode_node
 from etdb.ipfs.unixfs import DIRECTORY_DATA
 from etdb.testing.catalogue import dataset_id_of, fill_catalogue
-from etdb.web import protocol
 from etdb.web.application import portal_app
 from etdb.web.follower import FollowerState
 from etdb.web.portal import Portal
@@ -189,24 +188,6 @@ SMUGGLED = [
 def test_what_is_no_request_is_refused(site, data):
     answer = site.raw(data.replace(b"Host: a\r\n", b"Host: a\r\nConnection: close\r\n", 1), timeout=20)
     assert answer == b"" or int(answer.split()[1]) >= 400
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"],
-)
-def test_a_client_that_never_ends_its_request_is_left(site, begun, monkeypatch):
-    monkeypatch.setattr(protocol, "REQUEST_S", 0.3)
-    with socket.create_connection(site.address, timeout=20) as connection:
-        connection.sendall(begun)
-        try:
-            for _ in range(400):  # a drop now and then does not help
-                if not connection.recv(65536):
-                    return
-                connection.sendall(b"a")
-        except (ConnectionError, BrokenPipeError):
-            return
-    raise AssertionError("it waits for ever")
 
 
 def test_names_in_content_disposition_are_no_more_than_names(site):
