@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -202,7 +203,10 @@ class FetchingStore:
     def _bring(self, top: Cid, cid: Cid) -> bytes:
         try:
             # Somebody may have brought it between a look into the cache and now.
-            block = self.cache.get(cid) if self.cache.has(cid) else self.providers.get(top, cid)
+            if self.cache.has(cid):
+                with suppress(NotFoundError, VerificationError):
+                    return self.cache.get(cid)
+            block = self.providers.get(top, cid)
             verify_block(cid, block)
             self.cache.put(cid, block)
         except SourceError as error:
