@@ -225,7 +225,8 @@ class ByteLane:
     def _try_answer(self, wanted: Wanted) -> Answer | None:
         """The answer, when it is content; None for the general server to answer again."""
         try:
-            answer = self._answers.answer(wanted)
+            # What is elsewhere takes its time: the general server waits for it, and this thread is free.
+            answer = self._answers.answer(wanted, may_wait=False)
         except EtdbError:
             return None
         if answer.status in {200, 206} and (_has_length(answer) or not wanted.is_head):

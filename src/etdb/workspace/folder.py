@@ -190,6 +190,11 @@ class Workspace:
         return self.cache_folder / "catalogue.sqlite"
 
     @property
+    def blocks_folder(self) -> Path:
+        """Blocks that a portal fetched from others: free, they are fetched again."""
+        return self.cache_folder / "blocks"
+
+    @property
     def node_path(self) -> Path:
         """What was read of a node's chain: free, it is read again."""
         return self.cache_folder / "node.sqlite"
@@ -240,6 +245,6 @@ class Workspace:
                 "cache",
                 self.cache_folder,
                 "free",
-                "the catalogue and what was read of a node's chain; made again from the ledger",
+                "the catalogue, what was read of a node's chain, and what a portal fetched; all of it comes again",
             ),
         )

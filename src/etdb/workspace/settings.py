@@ -119,6 +119,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     species: tuple[str, ...] = ()
     query: str = ""
     url: str = ""
+    cache_bytes: Annotated[int, Meta(ge=0, le=2**60)] = 10_000_000_000
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,6 +252,8 @@ network = "{network}"
 # query = ""
 # Where others reach the site, for links in feeds and embeds ("https://etdb.example.org").
 # url = ""
+# How much is kept on disk of files that are fetched from `gateways` and from whom [fetch] routers name.
+# cache_bytes = 10000000000
 
 {SOURCE_TEMPLATE}"""
 
