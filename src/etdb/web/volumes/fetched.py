@@ -24,7 +24,7 @@ from etdb.ipfs import Cid
 from etdb.web.volumes.mapped import mrc_facts
 from etdb.web.volumes.volume import Axis, VolumeFacts, binned
 
-__all__ = ["MAX_READ_ACROSS_BYTES", "MAX_READ_SLICE_BYTES", "FetchedVolume", "fetch_volume"]
+__all__ = ["MAX_READ_ACROSS_BYTES", "MAX_READ_SLICE_BYTES", "FetchedVolume", "FetchingStore", "fetch_volume"]
 
 MAX_READ_ACROSS_BYTES: Final = 64 << 20
 """The largest file that is not mapped and is still cut along x or y."""
@@ -33,10 +33,12 @@ MAX_READ_SLICE_BYTES: Final = 256 << 20
 
 
 @runtime_checkable
-class _Fetching(Protocol):
+class FetchingStore(Protocol):
     """A store that brings blocks from elsewhere, for datasets that it knows."""
 
-    def within(self, cid: Cid) -> AbstractContextManager[object]: ...
+    def within(self, cid: Cid) -> AbstractContextManager[object]:
+        """Blocks below this CID may be brought while the ``with`` block runs."""
+        ...
 
 
 class FetchedVolume(Struct, frozen=True, kw_only=True):
@@ -86,10 +88,10 @@ def fetch_volume(cid: Cid, reader: DagReader) -> FetchedVolume:
     store = reader.store
 
     def read(start: int, stop: int) -> bytes:
-        with store.within(cid) if isinstance(store, _Fetching) else nullcontext():
+        with store.within(cid) if isinstance(store, FetchingStore) else nullcontext():
             return b"".join(reader.content(cid, start, stop))
 
-    with store.within(cid) if isinstance(store, _Fetching) else nullcontext():
+    with store.within(cid) if isinstance(store, FetchingStore) else nullcontext():
         size_bytes = reader.file_size(cid)
     if size_bytes < MRC_HEADER_BYTES:
         raise InputError("this is not a volume that can be shown: it is shorter than a header")

@@ -15,7 +15,7 @@ from etdb.blocks import DagReader
 from etdb.blocks.files import OpenPlace
 from etdb.errors import NotFoundError
 from etdb.ipfs import Cid
-from etdb.web.volumes.fetched import FetchedVolume, fetch_volume
+from etdb.web.volumes.fetched import FetchedVolume, FetchingStore, fetch_volume
 from etdb.web.volumes.mapped import MappedVolume, file_identity, map_volume
 from etdb.web.volumes.multiscale import ChunkCache, MultiscaleVolume, open_multiscale
 
@@ -60,6 +60,8 @@ class VolumeShelf:
         try:
             return self.mapped(cid)
         except NotFoundError:
+            if not isinstance(self._reader.store, FetchingStore):
+                raise
             return self._keep(fetch_volume(cid, self._reader))
 
     def mapped(self, cid: Cid) -> MappedVolume:
