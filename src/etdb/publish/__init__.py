@@ -1,9 +1,18 @@
 """Publish: the journal, the steps, the sender. Killed anywhere, the same command goes on; nothing is doubled."""
 
+from etdb.publish.contents import published_contents
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
+from etdb.publish.known import Known, find_known, verify_may_act
 from etdb.publish.pace import Pace
-from etdb.publish.planning import plan_publish, plan_resume, verify_fee_rate, verify_means, verify_submission
+from etdb.publish.planning import (
+    plan_message,
+    plan_publish,
+    plan_resume,
+    verify_fee_rate,
+    verify_means,
+    verify_submission,
+)
 from etdb.publish.publisher import Publisher
 from etdb.publish.states import DATASET_TRANSITIONS, SENT_STATES, TRANSACTION_TRANSITIONS, Transition
 from etdb.publish.submission import (
@@ -12,6 +21,7 @@ from etdb.publish.submission import (
     PublishedDataset,
     PublishPlan,
     PublishReport,
+    Recorded,
     Submission,
 )
 from etdb.publish.troubles import RivalPublisherError, StillPendingError
@@ -22,6 +32,7 @@ __all__ = [
     "TRANSACTION_TRANSITIONS",
     "DatasetEntry",
     "Journal",
+    "Known",
     "Pace",
     "PlannedDataset",
     "Progress",
@@ -29,14 +40,19 @@ __all__ = [
     "PublishReport",
     "PublishedDataset",
     "Publisher",
+    "Recorded",
     "RivalPublisherError",
     "StillPendingError",
     "Submission",
     "TransactionEntry",
     "Transition",
+    "find_known",
+    "plan_message",
     "plan_publish",
     "plan_resume",
+    "published_contents",
     "verify_fee_rate",
+    "verify_may_act",
     "verify_means",
     "verify_submission",
 ]

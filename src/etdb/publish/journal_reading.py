@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from etdb.ledger import Coin, Outpoint, SignedTransaction
 
-__all__ = ["DatasetEntry", "JournalReading", "RecordProgress", "TransactionEntry", "WaitingTransaction"]
+__all__ = ["DatasetEntry", "JournalReading", "Kind", "RecordProgress", "TransactionEntry", "WaitingTransaction"]
+
+
+Kind = Literal["publish", "edit", "deactivate", "transfer", "register"]
+"""What a message does."""
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset as the journal knows it."""
+    """A message about a dataset as the journal knows it: the one that publishes it, or a later one.
+
+    ``about`` is the dataset's id, empty for the message that publishes it. ``artifact`` is the record as an edit leaves
+    it. ``files`` and ``root_cid`` are empty for messages that leave the content alone.
+    """
 
     id: int
     publisher: str
     sid: str
+    revision: int
+    kind: Kind
+    about: str
+    reason: str
     source: str
     state: str
     draft: bytes
     files: dict[str, str]
     root_cid: str
     record: bytes
+    artifact: bytes
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it says what the dataset is."""
+        return self.kind in ("publish", "edit")
 
 
 class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +97,38 @@ class JournalReading:
     _db: sqlite3.Connection
 
     def find(self, publisher: str, sid: str) -> DatasetEntry | None:
-        """The dataset of this publisher and sid, if the journal has it."""
-        return next(self._datasets("publisher = ? AND sid = ?", publisher, sid), None)
+        """The newest message about the dataset of this publisher and sid, if the journal has it."""
+        return next(iter(self.messages_about(publisher, sid)[::-1]), None)
+
+    def messages_about(self, publisher: str, sid: str) -> list[DatasetEntry]:
+        """All messages about a dataset, the first one first; those that were dropped left out."""
+        found = self._datasets("publisher = ? AND sid = ? AND state <> 'dropped'", publisher, sid)
+        return sorted(found, key=lambda entry: entry.revision)
+
+    def dropped(self, publisher: str, sid: str, revision: int) -> DatasetEntry | None:
+        """A message that was begun and dropped, whose place is free."""
+        where = "publisher = ? AND sid = ? AND revision = ? AND state = 'dropped'"
+        return next(self._datasets(where, publisher, sid, revision), None)
+
+    def sid_of(self, publisher: str, dataset_id: str) -> str | None:
+        """The sid of the dataset with this id on the ledger, if the journal has a message about it."""
+        row = self._db.execute(
+            "SELECT sid FROM datasets WHERE publisher = ?1 AND about = ?2 UNION ALL "
+            "SELECT d.sid FROM transactions t JOIN datasets d ON d.id = t.dataset WHERE t.part = 0 "
+            "AND d.publisher = ?1 AND d.kind = 'publish' AND coalesce(t.seen_as, t.txid) = ?2 AND t.state <> 'void' "
+            "LIMIT 1",
+            (publisher, dataset_id),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def dataset_id(self, entry: DatasetEntry) -> str:
+        """The id of the dataset that a message is about; empty while nothing of it is signed for the ledger."""
+        return entry.about or self.revision_id(entry)
+
+    def revision_id(self, entry: DatasetEntry) -> str:
+        """The first transaction of a message; empty while it has none."""
+        parts = self.parts(entry.id)
+        return parts[0].ledger_txid if parts and parts[0].part == 0 else ""
 
     def dataset(self, dataset_id: int) -> DatasetEntry:
         """The dataset with this number."""
@@ -167,7 +215,8 @@ class JournalReading:
 
     def unfinished(self, ids: Iterable[int]) -> set[int]:
         """Those of these datasets that are not final."""
-        return {row[0] for row in self._db.execute("SELECT id FROM datasets WHERE state <> 'final'")}.intersection(ids)
+        rows = self._db.execute("SELECT id FROM datasets WHERE state NOT IN ('final', 'dropped')")
+        return {row[0] for row in rows}.intersection(ids)
 
     def under_way(self, publisher: str) -> list[DatasetEntry]:
         """Records of which the ledger may know something already, and that lack a transaction."""
@@ -213,7 +262,10 @@ class JournalReading:
         return found
 
     def _datasets(self, where: str, *values: str | int) -> Iterator[DatasetEntry]:
-        query = f"SELECT id, publisher, sid, source, state, draft, files, root_cid, record FROM datasets WHERE {where}"  # noqa: S608 - constants only
+        query = (
+            "SELECT id, publisher, sid, source, state, draft, files, root_cid, record, revision, kind, about, reason,"  # noqa: S608 - constants only
+            f" artifact FROM datasets WHERE {where}"
+        )
         for row in self._db.execute(query + " ORDER BY id", values):
             yield DatasetEntry(
                 id=row[0],
@@ -225,6 +277,11 @@ class JournalReading:
                 files=_paths.decode(row[6]) if row[6] else {},
                 root_cid=row[7] or "",
                 record=row[8] or b"",
+                revision=row[9],
+                kind=row[10],
+                about=row[11],
+                reason=row[12],
+                artifact=row[13] or b"",
             )
 
 

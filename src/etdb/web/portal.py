@@ -96,7 +96,9 @@ class Portal:
         """
         found = self.catalogue.get(dataset_id)
         if self.is_partial:
-            asked = Query(terms={"location": (found.tomogram.location,)}, limit=1_000)
+            asked = Query(
+                terms={"location": (found.tomogram.location,)}, withdrawn=found.withdrawn is not None, limit=1_000
+            )
             if all(one.dataset_id != found.dataset_id for one in self.search(asked).results):
                 raise NotFoundError(f"{self.settings.name} does not show dataset {found.dataset_id}")
         return found
