@@ -96,7 +96,7 @@ class RequestWatch:
         for name, row in sorted(durations.items()):
             total = 0
             for limit, number in zip((*map(str, BUCKETS_S), "+Inf"), row[:-1], strict=True):
-                total += int(number)
+                total += round(number)
                 lines.append(f'etdb_http_request_seconds_bucket{{route="{name}",le="{limit}"}} {total}')
             lines.append(f'etdb_http_request_seconds_sum{{route="{name}"}} {row[-1]:.6f}')
             lines.append(f'etdb_http_request_seconds_count{{route="{name}"}} {total}')
