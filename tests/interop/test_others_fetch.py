@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from starlette.applications import Starlette
 
 from etdb.blocks import DagReader, FilesInPlace
