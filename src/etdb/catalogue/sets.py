@@ -17,10 +17,12 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from etdb.catalogue.coded import CodedField, grown
+
 __all__ = ["MAX_VALUES", "RecordSets", "as_set", "has_each", "highest_first", "lowest_first"]
 
-MAX_VALUES: Final = 4_096
-"""A field of more values (a sid, a location) is counted row by row: its sets would take too much memory."""
+MAX_VALUES: Final = 256
+"""A field of more values (a sid, a location) has no sets, which would take too much memory: its codes are counted."""
 _MAX_CONDITIONS: Final = 256
 """Of the conditions that were asked last."""
 
@@ -79,6 +81,7 @@ class RecordSets:
 
     def __init__(self) -> None:
         self._values: dict[str, _Entry[ValueSets | None]] = {}
+        self._coded: dict[str, _Entry[CodedField]] = {}
         self._columns: dict[str, _Entry[Column]] = {}
         self._orders: dict[str, _Entry[list[tuple[Any, int]]]] = {}
         self._conditions: dict[object, _Entry[int]] = {}
@@ -119,6 +122,16 @@ class RecordSets:
             else:
                 entry = _Entry(stamp, _all_values(db, name, stamp.last_id))
             self._values[name] = entry
+        return entry.kept
+
+    def coded(self, db: sqlite3.Connection, name: str) -> CodedField:
+        """The values of all records for a field, as numbers: for fields of many values."""
+        stamp = _stamp(db)
+        entry = self._coded.get(name)
+        if entry is None or entry.stamp != stamp:
+            is_earlier = entry is not None and _is_earlier(db, entry.stamp, stamp)
+            former, last_id = (entry.kept, entry.stamp.last_id) if entry is not None and is_earlier else (None, 0)
+            self._coded[name] = entry = _Entry(stamp, grown(db, name, former, last_id))
         return entry.kept
 
     def column(self, db: sqlite3.Connection, name: str) -> Column:

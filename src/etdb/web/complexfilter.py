@@ -106,7 +106,7 @@ def _joined(kind: type[All | AnyOf], parts: list[Expression]) -> Expression:
 
 
 def _read(one: Any) -> Expression:
-    if not isinstance(one, dict) or one.get("type") not in _KEYS:
+    if not isinstance(one, dict) or str(one.get("type")) not in _KEYS:
         raise InputError('each part of a filter has the "type" filter, AND or OR', hint=_HINT)
     if unknown := set(one) - _KEYS[one["type"]]:
         raise InputError(f"a filter's part has no {min(unknown)[:40]!r}", hint=_HINT)
@@ -140,7 +140,7 @@ def _with_ends(parts: list[Expression]) -> Expression | None:
 
 
 def _read_test(one: Mapping[str, Any]) -> Expression:
-    path, kind, wanted = one.get("searchOn"), one.get("searchType"), one.get("searchFor")
+    path, kind, wanted = one.get("searchOn"), str(one.get("searchType")), one.get("searchFor")
     name = _READABLE.get(path.rpartition(".")[2]) if isinstance(path, str) and len(path) < 200 else None
     if name is None:
         hint = "fields: " + ", ".join(sorted(set(_READABLE)))
@@ -152,10 +152,10 @@ def _read_test(one: Mapping[str, Any]) -> Expression:
     if kind == "between":
         return _read_between(name, str(wanted))
     if kind == "regex" or (kind in _TO_OPERATOR and not is_number and name != _FLAG):
-        return _read_text(name, str(kind), str(wanted))
+        return _read_text(name, kind, str(wanted))
     if kind not in _TO_OPERATOR:
         hint = "one of: " + ", ".join((*_TO_OPERATOR, "between", "regex"))
-        raise InputError(f"there is no search type {str(kind)[:40]!r}", hint=hint)
+        raise InputError(f"there is no search type {kind[:40]!r}", hint=hint)
     operator = _TO_OPERATOR[kind]
     if name == _FLAG:
         value = {"1": "yes", "0": "no", "true": "yes", "false": "no"}.get(str(wanted), str(wanted))
