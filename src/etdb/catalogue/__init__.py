@@ -15,6 +15,7 @@ from etdb.catalogue.fields import FACETS, FIELDS, RANGES, SORTS, Field, Sort
 from etdb.catalogue.history import joined_text
 from etdb.catalogue.query import MAX_PAGE, Query, Range, parse_query, query_pairs
 from etdb.catalogue.revising import ActionRow
+from etdb.catalogue.snapshot import begin_with
 from etdb.catalogue.store import Catalogue
 from etdb.catalogue.text import display
 from etdb.catalogue.values import (
@@ -73,6 +74,7 @@ __all__ = [
     "Test",
     "Tip",
     "Withdrawal",
+    "begin_with",
     "check_expression",
     "display",
     "joined_text",

@@ -93,7 +93,7 @@ def search_rows(db: sqlite3.Connection, sets: RecordSets, query: Query) -> Found
         rows = _by_age(found, after, newest_first=SORTS_BY_NAME[name].descending)
     else:
         rows = _by_key(db, sets, SORTS_BY_NAME[name], found, after)
-    shown = list(itertools.islice(rows, query.limit + 1))
+    shown = list(itertools.islice(rows, query.offset, query.offset + query.limit + 1))
     cursor = ""
     if len(shown) > query.limit:
         del shown[query.limit :]

@@ -118,6 +118,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     species: tuple[str, ...] = ()
     query: str = ""
     url: str = ""
+    requests_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    requests_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -248,6 +250,9 @@ network = "{network}"
 # query = ""
 # Where others reach the site, for links in feeds and embeds ("https://etdb.example.org").
 # url = ""
+# How much a client's address may ask: requests a second in the long run, and at once. Files are not counted.
+# requests_per_second = 50
+# requests_at_once = 500
 """
 
 

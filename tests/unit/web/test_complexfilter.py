@@ -200,6 +200,8 @@ def test_anchored_text_is_understood(kind, pattern, operator, value):
         ('[{"type":"filter","searchOn":"tiltMin","searchType":"contains","searchFor":"x"}]', "not compared"),
         ('[{"type":"filter","searchOn":"date","searchType":"lessThan","searchFor":1e300}]', "date"),
         ('[{"type":"filter","searchOn":"date","searchType":"between","searchFor":"-62135596800;-62135596800"}]', "day"),
+        ('[{"type":[]}]', '"type"'),
+        ('[{"type":"filter","searchOn":"lab","searchType":{},"searchFor":"x"}]', "no search type"),
         ("[" * 40, "no JSON"),
         (" " * (MAX_FILTER_BYTES + 1), "at most"),
         (

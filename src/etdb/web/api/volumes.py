@@ -13,7 +13,7 @@ from etdb.catalogue import DatasetView
 from etdb.em.contrast import Levels
 from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.ipfs import Cid, parse_cid
-from etdb.web.api.operations import Operation, Parameter, Reply
+from etdb.web.api.operations import DATASET_ID, Operation, Parameter, Reply
 from etdb.web.portal import Portal
 from etdb.web.shown import file_url
 from etdb.web.volumes import SliceRequest, Volume, cut_slice
@@ -152,14 +152,7 @@ VOLUME_OPERATIONS: Final = (
         summary="The volumes of a dataset that can be looked at here",
         answer=_volumes,
         gives=list[VolumeDocument],
-        parameters=(
-            Parameter(
-                name="dataset_id",
-                place="path",
-                description="The dataset's id, or any beginning of it that no other shares.",
-                schema={"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
-            ),
-        ),
+        parameters=(DATASET_ID,),
         tag="volumes",
     ),
     Operation(

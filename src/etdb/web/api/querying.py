@@ -1,0 +1,71 @@
+"""The question of a request: filters, words, order and page, the same in the list and in the exports."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
+from etdb.web.api.operations import Parameter, asked_flag, asked_whole
+
+__all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
+
+_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
+_USUAL_PAGE: Final = 20
+_NUMBER: Final = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
+_DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+
+
+def _schema(field: Field) -> dict[str, str]:
+    if field.terms:
+        return {"type": "string"}
+    one = _DATE if field.kind == "date" else _NUMBER
+    return {"type": "string", "pattern": rf"^({one}|({one})?\.\.({one})?)$"}
+
+
+_FILTERS: Final = tuple(
+    Parameter(
+        name=field.name,
+        description=field.help + (f", in {field.unit}" if field.unit else "") + (" (MIN..MAX)" if field.column else ""),
+        schema=_schema(field),
+        is_list=field.terms,
+    )
+    for field in FIELDS
+)
+_SELECTION: Final = (
+    Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
+    *_FILTERS,
+    Parameter(
+        name="withdrawn", description="Only datasets that their owner withdrew.", schema={"enum": ["true", "false"]}
+    ),
+)
+LIST_PARAMETERS: Final = (
+    *_SELECTION,
+    Parameter(name="sort", description="The order.", schema={"type": "string", "enum": [one.name for one in SORTS]}),
+    Parameter(
+        name="limit", description="Datasets a page.", schema={"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
+    ),
+    Parameter(name="cursor", description="`next_cursor` of the page before."),
+    Parameter(name="facets", description="Facets to count, with commas: " + ", ".join(FACETS) + "."),
+    Parameter(name="files", description="Whether files are listed.", schema={"enum": ["true", "false"]}),
+)
+EXPORT_PARAMETERS: Final = _SELECTION
+
+
+def wanted_query(request: Request) -> Query:
+    """The query of a request.
+
+    Raises:
+        InputError: a name or value in it has no meaning.
+    """
+    asked = request.query_params
+    return parse_query(
+        [(name, value) for name, value in asked.multi_items() if name not in _PLAIN],
+        text=asked.get("q", ""),
+        sort=asked.get("sort", ""),
+        limit=asked_whole(request, "limit", _USUAL_PAGE, 1, MAX_PAGE),
+        cursor=asked.get("cursor", ""),
+        facets=tuple(name for name in asked.get("facets", "").split(",") if name),
+        withdrawn=asked_flag(request, "withdrawn"),
+    )
