@@ -7,6 +7,7 @@ as numbers and dates as days. A record without a value meets no condition on it,
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import sqlite3
 from collections.abc import Callable
@@ -114,7 +115,7 @@ def operators_of(name: str) -> tuple[str, ...]:
     if field is None:
         hint = "fields: " + ", ".join((ANYWHERE, *TEXT_FIELDS, *FIELDS_BY_NAME))
         raise InputError(f"there is no field {name[:64]!r}", hint=hint)
-    if name in _FLAGS:
+    if name in _FLAGS or (field.is_made and not field.column):
         return ("is",)
     return _NUMBER if field.column else _TEXT
 
@@ -167,6 +168,9 @@ def _meeting_test(db: sqlite3.Connection, sets: RecordSets, test: Test) -> int:
             return _chosen([row for row, value in rows_of if value < low])
         return _chosen([row for row, value in rows_of if low <= value <= high])
     holds = _holds(test)
+    if field.is_made:
+        records = (rows for (folded, _), rows in (sets.values(db, test.field) or {}).items() if holds(folded))
+        return functools.reduce(int.__or__, records, 0)
     terms = db.execute("SELECT record_id, folded FROM terms WHERE field = ?", (test.field,))
     return _chosen([row for row, folded in terms if holds(folded)])
 

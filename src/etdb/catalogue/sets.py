@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from etdb.catalogue.coded import CodedField, grown
+from etdb.catalogue.made import MADE_FIELDS, made_rows, made_state
 
 __all__ = ["MAX_VALUES", "RecordSets", "as_set", "has_each", "highest_first", "lowest_first"]
 
@@ -116,7 +117,12 @@ class RecordSets:
         """The records of each (folded, value) of a field; None when the field has too many values."""
         stamp = _stamp(db)
         entry = self._values.get(name)
-        if entry is None or entry.stamp != stamp:
+        if name in MADE_FIELDS:
+            stamp = msgspec.structs.replace(stamp, rule=stamp.rule + made_state(db, name))
+            if entry is None or entry.stamp != stamp:
+                made = {key: as_set(rows, stamp.last_id) for key, rows in made_rows(db, name).items()}
+                self._values[name] = entry = _Entry(stamp, made)
+        elif entry is None or entry.stamp != stamp:
             if entry is not None and _is_earlier(db, entry.stamp, stamp):
                 entry = _Entry(stamp, _more_values(db, name, entry))
             else:
