@@ -73,7 +73,7 @@ def serve(context: Context, host: str, port: int, announce: str | None, no_check
                 pass  # an empty one, to be filled
         catalogue = open_things.enter_context(Catalogue(workspace.catalogue_path))
         files = open_things.enter_context(open_files(workspace))
-        portal = Portal(catalogue, files, workspace.settings.portal, network=workspace.settings.network)
+        portal = Portal(catalogue, files, workspace.portal_settings, network=workspace.settings.network)
         app = portal_app(portal, check=not no_check)
         if announce is not None:
             app.state.providers.announce(announce)

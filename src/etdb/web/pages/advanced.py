@@ -89,7 +89,7 @@ def expression_of(rows: Iterable[Row]) -> Expression | None:
         if row.is_blank:
             continue
         try:
-            one = _condition(row)
+            one: Expression = _condition(row)
         except InputError as error:
             raise InputError(f"row {number}: {error.message}", hint=error.hint, row=number) from error
         if row.join in ("not", "or-not"):
@@ -167,9 +167,7 @@ def advanced(request: Request, portal: Portal) -> Response:
             raise
         trouble, hint, total = error.message, error.hint or "", None
     is_foreign = rows is None and expression is not None
-    shown = list(rows or [])
-    if not is_foreign:
-        shown += [Row()] * (1 if len(shown) >= _BLANK_ROWS else _BLANK_ROWS - len(shown)) if act != "remove" else []
+    shown = [*(rows or []), *[Row()] * (_BLANK_ROWS - len(rows or []))]
     return page(
         request,
         "advanced.html",

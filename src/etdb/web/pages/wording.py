@@ -103,5 +103,3 @@ def condition_words(expression: Expression, *, inside: bool = False) -> str:
 def _is_plain(name: str) -> bool:
     field = FIELDS_BY_NAME.get(name)
     return field is not None and bool(field.column)
-
-
