@@ -12,7 +12,7 @@ help:
 	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
 	@echo "make quick    the tests of make test that take seconds"
 	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
-	@echo "make interop  judges nobody here wrote: a FLO full node, npm libraries, Kubo (needs node and npm; go for Kubo)"
+	@echo "make interop  judges nobody here wrote: a FLO full node, npm libraries, Kubo (needs node and npm; go for Kubo and gateway-conformance)"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make hostile  what strangers may send to hurt, with what it costs"
 	@echo "make mutants  do the tests notice changed code? SAMPLE=600 changes of each room (an hour)"

@@ -20,14 +20,15 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,10 +90,19 @@ class FcoinNode:
         folder: where it keeps its chain and log; made when absent. A node started again there has its chain again.
         peer_port: the P2P port of another node on this machine to connect to, or None for no peer.
         log_level: what it writes down; at "debug" every call with all its bytes, which takes most of its time.
+        mempool_mb: how much may wait; as much as fcoin itself allows when None.
     """
 
-    def __init__(self, folder: Path, *, peer_port: int | None = None, log_level: str = "debug") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        peer_port: int | None = None,
+        log_level: str = "debug",
+        mempool_mb: int | None = None,
+    ) -> None:
         self.folder = folder
+        self._mempool = [] if mempool_mb is None else [f"--mempool-size={mempool_mb}"]
         self._log_level = log_level
         self.peer_port = peer_port
         self.p2p_port = 0
@@ -152,6 +162,15 @@ class FcoinNode:
         if process is not None:
             process.kill()
             process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still: connections are taken by its system, and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -313,6 +332,7 @@ class FcoinNode:
             "--discover=false",
             "--log-console=false",
             f"--log-level={self._log_level}",
+            *self._mempool,
             # Without a peer it is told to know one place only, where nobody is; so it never looks further.
             f"--only=127.0.0.1:{self.peer_port or 1}",
         ]

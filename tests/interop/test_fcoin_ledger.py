@@ -24,9 +24,9 @@ GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes(range(1, 33)))
 
 
-def rpc_of(node: FcoinNode) -> RpcClient:
+def rpc_of(node: FcoinNode, **options) -> RpcClient:
     """A client that logs in."""
-    return RpcClient(node.url, RpcLogin(user="etdb", password_file=node.password_file()))
+    return RpcClient(node.url, RpcLogin(user="etdb", password_file=node.password_file()), **options)
 
 
 def open_node(node: FcoinNode, path, **options) -> FloNode:

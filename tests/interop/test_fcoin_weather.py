@@ -6,12 +6,15 @@ from contextlib import closing
 
 import pytest
 from fcoin_node import FcoinNode, wait_until
-from test_fcoin_ledger import KEY, open_node
+from test_fcoin_ledger import KEY, open_node, rpc_of
 
 from etdb.errors import RefusedError
-from etdb.flo import REGTEST
+from etdb.flo import MAIN, REGTEST
 from etdb.ledger import Limits, Wallet
-from etdb.ledger.node_errors import NodeBehindError, NodeUnreachableError
+from etdb.ledger.node import FloNode
+from etdb.ledger.node_errors import NodeBehindError, NodeChainError, NodeLoginError, NodeUnreachableError
+from etdb.ledger.rpc import RpcClient
+from etdb.ledger.rpc_login import RpcLogin
 
 pytestmark = pytest.mark.interop
 
@@ -80,6 +83,54 @@ def test_killed_with_transactions_that_wait(fcoin_node: FcoinNode, tmp_path):
         assert [ledger.status(one.txid).confirmations for one in signed] == [1] * 12
         messages = [message.txid for block in ledger.blocks(104) for message in block.messages]
         assert sorted(messages) == sorted(one.txid for one in signed)
+
+
+def test_it_stands_still_and_goes_on(fcoin_node: FcoinNode, tmp_path):
+    """Its system takes connections, and no answer comes: that has an end, names the node, and loses nothing."""
+    fcoin_node.mine(103, ADDRESS)
+    with (
+        closing(rpc_of(fcoin_node, timeout_s=1)) as rpc,
+        closing(FloNode(rpc, REGTEST, tmp_path / "node.sqlite", watch=[ADDRESS], fresh_s=0)) as ledger,
+    ):
+        found = everything(ledger)
+        signed = Wallet(KEY, REGTEST, Limits(), ledger.coins(ADDRESS)).sign(b"text:later")
+        with fcoin_node.frozen():
+            for ask in (ledger.tip, lambda: ledger.submit(signed.raw)):
+                with pytest.raises(NodeUnreachableError, match=fcoin_node.url):
+                    ask()
+        assert everything(ledger) == found
+        assert ledger.submit(signed.raw) == signed.txid
+        fcoin_node.mine(1)
+        assert ledger.status(signed.txid).confirmations == 1
+
+
+def test_a_password_that_is_not_its_own(fcoin_node: FcoinNode, tmp_path):
+    """It answers 401; the message says which settings to check, and never the password."""
+    wrong = tmp_path / "wrong"
+    wrong.touch(mode=0o600)
+    wrong.write_text("not-the-password\n")
+    login = RpcLogin(user="etdb", password_file=wrong)
+    with (
+        closing(RpcClient(fcoin_node.url, login)) as rpc,
+        pytest.raises(NodeLoginError) as refused,
+        closing(FloNode(rpc, REGTEST, tmp_path / "node.sqlite")) as ledger,
+    ):
+        ledger.tip()
+    said = f"{refused.value.message} {refused.value.hint}"
+    assert fcoin_node.url in said
+    assert "password_file" in said
+    assert "not-the-password" not in said
+
+
+def test_a_node_of_another_network(fcoin_node: FcoinNode, tmp_path):
+    with (
+        closing(rpc_of(fcoin_node)) as rpc,
+        closing(FloNode(rpc, MAIN, tmp_path / "node.sqlite")) as ledger,
+        pytest.raises(NodeChainError, match="is on regtest") as refused,
+    ):
+        ledger.tip()
+    assert fcoin_node.url in refused.value.message
+    assert refused.value.hint
 
 
 def test_what_fcoin_refuses(fcoin_node: FcoinNode, tmp_path):

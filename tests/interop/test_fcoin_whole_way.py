@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ class Lab:
         assert "Traceback" not in said
         assert self.password_file.read_text().strip() not in said
         return json.loads(done.stdout or done.stderr)
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Its published files for everybody on this machine; the URL."""
+        words = [sys.executable, "-m", "etdb", "-w", str(self.root / "ws"), "--json", "serve", "--port", "0"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")["gateway"]
+            finally:
+                process.terminate()
 
 
 def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
@@ -91,11 +103,26 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
     assert reader.run("index")["records_new"] == 1
     assert reader.run("show", identity)["tomogram"]["title"] == "A ring on a real chain"
 
-    # The node is gone: what was read has its proofs all the same; who needs the node names it, and says what to do.
+    sound = lab.run("doctor")
+    assert "node" in sound["checked"]
+    assert sound["findings"] == []
+
+    # The node is gone: what was read can be fetched with its proofs all the same. Who needs the node names it, and
+    # says what to do.
     fcoin_node.stop()
     assert {one["claim"]: one["outcome"] for one in lab.run("verify", identity)["results"]} == outcomes
+    with lab.serving() as url:
+        got = reader.run("download", identity, "-o", tmp_path / "got", "--gateway", url)
+    assert got["complete"], got
+    folder = Path(got["datasets"][0]["folder"])
+    assert (folder / "notes-of-day-29.txt").read_text() == "seen in cell 29\n" * 400
+    checked = {one["claim"]: one["outcome"] for one in reader.run("verify", folder)["results"]}
+    assert "failed" not in checked.values()
+    assert checked["block_inclusion"] == "held"
     gone = lab.run("index", status=6)
     assert gone["error"] == "node-unreachable"
     assert fcoin_node.url in gone["message"]
     assert "start the node" in gone["hint"]
     assert lab.run("status")["ledger"]["error"] == "node-unreachable"
+    (ill,) = lab.run("doctor", status=7)["findings"]
+    assert (ill["check"], ill["where"], ill["advice"]) == ("node", fcoin_node.url, gone["hint"])

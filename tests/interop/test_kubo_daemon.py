@@ -226,6 +226,20 @@ def test_a_file_that_changed_afterwards_is_named_and_nothing_wrong_is_given(star
     lab.verify_in(here)
 
 
+def test_a_file_that_changed_before_makes_another_cid_and_is_named(start_kubos, kubo_daemon, lab):
+    """As long as before, and Kubo would take it: but under a CID that nobody published."""
+    node = start_kubos.node(kubo_daemon)
+    right = lab.large.read_bytes()
+    lab.large.write_bytes(right[::-1])
+    with pytest.raises(VerificationError, match="which was published as") as caught:
+        lab.add(node)
+    assert lab.large.name in caught.value.message
+    assert node.pin_name(lab.root) is None
+    lab.large.write_bytes(right)
+    assert not lab.add(node).was_there
+    lab.verify_in(node)
+
+
 def test_a_file_that_moved_is_brought_again(start_kubos, kubo_daemon, lab):
     node = start_kubos.node(kubo_daemon)
     lab.add(node)
@@ -456,6 +470,10 @@ def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tm
     assert b'"@graph"' in b"".join(there.content(there.resolve(root, "ro-crate-metadata.json")[-1]))
     status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
     assert (status, checked["files_elsewhere"]) == (0, [])
+    settings = workspace / "etdb.toml"
+    settings.write_text(settings.read_text().replace("\n[kubo]\n", f'\n[kubo]\napi = "{lab.api}"\n'))
+    status, sound = etdb("doctor", "--kubo", folder=workspace)
+    assert (status, sound["findings"], "kubo" in sound["checked"]) == (0, [], True)
     (folder / "a.dat").write_bytes(content[::-1])
     status, checked = etdb("kubo", "check", added[0]["sid"], "--api", lab.api, folder=workspace)
     assert status == 4
@@ -464,6 +482,11 @@ def test_the_commands_from_publishing_to_another_kubo(start_kubos, kubo_pair, tm
     status, listed = etdb("kubo", "pins", "--api", lab.api, folder=workspace)
     assert [one["root_cid"] for one in listed["datasets"]] == [str(root)]
     assert etdb("kubo", "unpin", "--all", "--api", lab.api, folder=workspace)[1][0]["was_pinned"]
+    lab.kill()
+    status, ill = etdb("doctor", "--kubo", folder=workspace)
+    # The file was written anew, which doctor tells too.
+    assert (status, [one["check"] for one in ill["findings"]]) == (7, ["files", "kubo"])
+    assert "start" in ill["findings"][1]["advice"]
 
 
 HELIA = Path(__file__).resolve().parent / "helia"

@@ -19,10 +19,13 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from etdb.catalogue.coded import CodedField, grown
+from etdb.catalogue.made import MADE_FIELDS, made_rows, made_state
+
 __all__ = ["MAX_VALUES", "Order", "RecordSets", "as_flags", "as_set", "has_each", "highest_first", "lowest_first"]
 
-MAX_VALUES: Final = 4_096
-"""A field of more values (a sid, a location) is counted row by row: its sets would take too much memory."""
+MAX_VALUES: Final = 256
+"""A field of more values (a sid, a location) has no sets, which would take too much memory: its codes are counted."""
 _MAX_CONDITIONS: Final = 256
 """Of the conditions that were asked last."""
 
@@ -104,6 +107,7 @@ class RecordSets:
 
     def __init__(self) -> None:
         self._values: dict[str, _Entry[ValueSets | None]] = {}
+        self._coded: dict[str, _Entry[CodedField]] = {}
         self._columns: dict[str, _Entry[Column]] = {}
         self._orders: dict[str, _Entry[Order]] = {}
         self._conditions: dict[object, _Entry[int]] = {}
@@ -138,12 +142,27 @@ class RecordSets:
         """The records of each (folded, value) of a field; None when the field has too many values."""
         stamp = _stamp(db)
         entry = self._values.get(name)
-        if entry is None or entry.stamp != stamp:
+        if name in MADE_FIELDS:
+            stamp = msgspec.structs.replace(stamp, rule=stamp.rule + made_state(db, name))
+            if entry is None or entry.stamp != stamp:
+                made = {key: as_set(rows, stamp.last_id) for key, rows in made_rows(db, name).items()}
+                self._values[name] = entry = _Entry(stamp, made)
+        elif entry is None or entry.stamp != stamp:
             if entry is not None and _is_earlier(db, entry.stamp, stamp):
                 entry = _Entry(stamp, _more_values(db, name, entry))
             else:
                 entry = _Entry(stamp, _all_values(db, name, stamp.last_id))
             self._values[name] = entry
+        return entry.kept
+
+    def coded(self, db: sqlite3.Connection, name: str) -> CodedField:
+        """The values of all records for a field, as numbers: for fields of many values."""
+        stamp = _stamp(db)
+        entry = self._coded.get(name)
+        if entry is None or entry.stamp != stamp:
+            is_earlier = entry is not None and _is_earlier(db, entry.stamp, stamp)
+            former, last_id = (entry.kept, entry.stamp.last_id) if entry is not None and is_earlier else (None, 0)
+            self._coded[name] = entry = _Entry(stamp, grown(db, name, former, last_id))
         return entry.kept
 
     def column(self, db: sqlite3.Connection, name: str) -> Column:

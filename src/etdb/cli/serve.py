@@ -94,7 +94,7 @@ def serve(
                 pass  # an empty one, to be filled
         catalogue = open_things.enter_context(Catalogue(workspace.catalogue_path))
         files = open_things.enter_context(open_files(workspace))
-        portal = Portal(catalogue, files, workspace.settings.portal, network=workspace.settings.network)
+        portal = Portal(catalogue, files, workspace.portal_settings, network=workspace.settings.network)
         write = open_things.enter_context(_log_writer(access_log)) if access_log else None
         watch = RequestWatch(write, with_addresses=log_addresses)
         app = portal_app(portal, check=not no_check, watch=watch)

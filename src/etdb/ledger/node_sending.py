@@ -14,6 +14,7 @@ __all__ = ["hand_over", "portions"]
 MAX_TOGETHER: Final = 64
 MAX_TOGETHER_BYTES: Final = 256 << 10
 """Of their bytes; a request is twice as long and a little more."""
+_CROWDED: Final = 0.9
 
 
 def portions(raws: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -61,6 +62,9 @@ def _into_fcoin(rpc: RpcClient, txids: Sequence[str], raws: Sequence[bytes]) -> 
         # An orphan is kept aside, and it says nothing.
         if words[place] is None and not _are_waiting(rpc, [txids[place]])[0]:
             words[place] = "missing-inputs"
+    # Nor does it when it throws one out for another: then what hangs on that one is an orphan, and not by our fault.
+    if "missing-inputs" in words and _is_crowded(rpc):
+        words = ["mempool full" if one == "missing-inputs" else one for one in words]
     return words
 
 
@@ -70,6 +74,13 @@ def _broadcast(rpc: RpcClient, raw: bytes) -> str | None:
     if error is None:
         return None
     return shown(error.get("message") if isinstance(error, dict) else error)
+
+
+def _is_crowded(rpc: RpcClient) -> bool:
+    """Whether its mempool is as full as fcoin leaves it when it has thrown something out."""
+    info = rpc.call("getmempoolinfo")
+    used, room = (info.get(name) if isinstance(info, dict) else None for name in ("usage", "maxmempool"))
+    return isinstance(used, int) and isinstance(room, int) and used >= room * _CROWDED
 
 
 def _are_waiting(rpc: RpcClient, txids: Sequence[str]) -> list[bool]:

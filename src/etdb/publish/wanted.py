@@ -53,7 +53,7 @@ def plan_one(
         return Wanted(draft, source, size_bytes, known.content, what="withdrawn", revision=known.revision)
     changes = changes_of(known, draft, None)
     changes += tuple(
-        FieldChange(field=f"files[{entry.path}]")
+        FieldChange(field=f"files[{entry.path}] (perhaps)")  # another time or inode: the run reads it and knows
         for entry in draft.files
         if known.files is not None and entry.path in known.files and not is_same(submission.paths[entry.path])
     )

@@ -25,8 +25,10 @@ from etdb.web.directory import PAGE_POLICY, directory_json, directory_page
 from etdb.web.wanted import (
     RAW_TYPE,
     BusyError,
+    Format,
     NotKeptError,
     Wanted,
+    content_location,
     disposition,
     is_unchanged,
     wanted_format,
@@ -115,6 +117,8 @@ class GatewayAnswers:
             root = parse_cid(wanted.cid)
         except FormatError as error:
             raise InputError(error.message, hint=error.hint) from None
+        if wanted.headers.get("service-worker") == "script" and wanted.url_path == f"/ipfs/{wanted.cid}":
+            raise InputError("a service worker of a whole gateway is not given out", hint="end the path with a slash")
         kind = wanted_format(wanted)
         try:
             return self._found(wanted, root, kind)
@@ -123,7 +127,7 @@ class GatewayAnswers:
                 raise NotKeptError(error.message) from None
             raise
 
-    def _found(self, wanted: Wanted, root: Cid, kind: str) -> Answer:
+    def _found(self, wanted: Wanted, root: Cid, kind: Format) -> Answer:
         cids = self.reader.resolve(root, wanted.path)
         common = {
             "cache-control": _IMMUTABLE,
@@ -132,6 +136,9 @@ class GatewayAnswers:
             "x-content-type-options": "nosniff",
             **CROSS_ORIGIN,
         }
+        location = None if kind == "file" else content_location(wanted, kind)
+        if location is not None:
+            common["content-location"] = location
         if kind == "raw":
             return self._raw(wanted, cids[-1], common)
         if kind == "car":

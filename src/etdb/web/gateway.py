@@ -79,7 +79,10 @@ def gateway_routes(answers: GatewayAnswers) -> list[Route]:
 
 
 def provider_routes(providers: ProviderAnswers) -> list[Route]:
-    """Delegated Routing: who has a CID. Of peers and names this gateway knows nothing, and says so with 501."""
+    """Delegated Routing: who has a CID. Of peers and names this gateway knows nothing, and says so with 501.
+
+    So it does to announcements. Paths that the specification does not know are 400.
+    """
 
     async def respond(request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -93,12 +96,15 @@ def provider_routes(providers: ProviderAnswers) -> list[Route]:
             answer = error_answer(error)
         return _response(answer, is_head=request.method == "HEAD")
 
-    async def not_made(_request: Request) -> Response:
-        return Response(status_code=501, headers=CROSS_ORIGIN)
+    async def not_made(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _response(preflight_answer(), is_head=False)
+        is_known = request.path_params["path"].partition("/")[0] in {"providers", "peers", "ipns"}
+        return Response(status_code=501 if is_known else 400, headers=CROSS_ORIGIN)
 
     return [
         Route("/routing/v1/providers/{cid}", respond, methods=["GET", "HEAD", "OPTIONS"]),
-        Route("/routing/v1/{kind}/{name}", not_made, methods=["GET", "HEAD", "PUT"]),
+        Route("/routing/v1/{path:path}", not_made, methods=["GET", "HEAD", "PUT", "POST", "OPTIONS"]),
     ]
 
 

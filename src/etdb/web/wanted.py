@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ __all__ = [
     "NotKeptError",
     "Wanted",
     "car_parameter",
+    "content_location",
     "disposition",
     "is_unchanged",
     "wanted_format",
@@ -140,6 +141,23 @@ def car_parameter(wanted: Wanted, name: str) -> str | None:
         return wanted.query[f"car-{name}"]
     found = (one[name] for kind, quality, one in _accepted(wanted) if kind == CAR_TYPE and quality and name in one)
     return next(found, None)
+
+
+def content_location(wanted: Wanted, kind: Format) -> str | None:
+    """The URL that alone says what ``Accept`` had a part in, so that caches keep formats apart; else None."""
+    if "vnd.ipld." not in wanted.headers.get("accept", ""):
+        return None
+    accepted = {one: named.keys() - {"q"} for one, quality, named in _accepted(wanted) if quality > 0}
+    given = {one: named for one, named in accepted.items() if one in {RAW_TYPE, CAR_TYPE}}
+    own = RAW_TYPE if kind == "raw" else CAR_TYPE
+    if not given or (wanted.query.get("format") == kind and given == {own: set()}):
+        return None
+    query = {**wanted.query, "format": kind}
+    for name in ("version", "order", "dups") if kind == "car" else ():
+        value = car_parameter(wanted, name)
+        if value is not None:
+            query[f"car-{name}"] = value
+    return f"{wanted.quoted_path}?{urlencode(query, errors='surrogateescape')}"
 
 
 def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:

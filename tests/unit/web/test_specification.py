@@ -176,6 +176,28 @@ STATEMENTS = {
         200,
         {"access-control-allow-origin": r"\*", "access-control-expose-headers": ".*X-Ipfs-Roots.*"},
     ),
+    "where what Accept chose is by its URL alone": (
+        "{hello}",
+        {"Accept": RAW},
+        200,
+        {"content-location": r"/ipfs/{hello}\?format=raw"},
+    ),
+    "and with what the query and Accept say of a CAR": (
+        "{root}?car-dups=n",
+        {"Accept": CAR + "; dups=y; order=dfs"},
+        200,
+        {"content-location": r"/ipfs/{root}\?car-dups=n&format=car&car-order=dfs"},
+    ),
+    "a format that Accept contradicts": (
+        "{hello}?format=raw",
+        {"Accept": CAR},
+        200,
+        {"content-location": r"/ipfs/{hello}\?format=raw"},
+    ),
+    "a URL that says it already": ("{hello}?format=raw", {"Accept": RAW + ", */*"}, 200, {"content-location": ""}),
+    "a file is where it is": ("{hello}", {"Accept": "text/html"}, 200, {"content-location": ""}),
+    "a service worker of the whole gateway": ("{hello}", {"Service-Worker": "script"}, 400, {}),
+    "a service worker of a content root": ("{root}/hello.txt", {"Service-Worker": "script"}, 200, {}),
     "nothing is guessed by browsers": ("{hello}", {}, 200, {"x-content-type-options": "nosniff"}),
 }
 
@@ -367,6 +389,10 @@ def test_what_is_not_here_has_no_provider_and_what_is_wrong_is_said(site: Site, 
     assert site.ask("/routing/v1/providers/nonsense")[0] == 400
     assert site.ask("/routing/v1/peers/Qm")[0] == 501
     assert site.ask("/routing/v1/ipns/k51")[0] == 501
+    for path in ("providers", f"providers/{site.hello}", "peers", "ipns/k51"):
+        assert site.ask(f"/routing/v1/{path}", "PUT")[0] == 501, path
+    assert site.ask("/routing/v1/nonsense/x")[0] == 400
+    assert site.ask("/routing/v1/peers/Qm", "OPTIONS")[0] == 204
 
 
 @pytest.mark.parametrize(

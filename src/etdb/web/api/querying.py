@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
 from etdb.errors import InputError
 from etdb.web.api.operations import Parameter, asked_flag, asked_whole
+from etdb.web.complexfilter import parse_filter
 
 __all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
 
-_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
+_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files", "withdrawn", "filter"})
 _USUAL_PAGE: Final = 20
 _NUMBER: Final = r"-?[0-9]{1,19}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
 _FACET: Final = "|".join(FACETS)
@@ -39,6 +41,11 @@ _FILTERS: Final = tuple(
 _PATTERNS: Final = {one.name: re.compile(one.schema["pattern"]) for one in _FILTERS if "pattern" in one.schema}
 _SELECTION: Final = (
     Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
+    Parameter(
+        name="filter",
+        description="Conditions joined by AND, OR and NOT: the JSON of a query file, as the advanced search makes it.",
+        example='[{"type":"filter","searchOn":"artifact.details.speciesName","searchType":"contains","searchFor":"coli"}]',
+    ),
     *_FILTERS,
     Parameter(
         name="withdrawn", description="Only datasets that their owner withdrew.", schema={"enum": ["true", "false"]}
@@ -73,7 +80,7 @@ def wanted_query(request: Request) -> Query:
     for name, value in filters:
         if name in _PATTERNS and not _PATTERNS[name].fullmatch(value):
             raise InputError(f"{name} is MIN..MAX, MIN.., ..MAX or one value, not {value[:64]!r}", field=name)
-    return parse_query(
+    query = parse_query(
         filters,
         text=asked.get("q", ""),
         sort=asked.get("sort", ""),
@@ -82,3 +89,5 @@ def wanted_query(request: Request) -> Query:
         facets=tuple(name for name in asked.get("facets", "").split(",") if name),
         withdrawn=asked_flag(request, "withdrawn"),
     )
+    condition = asked.get("filter", "")
+    return replace(query, condition=parse_filter(condition)) if condition else query

@@ -81,7 +81,7 @@ class Viewer {
       this.thickness,
       this.projection,
       element("label", { class: "contrast" }, "Contrast ", this.low, this.high),
-      button("Auto", "Automatic contrast", () => this.change({ black: null, white: null })),
+      button("Auto", "Auto contrast", () => this.change({ black: null, white: null })),
       this.orthoButton,
       button("−", "Zoom out", () => this.zoom(1 / 1.4)),
       button("+", "Zoom in", () => this.zoom(1.4)),
