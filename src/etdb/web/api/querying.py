@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
 from starlette.requests import Request
 
 from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
 from etdb.web.api.operations import Parameter, asked_flag, asked_whole
+from etdb.web.complexfilter import parse_filter
 
 __all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
 
-_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
+_PLAIN: Final = frozenset({"q", "filter", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
 _USUAL_PAGE: Final = 20
 _NUMBER: Final = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 _DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -37,6 +39,11 @@ _SELECTION: Final = (
     Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
     *_FILTERS,
     Parameter(
+        name="filter",
+        description="Conditions joined by AND, OR and NOT, as the JSON of complex-filter; /advanced makes it.",
+        example='[{"type":"filter","searchOn":"artifact.details.lab","searchType":"contains","searchFor":"Jensen"}]',
+    ),
+    Parameter(
         name="withdrawn", description="Only datasets that their owner withdrew.", schema={"enum": ["true", "false"]}
     ),
 )
@@ -60,7 +67,8 @@ def wanted_query(request: Request) -> Query:
         InputError: a name or value in it has no meaning.
     """
     asked = request.query_params
-    return parse_query(
+    conditions = asked.get("filter", "").strip()
+    query = parse_query(
         [(name, value) for name, value in asked.multi_items() if name not in _PLAIN],
         text=asked.get("q", ""),
         sort=asked.get("sort", ""),
@@ -69,3 +77,4 @@ def wanted_query(request: Request) -> Query:
         facets=tuple(name for name in asked.get("facets", "").split(",") if name),
         withdrawn=asked_flag(request, "withdrawn"),
     )
+    return structs.replace(query, condition=parse_filter(conditions)) if conditions else query
