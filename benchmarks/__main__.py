@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.measure import GIB, Settings, describe_machine
 from benchmarks.table import write_table
 
-CASES = ("cids", "serve", "gateway", "download", "scan", "headers", "records", "archive", "sync", "nodes")
+CASES = ("cids", "serve", "gateway", "download", "scan", "headers", "records", "archive", "sync", "nodes", "portal")
 HERE = Path(__file__).resolve().parent
 _ROOM = 2 * GIB
 _KIB = 1024

@@ -1,17 +1,20 @@
 """A catalogue in one file for others: written at one moment, and begun with.
 
 Who begins with such a file takes blocks and messages from it and nothing else: records are folded from them anew, so
-every signature is checked again here. What stays on trust until the ledger itself is asked is that these messages
-stand in these blocks.
+every signature is checked again here. What stays on trust until the ledger itself is read is that these are the
+messages of these blocks, and all of them.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from etdb.catalogue.database import Database
 from etdb.catalogue.schema import SCHEMA
@@ -23,6 +26,8 @@ __all__ = ["begin_with", "write_snapshot"]
 
 _OBSERVED: Final = ("observations", "manifests")
 _ROWS: Final = 10_000
+_TXID: Final = re.compile(r"[0-9a-f]{64}\Z")
+_MAX_SENDERS: Final = 100_000
 MAX_MESSAGE_BYTES: Final = 4 << 20
 """Of a message in a file from elsewhere; the ledger's own are far smaller."""
 
@@ -74,6 +79,7 @@ def begin_with(source: Path, target: Path) -> int:
             _opened(source) as given,
             closing(sqlite3.connect(temporary, isolation_level=None)) as made,
         ):
+            made.execute("PRAGMA foreign_keys = ON")
             prepare_schema(made, temporary, SCHEMA, writable=True)
             made.execute("BEGIN")
             count = _copy(given, made, source)
@@ -115,12 +121,24 @@ def _copy(given: sqlite3.Connection, made: sqlite3.Connection, source: Path) -> 
         for rows in _batches(given, sql, MAX_MESSAGE_BYTES):
             made.executemany(
                 "INSERT INTO messages (id, height, position, txid, sender, data) VALUES (?, ?, ?, ?, ?, ?)",
-                [(count + number, *row[1:]) for number, row in enumerate(rows, 1)],
+                [(count + number, *_checked(row[1:], source)) for number, row in enumerate(rows, 1)],
             )
             count += len(rows)
     except (sqlite3.Error, OverflowError) as error:
         raise FormatError(f"{source} holds what no ledger brings: {error}", path=str(source)) from error
     return count
+
+
+def _checked(row: tuple[object, ...], source: Path) -> tuple[object, ...]:
+    """A message's row that can be read back; the tables' own types and keys refuse the rest."""
+    _height, _position, txid, sender, _data = row
+    try:
+        senders = msgspec.json.decode(str(sender), type=list[str])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise FormatError(f"{source} holds what no ledger brings: {error}", path=str(source)) from error
+    if not (isinstance(txid, str) and _TXID.match(txid)) or len(senders) > _MAX_SENDERS:
+        raise FormatError(f"{source} holds what no ledger brings: {str(txid)[:64]!r}", path=str(source))
+    return row
 
 
 def _batches(db: sqlite3.Connection, sql: str, *values: object) -> Iterator[list[tuple[object, ...]]]:

@@ -33,7 +33,7 @@ from etdb.catalogue.values import (
     stored_message,
 )
 from etdb.catalogue.writing import Batch
-from etdb.errors import InputError, NotFoundError
+from etdb.errors import AmbiguousError, InputError, NotFoundError
 from etdb.oip import encode_go_json
 from etdb.trust import Claim, Outcome
 
@@ -197,7 +197,7 @@ class Catalogue:
             return rows[0][0], rows[0][2]
         if rows:
             shown = [row[1] for row in rows[:_CANDIDATES]] + (["..."] if len(rows) > _CANDIDATES else [])
-            raise InputError(
+            raise AmbiguousError(
                 f"{len(rows[:_CANDIDATES])} or more datasets begin with {asked}"
                 if len(rows) > _CANDIDATES
                 else f"{len(rows)} datasets begin with {asked}",

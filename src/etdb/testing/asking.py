@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from msgspec import Struct
 from starlette.types import ASGIApp, Message
 
-__all__ = ["Answered", "ask"]
+__all__ = ["Answered", "Ask", "ask", "asking", "document"]
+
+Ask = Callable[..., "Answered"]
+"""Takes an address and what ``ask`` takes."""
 
 
 class Answered(Struct, frozen=True):
@@ -63,3 +68,17 @@ async def ask(
     await app(scope, receive, send)
     found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in started["headers"]}
     return Answered(started["status"], found, b"".join(pieces))
+
+
+def asking(app: ASGIApp) -> Ask:
+    """What asks an application, for callers without an event loop."""
+
+    def one(address: str, **given: Any) -> Answered:
+        return asyncio.run(ask(app, address, **given))
+
+    return one
+
+
+def document(answer: Answered) -> Any:
+    """The JSON of an answer."""
+    return json.loads(answer.body)

@@ -31,6 +31,8 @@ __all__ = ["MAX_FILTER_BYTES", "encode_filter", "load_filter", "only_here", "par
 MAX_FILTER_BYTES: Final = 32_768
 _HINT: Final = "the page /advanced of a portal makes such a filter"
 _DAY_S: Final = 86_400
+_MILLISECONDS: Final = 10**11
+"""Times beyond this are in milliseconds, as old records have them (``etdb.oip.wire``)."""
 _KEYS: Final = {
     "filter": frozenset(("type", "searchOn", "searchType", "searchFor", "not")),
     "AND": frozenset(("type", "args", "not")),
@@ -205,7 +207,7 @@ def _day(name: str, wanted: str | float, *, up: bool) -> str:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
             return dt.date.fromisoformat(text).isoformat()
         seconds = float(text)
-        seconds = seconds / 1000 if abs(seconds) >= 1e11 else seconds
+        seconds = seconds / 1000 if abs(seconds) >= _MILLISECONDS else seconds
         days = math.ceil(seconds / _DAY_S) if up else math.floor(seconds / _DAY_S)
         return (dt.date(1970, 1, 1) + dt.timedelta(days)).isoformat()
     except (ValueError, OverflowError) as error:
@@ -336,7 +338,10 @@ def _write_days(test: Test) -> dict[str, Any]:
 
 
 def _second(day: str) -> int:
-    return (dt.date.fromisoformat(day.strip()) - dt.date(1970, 1, 1)).days * _DAY_S
+    seconds = (dt.date.fromisoformat(day.strip()) - dt.date(1970, 1, 1)).days * _DAY_S
+    if seconds >= _MILLISECONDS - _DAY_S:
+        raise InputError(f"{day.strip()} is too late to be written in seconds")
+    return seconds
 
 
 def _number(text: str) -> int | float:

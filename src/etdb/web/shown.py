@@ -133,6 +133,8 @@ def url_part(value: Any) -> str:
 
 
 def file_url(location: str, path: str) -> str:
-    """Where this site serves a file of a dataset."""
+    """Where this site serves a file of a dataset; the dataset itself where a path would lead out of it."""
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        path = ""  # clients take such steps before they ask, whatever they are written as
     inside = quote(path, safe="/", errors="surrogateescape")
     return f"/ipfs/{quote(location, safe='')}" + (f"/{inside}" if inside else "")

@@ -6,14 +6,18 @@ Who asked is not written down unless that is wanted: an address is a person's.
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from etdb.web.wanted import Wanted
 
 __all__ = ["RequestWatch", "Watched"]
 
@@ -78,6 +82,18 @@ class RequestWatch:
             line = _Line(now, method[:16], shown, status, round(seconds * 1000, 3), count_bytes, who)
             self._write(self._encoder.encode(line) + b"\n")
 
+    def note_content(
+        self, wanted: Wanted, status: int, seconds: float, count_bytes: int, connection: socket.socket
+    ) -> None:
+        """Content was sent by the lane for bytes, which knows no requests of this kind."""
+        client = ""
+        if self._with_addresses:
+            with suppress(OSError):
+                client = str(connection.getpeername()[0])
+        method = "HEAD" if wanted.is_head else "GET"
+        sent = 0 if wanted.is_head else count_bytes
+        self.note(method, wanted.url_path, status=status, seconds=seconds, count_bytes=sent, client=client)
+
     def metrics(self) -> str:
         """The counts in Prometheus' text format."""
         with self._lock:
@@ -95,8 +111,8 @@ class RequestWatch:
         ]
         for name, row in sorted(durations.items()):
             total = 0
-            for limit, number in zip((*map(str, BUCKETS_S), "+Inf"), row[:-1], strict=True):
-                total += round(number)
+            for limit, within in zip((*map(str, BUCKETS_S), "+Inf"), row[:-1], strict=True):
+                total += round(within)
                 lines.append(f'etdb_http_request_seconds_bucket{{route="{name}",le="{limit}"}} {total}')
             lines.append(f'etdb_http_request_seconds_sum{{route="{name}"}} {row[-1]:.6f}')
             lines.append(f'etdb_http_request_seconds_count{{route="{name}"}} {total}')

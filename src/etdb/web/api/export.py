@@ -34,6 +34,7 @@ PARQUET: Final = "application/vnd.apache.parquet"
 SQLITE: Final = "application/vnd.sqlite3"
 _PIECE_BYTES: Final = 256 * 1024
 _LINES: Final = 100
+_WAIT_S = 30.0
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _making = threading.Semaphore(1)
 
@@ -117,7 +118,7 @@ def _sqlite(_request: Request, portal: Portal) -> Reply:
 
 def _made(make: Callable[[Path], None], media_type: str, suffix: str, *, stem: str = "datasets") -> Reply:
     """Make a file in a folder of its own, and send it; both are gone afterwards."""
-    if not _making.acquire(timeout=30):
+    if not _making.acquire(timeout=_WAIT_S):
         raise BusyError("another file is being made")
     try:
         folder = tempfile.TemporaryDirectory(prefix="etdb-export-")

@@ -46,16 +46,19 @@ def openapi_document(title: str, operations: Sequence[Operation], base: str) -> 
 def _operation(one: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     example = _examples().get(one.name, {})
     if isinstance(one.gives, str):
-        content: dict[str, Any] = {one.gives: {"schema": {"type": "string", "format": "binary"}}}
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        content: dict[str, Any] = {form: dict(binary) for form in (one.gives, *one.also_gives)}
     else:
         content = {"application/json": {"schema": by_type[repr(one.gives)]}}
     if "value" in example:
-        ((_, described),) = content.items()
+        described = next(iter(content.values()))
         described["examples"] = {"sample": {"summary": example["request"], "value": example["value"]}}
     problem = {"application/problem+json": {"schema": by_type[repr(Problem)]}}
     responses: dict[str, Any] = {"200": {"description": one.summary, "content": content}}
     if one.depends_on_state:
         responses["304"] = {"description": "The catalogue is what the client has seen"}
+    if any(parameter.name == "dataset_id" for parameter in one.parameters):
+        responses["409"] = {"description": "Several datasets begin so", "content": problem}
     responses |= {
         "400": {"description": "A parameter has no meaning", "content": problem},
         "404": {"description": "There is no such thing here", "content": problem},

@@ -39,9 +39,9 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Operation(Struct, frozen=True, kw_only=True):
     """What can be asked at a path.
 
-    ``gives`` is the type of the document, or the media type of bytes. ``answer`` raises ``EtdbError``. An answer that
-    ``depends_on_state`` is the same while the catalogue is; one that is ``live`` is never kept. ``refusals`` are
-    statuses that it has beside those that all have.
+    ``gives`` is the type of the document, or the media type of bytes, ``also_gives`` other media types. ``answer``
+    raises ``EtdbError``. An answer that ``depends_on_state`` is the same while the catalogue is; one that is ``live``
+    is never kept. ``refusals`` are statuses that it has beside those that all have.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     summary: str
     answer: Callable[[Request, Portal], Reply]
     gives: Any
+    also_gives: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     tag: str = "datasets"
     depends_on_state: bool = True

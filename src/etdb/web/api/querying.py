@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from msgspec import structs
 from starlette.requests import Request
 
 from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
+from etdb.errors import InputError
 from etdb.web.api.operations import Parameter, asked_flag, asked_whole
 from etdb.web.complexfilter import parse_filter
 
@@ -15,7 +17,8 @@ __all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
 
 _PLAIN: Final = frozenset({"q", "filter", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
 _USUAL_PAGE: Final = 20
-_NUMBER: Final = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
+_NUMBER: Final = r"-?[0-9]{1,19}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
+_FACET: Final = "|".join(FACETS)
 _DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 
@@ -23,7 +26,7 @@ def _schema(field: Field) -> dict[str, str]:
     if field.terms:
         return {"type": "string"}
     one = _DATE if field.kind == "date" else _NUMBER
-    return {"type": "string", "pattern": rf"^({one}|({one})?\.\.({one})?)$"}
+    return {"type": "string", "pattern": rf"^(({one})?(\.\.({one})?)?)$"}
 
 
 _FILTERS: Final = tuple(
@@ -35,6 +38,7 @@ _FILTERS: Final = tuple(
     )
     for field in FIELDS
 )
+_PATTERNS: Final = {one.name: re.compile(one.schema["pattern"]) for one in _FILTERS if "pattern" in one.schema}
 _SELECTION: Final = (
     Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
     *_FILTERS,
@@ -54,7 +58,12 @@ LIST_PARAMETERS: Final = (
         name="limit", description="Datasets a page.", schema={"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
     ),
     Parameter(name="cursor", description="`next_cursor` of the page before."),
-    Parameter(name="facets", description="Facets to count, with commas: " + ", ".join(FACETS) + "."),
+    Parameter(
+        name="facets",
+        description="Facets to count, with commas: " + ", ".join(FACETS) + ".",
+        schema={"type": "string", "pattern": f"^(({_FACET})(,({_FACET}))*)?$"},
+        example="species,lab",
+    ),
     Parameter(name="files", description="Whether files are listed.", schema={"enum": ["true", "false"]}),
 )
 EXPORT_PARAMETERS: Final = _SELECTION
@@ -68,8 +77,12 @@ def wanted_query(request: Request) -> Query:
     """
     asked = request.query_params
     conditions = asked.get("filter", "").strip()
+    filters = [(name, value) for name, value in asked.multi_items() if name not in _PLAIN]
+    for name, value in filters:
+        if name in _PATTERNS and not _PATTERNS[name].fullmatch(value):
+            raise InputError(f"{name} is MIN..MAX, MIN.., ..MAX or one value, not {value[:64]!r}", field=name)
     query = parse_query(
-        [(name, value) for name, value in asked.multi_items() if name not in _PLAIN],
+        filters,
         text=asked.get("q", ""),
         sort=asked.get("sort", ""),
         limit=asked_whole(request, "limit", _USUAL_PAGE, 1, MAX_PAGE),

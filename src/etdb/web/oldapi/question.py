@@ -38,6 +38,7 @@ _TOKEN: Final = re.compile(
     )""",
     re.VERBOSE,
 )
+_DISTANCE: Final = re.compile(r"~[0-9.]*\Z")
 _BOOST: Final = re.compile(r"\^[0-9.]+\Z")
 _CONSTANT: Final = {
     "artifact.type": "research",
@@ -156,6 +157,12 @@ class _Reader:
             return found
         if kind == "field":
             self._next()
+            before = self.value if self.kind == "sign" else ""
+            if before:  # of a number: field:-8
+                self._next()
+                if self.kind != "word":
+                    raise InputError(f"a number is missing after {value}:{before}")
+                self.value = before + self.value
             return self._clause(_on_field(_plain(value)), depth)
         if kind == "range":
             value = " ".join(map(_plain, self.ends))
@@ -187,7 +194,7 @@ def _anywhere(value: str, kind: str) -> Expression:
 def _without_stars(value: str) -> str:
     """A word whose beginning or end is enough; every condition on text is met by pieces of words as well."""
     plain = _plain(value.strip("*"))
-    if not plain or "*" in plain or "?" in plain or plain.endswith("~") or plain.startswith("/"):
+    if not plain or "*" in plain or "?" in plain or _DISTANCE.search(plain) or plain.startswith("/"):
         raise InputError(f"{value[:40]!r} is not understood: wildcards within words, regular expressions and distances")
     return plain
 

@@ -54,7 +54,7 @@ def _shown(path: str, described: dict[str, Any], dataset_id: str) -> dict[str, A
     fields = [_field(one, dataset_id) for one in described["parameters"]]
     first = [one for number, one in enumerate(fields) if one["required"] or number < _FIRST_SHOWN]
     content = described["responses"]["200"]["content"]
-    ((media_type, answer),) = content.items()
+    media_type, answer = next(iter(content.items()))
     sample = answer.get("examples", {}).get("sample")
     return {
         "name": described["operationId"],
