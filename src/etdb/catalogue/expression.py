@@ -48,7 +48,10 @@ _FLAGS: Final = ("tilt_constant_increment", "nsfw")
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
-    """One condition. ``value`` is text, a number or a date; ``high`` is the other end of ``between``, both included."""
+    """One condition. ``value`` is text, a number or a date; ``high`` is the other end of ``between``, both included.
+
+    To contain "" is to have any value.
+    """
 
     field: str
     operator: Operator
@@ -134,8 +137,14 @@ def _check_test(test: Test) -> None:
         _ends(test)
     elif test.field in _FLAGS and fold_term(test.value) not in ("yes", "no"):
         raise InputError(f"{test.field} is yes or no, not {test.value[:64]!r}", field=test.field)
-    elif not (split_words(test.value) if test.field == ANYWHERE else fold_term(test.value)):
+    elif not _has_value(test):
         raise InputError(f"the condition on {test.field} has no value", field=test.field)
+
+
+def _has_value(test: Test) -> bool:
+    if test.field == ANYWHERE:
+        return bool(split_words(test.value))
+    return test.operator == "contains" or bool(fold_term(test.value))
 
 
 def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expression) -> int:

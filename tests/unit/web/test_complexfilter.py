@@ -192,7 +192,7 @@ def test_anchored_text_is_understood(kind, pattern, operator, value):
         ('[{"type":"filter","searchOn":"lab","searchType":"like","searchFor":"x"}]', "no search type"),
         ('[{"type":"filter","searchOn":"lab","searchType":"regex","searchFor":".*av.{1}"}]', "regular expression"),
         ('[{"type":"filter","searchOn":"lab","searchType":"contains","searchFor":"(a+)+$"}]', "regular expression"),
-        ('[{"type":"filter","searchOn":"lab","searchType":"contains","searchFor":""}]', "no value"),
+        ('[{"type":"filter","searchOn":"lab","searchType":"exact","searchFor":""}]', "no value"),
         ('[{"type":"filter","searchOn":"lab","searchType":"exact","searchFor":null}]', "text or a number"),
         ('[{"type":"filter","searchOn":"lab","searchType":"exact","searchFor":"x","not":1}]', "true or false"),
         ('[{"type":"filter","searchOn":"lab","searchType":"exact","searchFor":"x","Not":true}]', "has no 'Not'"),

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
 from etdb.errors import InputError
 from etdb.web.api.operations import Parameter, asked_flag, asked_whole
-from etdb.web.complexfilter import parse_filter
+from etdb.web.complexfilter import filter_schema, parse_filter
 
 __all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
 
@@ -45,7 +45,11 @@ _SELECTION: Final = (
     Parameter(
         name="filter",
         description="Conditions joined by AND, OR and NOT, as the JSON of complex-filter; /advanced makes it.",
-        example='[{"type":"filter","searchOn":"artifact.details.lab","searchType":"contains","searchFor":"Jensen"}]',
+        schema=filter_schema(),
+        example=[
+            {"type": "filter", "searchOn": "artifact.details.lab", "searchType": "contains", "searchFor": "Sample"}
+        ],
+        is_json=True,
     ),
     Parameter(
         name="withdrawn", description="Only datasets that their owner withdrew.", schema={"enum": ["true", "false"]}
