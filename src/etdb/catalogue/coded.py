@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any
 
 import msgspec
+import numpy as np
 
 __all__ = ["CodedField", "grown"]
 
@@ -29,8 +30,6 @@ class CodedField(msgspec.Struct, frozen=True, kw_only=True):
 
     def commonest(self, within: int, limit: int) -> list[tuple[str, int]]:
         """The commonest values of the records in a set, each as most of them spell it, and how many have it."""
-        import numpy as np  # a search without such a facet starts without it
-
         if not self.spellings:
             return []
         size = max(int(self.rows.max()), within.bit_length()) + 8
@@ -51,8 +50,6 @@ class CodedField(msgspec.Struct, frozen=True, kw_only=True):
 
 def grown(db: sqlite3.Connection, name: str, former: CodedField | None, last_id: int) -> CodedField:
     """The values of a field: those known up to a row, and of all rows after it."""
-    import numpy as np
-
     codes_of = {} if former is None else {pair: code for code, pair in enumerate(former.spellings)}
     rows: list[int] = []
     codes: list[int] = []
