@@ -43,6 +43,18 @@ if [ ! -x "$conformance/suite" ]; then
     fi
 fi
 
+# The browser that the pages are tried in: Debian's, where this may install it.
+if ! command -v chromium >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing chromium (once)"
+        apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
+            { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends chromium >/dev/null 2>&1; } ||
+            echo "left out: the pages in a real browser, because chromium cannot be installed here"
+    else
+        echo "left out: the pages in a real browser, because chromium is not on this machine (apt install chromium)"
+    fi
+fi
+
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0

@@ -11,11 +11,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 __all__ = ["CodedField", "grown"]
-
-Codes = npt.NDArray[np.int32]
 
 
 class CodedField(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import compress
 from operator import itemgetter
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from etdb.catalogue.coded import CodedField, grown
 from etdb.catalogue.made import MADE_FIELDS, made_rows, made_state
+
+if TYPE_CHECKING:
+    from etdb.catalogue.coded import CodedField
 
 __all__ = ["MAX_VALUES", "Order", "RecordSets", "as_flags", "as_set", "has_each", "highest_first", "lowest_first"]
 
@@ -157,6 +159,8 @@ class RecordSets:
 
     def coded(self, db: sqlite3.Connection, name: str) -> CodedField:
         """The values of all records for a field, as numbers: for fields of many values."""
+        from etdb.catalogue.coded import grown  # noqa: PLC0415 - numpy takes longer than most searches
+
         stamp = _stamp(db)
         entry = self._coded.get(name)
         if entry is None or entry.stamp != stamp:

@@ -20,17 +20,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from etdb.catalogue import ANYWHERE, FIELDS, TEXT_FIELDS, All, AnyOf, Expression, Not, Test, check_expression
+from etdb.catalogue import (
+    ANYWHERE,
+    FIELDS,
+    TEXT_FIELDS,
+    All,
+    AnyOf,
+    Expression,
+    Not,
+    Test,
+    check_expression,
+    operators_of,
+)
 from etdb.catalogue.fields import FIELDS_BY_NAME
 from etdb.errors import FormatError, InputError
 from etdb.oip import load_json
 from etdb.oip.wire import FIELDS as WIRE_FIELDS
 
-__all__ = ["MAX_FILTER_BYTES", "encode_filter", "load_filter", "only_here", "parse_filter"]
+__all__ = ["MAX_FILTER_BYTES", "encode_filter", "filter_schema", "load_filter", "only_here", "parse_filter"]
 
 MAX_FILTER_BYTES: Final = 32_768
 _HINT: Final = "the page /advanced of a portal makes such a filter"
 _DAY_S: Final = 86_400
+_MILLISECONDS: Final = 10**11
+"""Times beyond this are in milliseconds, as old records have them (``etdb.oip.wire``)."""
 _KEYS: Final = {
     "filter": frozenset(("type", "searchOn", "searchType", "searchFor", "not")),
     "AND": frozenset(("type", "args", "not")),
@@ -205,7 +218,7 @@ def _day(name: str, wanted: str | float, *, up: bool) -> str:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
             return dt.date.fromisoformat(text).isoformat()
         seconds = float(text)
-        seconds = seconds / 1000 if abs(seconds) >= 1e11 else seconds
+        seconds = seconds / 1000 if abs(seconds) >= _MILLISECONDS else seconds
         days = math.ceil(seconds / _DAY_S) if up else math.floor(seconds / _DAY_S)
         return (dt.date(1970, 1, 1) + dt.timedelta(days)).isoformat()
     except (ValueError, OverflowError) as error:
@@ -336,12 +349,50 @@ def _write_days(test: Test) -> dict[str, Any]:
 
 
 def _second(day: str) -> int:
-    return (dt.date.fromisoformat(day.strip()) - dt.date(1970, 1, 1)).days * _DAY_S
+    seconds = (dt.date.fromisoformat(day.strip()) - dt.date(1970, 1, 1)).days * _DAY_S
+    if seconds >= _MILLISECONDS - _DAY_S:
+        raise InputError(f"{day.strip()} is too late to be written in seconds")
+    return seconds
 
 
 def _number(text: str) -> int | float:
     number = float(text)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def filter_schema() -> dict[str, Any]:
+    """JSON Schema of the common filters: conditions, and one level of lists of them; deeper ones are read too."""
+    numbers = [name for name, field in FIELDS_BY_NAME.items() if field.column and field.kind != "date"]
+    texts = [name for name in (*TEXT_FIELDS, *FIELDS_BY_NAME) if operators_of(name)[0] == "contains"]
+
+    def condition(names: list[str], kinds: list[str], wanted: dict[str, Any]) -> dict[str, Any]:
+        properties = {
+            "type": {"const": "filter"},
+            "searchOn": {"enum": [_PATHS[name] for name in names]},
+            "searchType": {"enum": kinds},
+            "searchFor": wanted,
+            "not": {"type": "boolean"},
+        }
+        needed = ["type", "searchOn", "searchType", "searchFor"]
+        return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+
+    leaf = {
+        "anyOf": [
+            condition(texts, list(_TEXT_TYPES.values()), {"type": "string", "pattern": "^[A-Za-z0-9]{1,40}$"}),
+            condition(
+                numbers,
+                ["exactValue", "lessThan", "greaterThan"],
+                {"type": "number", "minimum": -1_000_000_000, "maximum": 1_000_000_000},
+            ),
+        ]
+    }
+    properties = {
+        "type": {"enum": ["AND", "OR"]},
+        "args": {"type": "array", "items": leaf, "minItems": 1, "maxItems": 8},
+        "not": {"type": "boolean"},
+    }
+    inner = {"type": "object", "properties": properties, "required": ["type", "args"], "additionalProperties": False}
+    return {"type": "array", "items": {"anyOf": [leaf, inner]}, "maxItems": 8}
 
 
 def only_here(expression: Expression) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def holds(field, operator, value, high=""):
         ("any", "contains", ("ybeifac", ""), []),
         ("any", "contains", ("bafybeiface", ""), [0]),
         ("title", "contains", ("facetted", ""), [0]),
+        ("species", "contains", ("", ""), [0, 1]),
         ("title", "starts", ("fla", ""), [1]),
         ("title", "ends", ("KNOWN", ""), [2]),
         ("notes", "contains", ("them in k-12", ""), [0]),

@@ -78,7 +78,10 @@ def _operation(one: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
 
 def _parameter(one: Parameter, example: Any) -> dict[str, Any]:
     schema = {"type": "array", "items": one.schema} if one.is_list else one.schema
-    made: dict[str, Any] = {"name": one.name, "in": one.place, "description": one.description, "schema": schema}
+    made: dict[str, Any] = {"name": one.name, "in": one.place, "description": one.description}
+    if one.is_json:
+        return made | {"content": {"application/json": {"schema": schema, "example": one.example}}}
+    made["schema"] = schema
     if one.place == "path":
         made["required"] = True
     if one.example is not None or example is not None:

@@ -15,7 +15,7 @@ __all__ = ["DATASET_ID", "Operation", "Parameter", "Reply", "asked_base", "asked
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
-    """Something that may stand in the query or the path; ``schema`` is JSON Schema."""
+    """Something that may stand in the query or the path; ``schema`` is JSON Schema (``is_json``: of its JSON)."""
 
     name: str
     description: str
@@ -23,6 +23,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
     place: Literal["query", "path"] = "query"
     example: Any = None
     is_list: bool = False
+    is_json: bool = False
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 from starlette.requests import Request
 
 from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Field, Query, parse_query
 from etdb.errors import InputError
 from etdb.web.api.operations import Parameter, asked_flag, asked_whole
-from etdb.web.complexfilter import parse_filter
+from etdb.web.complexfilter import filter_schema, parse_filter
 
 __all__ = ["EXPORT_PARAMETERS", "LIST_PARAMETERS", "wanted_query"]
 
-_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files", "withdrawn", "filter"})
+_PLAIN: Final = frozenset({"q", "filter", "sort", "limit", "cursor", "facets", "files", "withdrawn"})
 _USUAL_PAGE: Final = 20
 _NUMBER: Final = r"-?[0-9]{1,19}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
 _FACET: Final = "|".join(FACETS)
@@ -41,12 +41,16 @@ _FILTERS: Final = tuple(
 _PATTERNS: Final = {one.name: re.compile(one.schema["pattern"]) for one in _FILTERS if "pattern" in one.schema}
 _SELECTION: Final = (
     Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
+    *_FILTERS,
     Parameter(
         name="filter",
-        description="Conditions joined by AND, OR and NOT: the JSON of a query file, as the advanced search makes it.",
-        example='[{"type":"filter","searchOn":"artifact.details.speciesName","searchType":"contains","searchFor":"coli"}]',
+        description="Conditions joined by AND, OR and NOT, as the JSON of complex-filter; /advanced makes it.",
+        schema=filter_schema(),
+        example=[
+            {"type": "filter", "searchOn": "artifact.details.lab", "searchType": "contains", "searchFor": "Sample"}
+        ],
+        is_json=True,
     ),
-    *_FILTERS,
     Parameter(
         name="withdrawn", description="Only datasets that their owner withdrew.", schema={"enum": ["true", "false"]}
     ),
@@ -76,6 +80,7 @@ def wanted_query(request: Request) -> Query:
         InputError: a name or value in it has no meaning.
     """
     asked = request.query_params
+    conditions = asked.get("filter", "").strip()
     filters = [(name, value) for name, value in asked.multi_items() if name not in _PLAIN]
     for name, value in filters:
         if name in _PATTERNS and not _PATTERNS[name].fullmatch(value):
@@ -89,5 +94,4 @@ def wanted_query(request: Request) -> Query:
         facets=tuple(name for name in asked.get("facets", "").split(",") if name),
         withdrawn=asked_flag(request, "withdrawn"),
     )
-    condition = asked.get("filter", "")
-    return replace(query, condition=parse_filter(condition)) if condition else query
+    return structs.replace(query, condition=parse_filter(conditions)) if conditions else query

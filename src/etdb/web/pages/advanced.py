@@ -52,6 +52,7 @@ class Row(Struct, frozen=True, kw_only=True):
         return "date" if field is not None and field.kind == "date" else "text"
 
 
+_FIRST_JOINS: Final = (("and", "Find"), ("not", "NOT"))
 _JOINS: Final = (("and", "AND"), ("or", "OR"), ("not", "NOT"), ("or-not", "OR NOT"))
 
 
@@ -177,6 +178,7 @@ def advanced(request: Request, portal: Portal) -> Response:
         fields=every_field(),
         operators=OPERATOR_WORDS,
         joins=_JOINS,
+        first_joins=_FIRST_JOINS,
         trouble=trouble,
         hint=hint,
         total=total,

@@ -69,6 +69,9 @@ def _shown(path: str, described: dict[str, Any], dataset_id: str) -> dict[str, A
 
 
 def _field(one: dict[str, Any], dataset_id: str) -> dict[str, Any]:
+    if "content" in one:
+        content = one["content"]["application/json"]
+        one = one | {"schema": {"type": "string"}, "example": msgspec.json.encode(content["example"]).decode()}
     schema = one["schema"].get("items", one["schema"])
     required = bool(one.get("required"))
     value = dataset_id if one["name"] == "dataset_id" and dataset_id else one.get("example", "") if required else ""
