@@ -49,6 +49,7 @@ _templates.filters |= {
     "safe_text": shown.safe,
     "short_id": shown.short_id,
     "size": shown.size,
+    "urlencode": shown.url_part,
 }
 _templates.globals |= {
     "claim_name": shown.CLAIM_NAMES.__getitem__,
