@@ -13,6 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -139,7 +140,7 @@ def _slices(settings: Settings) -> Iterator[Figure]:
     volume = settings.folder / "volume.mrc"
     _write_volume(volume)
     with (
-        FilesInPlace(settings.folder / "digests.sqlite", content_folder=settings.folder / "content") as store,
+        closing(FilesInPlace(settings.folder / "digests.sqlite", content_folder=settings.folder / "content")) as store,
         Catalogue(settings.folder / "none.sqlite", writable=True) as catalogue,
     ):
         cid = store.add_file(volume).cid

@@ -147,6 +147,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             f"cannot listen at {host} port {port}: {error}", hint="use another --host or --port, or 0 for a free port"
         ) from error
     with listener:
+        # What is accepted inherits it; asyncio sets it only where a socket names its protocol. Without it the body of
+        # an answer waits for the client's word on its head: 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from urllib.parse import urlsplit
 
 from etdb.testing.asking import asking
 from etdb.testing.portal import sample_portal, sample_volume
 from etdb.web.application import portal_app
-from etdb.web.serving import serving
+from etdb.web.serving import _listening, serving
 from etdb.web.watching import RequestWatch, route_class
 
 FIRST = "01" * 32
@@ -80,3 +81,10 @@ def test_any_path_is_of_one_of_few_classes():
         route_class(path) for path in ("/", "/api", "/api/x", "/oip/x", "/ipfs/x", "/x" * 500, "/static/x", "/metrics")
     }
     assert classes == {"page", "api", "oip", "gateway", "static", "machine"}
+
+
+def test_no_answer_waits_for_a_word_on_its_head():
+    with _listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
