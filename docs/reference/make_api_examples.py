@@ -24,15 +24,21 @@ _QUERIES = {
 }
 
 
+_MODEL = "get_model"
+"""The one operation whose CID is that of a model."""
+
+
 def paths(portal: Portal) -> dict[str, str]:
     """What stands in the paths of the examples."""
     first = portal.get("0101")
-    volume = portal.reader.resolve(parse_cid(first.tomogram.location), "rec.mrc")[-1]
+    root = parse_cid(first.tomogram.location)
+    volume, model = (portal.reader.resolve(root, name)[-1] for name in ("rec.mrc", "points.mod"))
     return {
         "dataset_id": first.dataset_id,
         "address": first.tomogram.publisher,
         "cid": str(volume),
         "kind": "orphans",
+        _MODEL: str(model),
     }
 
 
@@ -41,6 +47,8 @@ async def _ask_all(portal: Portal, given: dict[str, str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for one in routes.OPERATIONS:
         used = {name: value for name, value in given.items() if f"{{{name}}}" in one.path}
+        if one.name == _MODEL:
+            used = {"cid": given[_MODEL]}
         address = routes.BASE + one.path.format(**used) + _QUERIES.get(one.name, "")
         answer = await ask(app, address)
         assert answer.status == 200, (address, answer.status, answer.body[:200])

@@ -20,7 +20,7 @@ from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_ledger, open_portal_store
 from etdb.cli.output import Output, printable
 from etdb.durable import storage_errors
-from etdb.errors import EtdbError, StorageError
+from etdb.errors import EtdbError, LockedError, StorageError
 from etdb.flo import network
 from etdb.ipfs import Cid
 from etdb.schema import is_unchangeable
@@ -132,23 +132,24 @@ class _Place(Struct, frozen=True):
 @contextlib.contextmanager
 def _catalogue_place(workspace: Workspace, out: Output) -> Iterator[_Place]:
     """The workspace's catalogue; of a workspace that cannot be written, one for as long as this process lives."""
-    path = workspace.catalogue_path
-    if path.exists():
-        is_written = not is_unchangeable(path)
-        if not is_written:
-            out.remark("this workspace can only be read: what is indexed is shown, and the ledger is not followed")
-        yield _Place(path, is_written)
-        return
+    path, is_written, trouble = workspace.catalogue_path, not is_unchangeable(workspace.catalogue_path), ""
     try:
-        Catalogue(path, writable=True).close()  # an empty one, to be filled
+        # An empty one is made, and one of an older etdb is begun anew.
+        Catalogue(path, writable=is_written).close()
+    except LockedError:
+        pass  # somebody writes it at this moment
     except StorageError as error:
+        trouble = error.message
+    if trouble:
         with tempfile.TemporaryDirectory(prefix="etdb-catalogue-") as folder:
-            out.remark(f"{printable(error.message)}; the ledger is indexed anew, for as long as this runs")
+            out.remark(f"{printable(trouble)}; the ledger is indexed anew, for as long as this runs")
             path = Path(folder, "catalogue.sqlite")
             Catalogue(path, writable=True).close()
             yield _Place(path, is_written=True)
         return
-    yield _Place(path, is_written=True)
+    if not is_written:
+        out.remark("this workspace can only be read: what is indexed is shown, and the ledger is not followed")
+    yield _Place(path, is_written)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from etdb.testing.records import RecordSigner
 from etdb.web.portal import Portal
 from etdb.workspace import PortalSettings
 
-__all__ = ["HOSTILE_TEXTS", "fold_messages", "sample_messages", "sample_portal", "sample_volume"]
+__all__ = ["HOSTILE_TEXTS", "fold_messages", "sample_messages", "sample_model", "sample_portal", "sample_volume"]
 
 FIRST_TIME_S = 1_700_000_000
 HOSTILE_TEXTS = (
@@ -49,6 +49,37 @@ def sample_volume() -> bytes:
     return bytes(header) + struct.pack(f"<{len(values)}h", *values)
 
 
+def sample_model() -> bytes:
+    """An IMOD model of one object with two points in one contour."""
+    head = b"IMODV1.2" + b"sample".ljust(128, b"\0")
+    head += struct.pack(
+        ">4iI4i6f3i2ffii3f",
+        8,
+        8,
+        4,
+        1,
+        0,
+        1,
+        0,
+        0,
+        255,
+        *(0.0,) * 3,
+        *(1.0,) * 3,
+        0,
+        0,
+        0,
+        3,
+        128,
+        1.0,
+        0,
+        0,
+        *(0.0,) * 3,
+    )
+    thing = b"OBJT" + b"points".ljust(128, b"\0")
+    thing += struct.pack(">iIii3fi8Bii", 1, 1 << 9, 0, 1, 0.0, 1.0, 0.0, 2, *(0,) * 8, 0, 0)
+    return head + thing + b"CONT" + struct.pack(">iIii6f", 2, 0, 0, 0, 2.0, 2.0, 1.0, 5.0, 5.0, 2.0) + b"IEOF"
+
+
 def fold_messages(catalogue: Catalogue, messages: Sequence[tuple[str, str, bytes]], *, a_block: int = 4) -> None:
     """Index messages as a ledger would bring them: (transaction id, sender, floData), some a block, a block an hour."""
     fold = Fold(REGTEST)
@@ -67,6 +98,7 @@ def sample_messages(location: str, *, hostile: bool = False) -> list[tuple[str, 
     files = (
         FileEntry(path="rec.mrc", size_bytes=1536, role="reconstruction", media_type="application/x-mrc"),
         FileEntry(path="note.txt", size_bytes=6, role="notes", media_type="text/plain"),
+        FileEntry(path="points.mod", size_bytes=len(sample_model()), role="model"),
     )
     first = signer.tomogram(
         title="Bdellovibrio attack phase cell",
@@ -142,7 +174,7 @@ def sample_portal(folder: Path, *, settings: PortalSettings | None = None, hosti
         closing(FilesInPlace(folder / "digests.sqlite", content_folder=folder / "content")) as store,
         Catalogue(folder / "catalogue.sqlite", writable=True) as catalogue,
     ):
-        contents = {"rec.mrc": sample_volume(), "note.txt": b"hello\n"}
+        contents = {"rec.mrc": sample_volume(), "note.txt": b"hello\n", "points.mod": sample_model()}
         added = {}
         for name, data in contents.items():
             path = folder / name

@@ -103,7 +103,7 @@ def test_hostile_records_run_nothing_style_nothing_and_turn_no_text(hostile_port
         text = "".join(page.text)
         assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b\x0e-\x1f]", text), address
         assert not [given for tag, given in page.tags if tag == "img" and given.get("src") == "x"], address
-        assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|49", text[:2_000]), address
+        assert not re.search(r"(?<![\w.])49(?!\w)", text[:2_000]), address
         assert len(answer.body) < 1_500_000, address
     assert "alert(1)" in "".join(Reader(ask("/datasets").body).text)
 
@@ -113,7 +113,7 @@ def test_a_title_of_a_megabyte_and_lone_surrogates_are_only_long_and_odd(tmp_pat
         ask = asking(portal_app(portal))
         for words in ("x" * 1_000_000, "\ud800", "%ff%fe"):
             address = "/datasets?" + urlencode({"q": words}, errors="surrogatepass")
-            assert ask(address).status in (200, 400), words[:20]
+            assert ask(address).status == (414 if len(words) > 8_192 else 200), words[:20]
         assert ask("/datasets/" + quote("../../etc/passwd", safe="")).status == 404
         assert ask("/static/..%2f..%2fapplication.py").status == 404
 

@@ -62,6 +62,7 @@ def _operation(one: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     responses |= {
         "400": {"description": "A parameter has no meaning", "content": problem},
         "404": {"description": "There is no such thing here", "content": problem},
+        "414": {"description": "The address is too long", "content": problem},
         "405": {"description": "Only GET, HEAD and OPTIONS are answered", "content": problem},
         "429": {"description": "Too many requests", "headers": _HEADERS, "content": problem},
     }
