@@ -52,29 +52,9 @@ def sample_volume() -> bytes:
 def sample_model() -> bytes:
     """An IMOD model of one object with two points in one contour."""
     head = b"IMODV1.2" + b"sample".ljust(128, b"\0")
-    head += struct.pack(
-        ">4iI4i6f3i2ffii3f",
-        8,
-        8,
-        4,
-        1,
-        0,
-        1,
-        0,
-        0,
-        255,
-        *(0.0,) * 3,
-        *(1.0,) * 3,
-        0,
-        0,
-        0,
-        3,
-        128,
-        1.0,
-        0,
-        0,
-        *(0.0,) * 3,
-    )
+    head += struct.pack(">4iI4i", 8, 8, 4, 1, 0, 1, 0, 0, 255)  # size, objects, flags, how it is drawn
+    head += struct.pack(">6f3i2f", *(0.0,) * 3, *(1.0,) * 3, 0, 0, 0, 0.0, 0.0)
+    head = head.ljust(240, b"\0")
     thing = b"OBJT" + b"points".ljust(128, b"\0")
     thing += struct.pack(">iIii3fi8Bii", 1, 1 << 9, 0, 1, 0.0, 1.0, 0.0, 2, *(0,) * 8, 0, 0)
     return head + thing + b"CONT" + struct.pack(">iIii6f", 2, 0, 0, 0, 2.0, 2.0, 1.0, 5.0, 5.0, 2.0) + b"IEOF"
@@ -98,7 +78,6 @@ def sample_messages(location: str, *, hostile: bool = False) -> list[tuple[str, 
     files = (
         FileEntry(path="rec.mrc", size_bytes=1536, role="reconstruction", media_type="application/x-mrc"),
         FileEntry(path="note.txt", size_bytes=6, role="notes", media_type="text/plain"),
-        FileEntry(path="points.mod", size_bytes=len(sample_model()), role="model"),
     )
     first = signer.tomogram(
         title="Bdellovibrio attack phase cell",

@@ -89,5 +89,5 @@ def _refusal(scope: Scope) -> Response | None:
 def _problem(status: int, detail: str) -> Response:
     phrase = HTTPStatus(status).phrase
     problem = Problem(type="about:blank", title=phrase, status=status, code="request", detail=detail)
-    headers = {"cache-control": "no-store", "connection": "close"}
+    headers = {"cache-control": "no-store", "connection": "close", "access-control-allow-origin": "*"}
     return Response(msgspec.json.encode(problem), status, headers, media_type="application/problem+json")

@@ -15,7 +15,11 @@ from etdb.workspace import PortalSettings
 
 _EXAMPLES = 8
 _NO_LIMIT = PortalSettings(requests_per_second=1_000_000, requests_at_once=1_000_000)
-_CONFIG = schemathesis.Config.from_dict({"seed": 2026})
+_REFUSED = ["400", "404", "405", "409", "414", "429"]
+"""What may be said to wrong data; 414 because a long question cannot be read at all."""
+_CONFIG = schemathesis.Config.from_dict(
+    {"seed": 2026, "checks": {"negative_data_rejection": {"expected-statuses": _REFUSED}}}
+)
 
 
 @pytest.fixture(scope="module")
