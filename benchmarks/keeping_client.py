@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 __all__ = ["ask_all"]
@@ -22,11 +22,8 @@ def ask_all(url: str, paths: list[str], *, connections: int = 2) -> int:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: portal.test\r\n\r\n".encode())
                 counts[number] += _answer(connection)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(connections) as threads:
+        list(threads.map(run, range(connections)))
     return sum(counts)
 
 

@@ -1,4 +1,4 @@
-"""Clients of OIP's first servers, from npm, ask the portal as they asked those: js-oip the daemon, oip-js Alexandria."""
+"""Clients of OIP's first servers, from npm, ask the portal as they asked those: js-oip and oip-js."""
 
 from __future__ import annotations
 

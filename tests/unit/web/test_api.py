@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -101,6 +102,19 @@ def test_paging_by_link_visits_all(asked):
     second = document(asked(following.removeprefix("https://etdb.example.org")))
     assert [document(first)["results"][0]["id"], second["results"][0]["id"]] == [FIRST, SECOND]
     assert second["next"] == ""
+
+
+def test_conditions_as_json_filter_lists_and_exports(asked):
+    asks = [
+        {"type": "filter", "searchOn": "artifact.details.speciesName", "searchType": "contains", "searchFor": "Bdello"}
+    ]
+    given = quote(json.dumps(asks))
+    assert [one["id"] for one in document(asked(f"{BASE}/datasets?filter={given}"))["results"]] == [FIRST]
+    assert document(asked(f"{BASE}/datasets?filter={given}&lab=Another+lab"))["total"] == 0
+    lines = asked(f"{BASE}/export/datasets.jsonl?filter={given}").body.splitlines()
+    assert [json.loads(one)["id"] for one in lines] == [FIRST]
+    assert asked(f"{BASE}/datasets?filter=[").status in {400, 422}
+    assert asked(f"{BASE}/datasets?filter=[").headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_only_one_file_is_made_at_a_time(hostile, monkeypatch):
     assert hostile(f"{BASE}/export/catalogue.sqlite").status == 200
 
 
+def test_files_that_are_sent_are_counted_and_their_places_come_back(hostile_portal):
+    replies = [export._sqlite(None, hostile_portal) for _ in range(export.MAX_SENT)]
+    with pytest.raises(export.BusyError):
+        export._sqlite(None, hostile_portal)
+    assert b"".join(replies.pop().pieces).startswith(b"SQLite format 3")
+    replies.append(export._sqlite(None, hostile_portal))  # one that nobody reads gives its place back as well
+    replies.clear()
+    assert len([export._sqlite(None, hostile_portal) for _ in range(export.MAX_SENT)]) == export.MAX_SENT
+
+
 def test_the_snapshot_is_the_fold_without_what_was_observed(tmp_path, hostile_portal, hostile):
     secret = "http://inside.example/secret-gateway"
     hostile_portal.catalogue.observe(

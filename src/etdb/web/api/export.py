@@ -7,12 +7,14 @@ beginning are made in a temporary file first, one at a time.
 from __future__ import annotations
 
 import csv
+import gc
 import io
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from starlette.requests import Request
@@ -34,9 +36,12 @@ PARQUET: Final = "application/vnd.apache.parquet"
 SQLITE: Final = "application/vnd.sqlite3"
 _PIECE_BYTES: Final = 256 * 1024
 _LINES: Final = 100
-_WAIT_S = 30.0
+_WAIT_S = 5.0
+MAX_SENT: Final = 8
+"""Files made for one client that are sent at a time; each takes room on the disk until it is."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _making = threading.Semaphore(1)
+_places = threading.Semaphore(MAX_SENT)
 
 
 class NotOfferedError(InputError):
@@ -121,23 +126,57 @@ def _made(make: Callable[[Path], None], media_type: str, suffix: str, *, stem: s
     if not _making.acquire(timeout=_WAIT_S):
         raise BusyError("another file is being made")
     try:
+        _take_place()
         folder = tempfile.TemporaryDirectory(prefix="etdb-export-")
         try:
             with storage_errors(Path(folder.name)):
                 path = Path(folder.name) / f"{stem}.{suffix}"
                 make(path)
-                file, length = path.open("rb"), path.stat().st_size
+                sent = _Sent(path)
+        except BaseException:
+            _places.release()
+            raise
         finally:
             folder.cleanup()  # the open file stays readable until it is closed
     finally:
         _making.release()
-    return _file(_read(file), media_type, f"{stem}.{suffix}", {"content-length": str(length)})
+    return _file(sent, media_type, f"{stem}.{suffix}", {"content-length": str(sent.length)})
 
 
-def _read(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(_PIECE_BYTES):
-            yield piece
+class _Sent:
+    """A file's pieces, whose place among those that are sent is free again at their end, or when nobody reads on."""
+
+    _descriptor = -1
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self.length = os.fstat(self._descriptor).st_size
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = os.read(self._descriptor, _PIECE_BYTES) if self._descriptor >= 0 else b""
+        if not piece:
+            self._end()
+            raise StopIteration
+        return piece
+
+    def _end(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+            _places.release()
+
+    def __del__(self) -> None:
+        self._end()
+
+
+def _take_place() -> None:
+    if not _places.acquire(blocking=False):
+        gc.collect()  # answers that were broken off may wait to be forgotten
+        if not _places.acquire(blocking=False):
+            raise BusyError(f"{MAX_SENT} files are being sent")
 
 
 def _together(lines: Iterator[bytes]) -> Iterator[bytes]:

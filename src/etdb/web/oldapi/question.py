@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from etdb.catalogue import ANYWHERE, FACETS, RANGES, TEXT_FIELDS, All, AnyOf, Expression, Not, Test
+from etdb.catalogue import ANYWHERE, RANGES, All, AnyOf, Expression, Not, Test
 from etdb.errors import InputError
 from etdb.oip.wire import FIELDS, role_of
 
@@ -221,8 +221,10 @@ def _has(field: str) -> Expression:
         return _NOTHING
     if field == ANYWHERE:
         return _EVERYTHING
-    if field in TEXT_FIELDS or field in FACETS:
-        return Test(field=field, operator="contains", value="")
+    if field in _FLAGS:
+        return AnyOf(tuple(Test(field=field, operator="is", value=one) for one in ("yes", "no")))
+    if field not in RANGES:
+        return Test(field=field, operator="present", value="")
     low, high = ("0001-01-01", "9999-12-31") if field in _DATES else (_LOWEST, _HIGHEST)
     return Test(field=field, operator="between", value=low, high=high)
 
