@@ -17,7 +17,10 @@ from typing import Any
 from benchmarks.measure import GIB, Settings, describe_machine
 from benchmarks.table import write_table
 
-CASES = ("cids", "serve", "gateway", "download", "scan", "headers", "records", "archive", "sync", "nodes", "portal")
+CASES = (
+    *("cids", "serve", "gateway", "download", "scan", "headers", "records", "archive", "sync", "nodes", "validate"),
+    *("preview", "portal"),
+)
 HERE = Path(__file__).resolve().parent
 _ROOM = 2 * GIB
 _KIB = 1024
@@ -106,7 +109,7 @@ def _default_folder(case: str, gib: float) -> str | None:
     """Memory that looks like a disk, when it has room and the case is not about a disk's files; else the system's."""
     memory = "/dev/shm"
     if (
-        case not in ("cids", "records", "archive", "sync", "nodes")
+        case not in ("cids", "records", "archive", "sync", "nodes", "validate", "preview")
         and Path(memory).is_dir()
         and shutil.disk_usage(memory).free > gib * GIB + _ROOM
     ):

@@ -10,7 +10,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
-from benchmarks.files import write_noise
+from benchmarks.files import write_noise_image
 from benchmarks.measure import GIB, KIB, MIB, Figure, Settings, by_turns, rate
 from etdb.blocks import FilesInPlace
 from etdb.demo.commands import Commands
@@ -34,16 +34,16 @@ sid = "bench0001"
 
 
 def run(settings: Settings) -> list[Figure]:
-    size = int(settings.gib * GIB / _FILES)
+    size = int(settings.gib * GIB / _FILES) // KIB * KIB
     dataset = settings.folder / "lab" / "bench0001"
     dataset.mkdir(parents=True)
     (dataset / "dataset.toml").write_text(_TOML, encoding="utf-8")
     earlier = settings.folder / "earlier" / "bench0000"
     earlier.mkdir(parents=True)
     (earlier / "dataset.toml").write_text(_TOML.replace("bench0001", "bench0000"), encoding="utf-8")
-    write_noise(earlier / "cell_rec.mrc", KIB, 9)
+    write_noise_image(earlier / "cell_rec.mrc", 2 * KIB, 9)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once, not at each start
-    paths = [write_noise(dataset / f"cell{n}_rec.mrc", size, n) for n in range(_FILES)]
+    paths = [write_noise_image(dataset / f"cell{n}_rec.mrc", size, n) for n in range(_FILES)]
     total = size * _FILES
     table = count()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Figure, Settings
+from etdb.testing.images import mrc_header
 
 if TYPE_CHECKING:
     from fcoin_node import FcoinNode
@@ -49,7 +50,7 @@ def run(settings: Settings) -> list[Figure]:
         dataset = lab / f"bench{number:04d}"
         dataset.mkdir(parents=True)
         (dataset / "dataset.toml").write_text(_TOML.format(number=number, text=_TEXT.strip()), encoding="utf-8")
-        (dataset / "cell_rec.mrc").write_bytes(number.to_bytes(4, "big") * 256)
+        (dataset / "cell_rec.mrc").write_bytes(mrc_header(1024) + number.to_bytes(4, "big") * 256)
     with fcoin_node.FcoinNode(settings.folder / "fcoin", log_level="warning") as node:
         return [_publish(settings.folder, lab, node, count)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.measure import Figure, Settings, by_turns, rate
 from benchmarks.reference_records import check_and_insert, sign_and_commit
 from etdb.demo.commands import Commands
+from etdb.testing.images import mrc_header
 
 _RECORDS = 200
 _TOML = """\
@@ -38,7 +39,7 @@ def run(settings: Settings) -> list[Figure]:
         dataset = lab / f"bench{number:04d}"
         dataset.mkdir(parents=True)
         (dataset / "dataset.toml").write_text(_TOML.format(number=number, text=_TEXT.strip()), encoding="utf-8")
-        (dataset / "cell_rec.mrc").write_bytes(number.to_bytes(4, "big") * 256)
+        (dataset / "cell_rec.mrc").write_bytes(mrc_header(1024) + number.to_bytes(4, "big") * 256)
     sent: list[int] = []
 
     def publish() -> float:

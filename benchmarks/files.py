@@ -6,8 +6,17 @@ import random
 from pathlib import Path
 
 from benchmarks.measure import MIB
+from etdb.testing.images import mrc_header
 
 _NOISE = 16 * MIB
+
+
+def write_noise_image(path: Path, size: int, seed: int) -> Path:
+    """As ``write_noise``, with the header of an MRC file."""
+    write_noise(path, size, seed)
+    with path.open("r+b") as file:
+        file.write(mrc_header(size - 1024))
+    return path
 
 
 def write_noise(path: Path, size: int, seed: int) -> Path:

@@ -147,12 +147,12 @@ def _stamp(connection: sqlite3.Connection, schema: Schema, version: int) -> None
 
 
 def _empty(connection: sqlite3.Connection) -> None:
-    """Drop all tables, with their indexes and triggers; a virtual table takes its own tables with it.
+    """Drop all tables, with their indexes; a virtual table takes its own tables with it.
 
-    Triggers go first: a table that is dropped takes rows of others with it, and their triggers may name what is gone.
+    Triggers go first: dropping a table deletes what refers to it, and a trigger on that would miss its table.
     """
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        connection.execute(f'DROP TRIGGER IF EXISTS "{name}"')
+        connection.execute(f'DROP TRIGGER "{name}"')
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#' "
     virtual = connection.execute(names + "AND sql LIKE 'CREATE VIRTUAL%'").fetchall()
     for (name,) in virtual + connection.execute(names + "AND sql NOT LIKE 'CREATE VIRTUAL%'").fetchall():

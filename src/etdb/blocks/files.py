@@ -247,6 +247,11 @@ class FilesInPlace:
             for known in self._table.files()
         ]
 
+    def known_sha256(self, path: Path) -> bytes | None:
+        """The SHA-256 of a file that was added with one and has the size, time and inode that it had then."""
+        known = self._table.file(path.absolute(), self.profile)
+        return known.sha256 if known is not None and _state_of(path) == known.state else None
+
     def is_unchanged(self, path: Path) -> bool:
         """Whether a file has the size, time and inode that it had when it was added."""
         known = self._table.file(path.absolute(), self.profile)

@@ -191,7 +191,7 @@ CREATE TABLE manifests (
 
 SCHEMA: Final = Schema(
     what="the catalogue",
-    version=2,
+    version=3,  # 2: scheme and count of tilts, dose of a tilt; 3: what was said about records
     script=_SCRIPT,
     application_id=0x65746462,  # "etdb"
     is_free=True,

@@ -160,7 +160,7 @@ def fold_record(dataset_id: str, tomogram: Tomogram) -> FoldedText:
         (
             *(t.sid, t.species, t.strain, t.microscope, t.detector, t.microscopist, *t.authors, t.institution, t.lab),
             *(t.acquisition_software, t.reconstruction_software, t.emdb_id, t.licence, *t.publications),
-            *(*t.tags, *t.keywords, t.acquired_on.isoformat() if t.acquired_on else ""),
+            *(*t.tags, *t.keywords, t.tilt_scheme, t.acquired_on.isoformat() if t.acquired_on else ""),
             *(dataset_id, t.publisher, t.location),
         )
     )

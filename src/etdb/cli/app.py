@@ -30,6 +30,7 @@ EXIT_STATUSES: Final = {
     5: "a gateway or peer cannot be reached or lacks the data",
     6: "the ledger cannot be read or refuses",
     7: "a store on this machine: disk full, locked, damaged",
+    8: "validate: warnings, and no errors (errors are 3)",
     130: "interrupted; the same command goes on",
 }
 
@@ -37,6 +38,9 @@ _COMMANDS: Final = {
     "init": ("etdb.cli.workspace", "init"),
     "status": ("etdb.cli.workspace", "status"),
     "key": ("etdb.cli.keys", "key"),
+    "describe": ("etdb.cli.describe", "describe_command"),
+    "validate": ("etdb.cli.validate", "validate"),
+    "preview": ("etdb.cli.preview", "preview"),
     "publish": ("etdb.cli.publish", "publish"),
     "edit": ("etdb.cli.correct", "edit"),
     "deactivate": ("etdb.cli.correct", "deactivate"),

@@ -18,7 +18,7 @@ from etdb.durable import storage_error
 from etdb.errors import EtdbError, StorageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
 __all__ = ["Output", "output_error", "printable", "size_text"]
@@ -133,6 +133,12 @@ class Output:
         if not self.json_mode:
             with _printing():
                 self.console.print(table.drawn())
+
+    def drawing(self, drawn: RenderableType) -> None:
+        """Something that the library draws, for people; its lines are as wide as the terminal."""
+        if not self.json_mode:
+            with _printing():
+                self.console.print(drawn, soft_wrap=False)
 
     def remark(self, text: str) -> None:
         """A line about the work, on standard error."""

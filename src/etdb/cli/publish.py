@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,7 +26,9 @@ from etdb.cli.opening import (
 )
 from etdb.cli.output import Output, printable
 from etdb.cli.passphrase import passphrase_options
+from etdb.cli.publish_previews import PublishPreviews, choose_previews
 from etdb.cli.publish_shown import show_plan, show_report
+from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
 from etdb.cli.publishing import LABELS, fund, pace_of
 from etdb.describe import describe
 from etdb.errors import CancelledError, EtdbError, InputError
@@ -45,6 +47,7 @@ from etdb.publish import (
     verify_means,
     verify_submission,
 )
+from etdb.schema import OldVersionError
 from etdb.sources import FolderSource
 from etdb.workspace import Workspace, lock_key
 
@@ -78,7 +81,9 @@ class _Price(click.ParamType[Decimal]):
     etdb publish ts_01 ts_02 --dry-run        only the plan; writes nothing
     etdb publish ts_01 --price 0.02           also say what the fees are in money (a FLO costs 0.02)
     etdb publish /data --yes --passphrase-file pass     unattended; run it again after any crash
+    etdb publish ts_01 --zarr --dry-run       what a multiscale copy for viewers would take
     etdb publish /data --yes --skip-bad       leave out what is not ready yet: every night
+    etdb publish /data --validation warn      publish what has errors too; see: etdb validate
     etdb publish /data --yes --no-wait        send what can be sent now; do not wait for blocks
     etdb publish /data --yes --wait-timeout 1800        give up waiting after half an hour
     etdb publish --resume                     go on with what is signed, also when /data is away""",
@@ -90,8 +95,22 @@ class _Price(click.ParamType[Decimal]):
     "--skip-bad", is_flag=True, help="Leave out datasets that are not ready, publish the others, and end with status 3."
 )
 @click.option(
+    "--validation",
+    "mode",
+    type=click.Choice(["require", "warn", "skip"]),
+    default="require",
+    show_default=True,
+    help="Refuse datasets with errors, only tell them, or do not look.",
+)
+@click.option(
     "--resume", is_flag=True, help="No PATH: go on with all that is signed already, without looking at its files."
 )
+@click.option(
+    "--previews/--no-previews",
+    default=None,
+    help="Make key image, thumbnail and movie of datasets without; by default where etdb[previews] is installed.",
+)
+@click.option("--zarr", is_flag=True, help="Also add a multiscale copy of the reconstruction for viewers (OME-Zarr).")
 @click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
 @click.option("--price", type=_Price(), metavar="MONEY", help="What one FLO costs, to show fees in money too.")
@@ -112,7 +131,10 @@ def publish(
     yes: bool,
     dry_run: bool,
     skip_bad: bool,
+    mode: ValidationMode,
     resume: bool,
+    previews: bool | None,
+    zarr: bool,
     key_option: str | None,
     title: str | None,
     price: Decimal | None,
@@ -125,8 +147,10 @@ def publish(
     """Publish datasets: hash the files where they are, write and sign the records, send them to the ledger.
 
     Nothing is copied and nothing is written into your folders. A dataset is a folder with files, and an optional
-    dataset.toml for what the files cannot tell. When one of several is not ready, nothing is published, and what is
-    wrong with each is listed. What is published already is left as it is; a run that was cut off goes on.
+    dataset.toml for what the files cannot tell. Pictures and movies to look at are made, become part of the dataset and
+    lie in the workspace. What is not sent yet is validated (see: etdb validate): errors are refused, warnings told.
+    When one of several is not ready, nothing is published, and what is wrong with each is listed. What is published
+    already is left as it is; a run that was cut off goes on.
 
     Blocks come at their own pace. The command waits until every record is final; meanwhile it sends again what the
     network forgets. It can be interrupted at any time, and the same command goes on.
@@ -138,15 +162,19 @@ def publish(
         raise click.UsageError("Missing argument 'PATH...': the folders of the datasets, or --resume.")
     if paths and resume:
         raise InputError("--resume goes on with everything that is signed: leave out --resume, or the paths")
+    shows = choose_previews(previews, zarr=zarr)
     workspace = find_workspace(context)
     # Held from here, not from the first write: a second one hears it at once, not after its plan and its passphrase.
     with ExitStack() as locks:
         if not dry_run:
             locks.enter_context(workspace.lock("publish"))
         address = workspace.keyring.show(key_name(workspace, key_option)).address
-        submissions, faults = _submissions(workspace, paths, title, address, out)
+        validation = PlanValidation(mode, sent_already(workspace, address, locks))
+        submissions, faults = _submissions(workspace, paths, title, address, out, validation, shows)
+        validation.show(out)
         left_out = _not_ready(faults, len(submissions)) if faults else None
         said = {**left_out.to_dict(), "left_out": [name for name, _ in faults]} if left_out else {}
+        said |= validation.to_dict() if paths else {}
         if left_out is not None and (not skip_bad or not submissions):
             raise left_out
         flo_network = network(workspace.flo_network_name)
@@ -162,7 +190,8 @@ def publish(
             open_ledger(workspace, progress=progress) as ledger,
         ):
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-            make_plan = plan_resume if resume else functools.partial(plan_publish, submissions)
+            planned = shows.planned(submissions, journal, address, workspace.content_folder)
+            make_plan = plan_resume if resume else functools.partial(plan_publish, planned)
             plan = make_plan(
                 publisher=address,
                 journal=journal,
@@ -177,8 +206,9 @@ def publish(
                 verify_fee_rate(ledger, limits)
         _refuse_published_elsewhere(workspace, plan)
         if dry_run:
-            out.document({**msgspec.to_builtins(plan), **said})
+            out.document({**msgspec.to_builtins(plan), "previews": shows.document(), **said})
         show_plan(out, plan, price)
+        shows.show(out)
         if dry_run and left_out is not None:
             raise left_out
         if dry_run:
@@ -193,6 +223,16 @@ def publish(
             try:
                 with out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress:
                     key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
+                    submissions = shows.make(
+                        workspace,
+                        submissions,
+                        journal=journal,
+                        address=address,
+                        blocks=blocks,
+                        sha256=not no_sha256,
+                        progress=progress,
+                        note=lambda text: out.remark(printable(text)),
+                    )
                     publisher = Publisher(
                         journal=journal,
                         blocks=blocks,
@@ -233,7 +273,7 @@ def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None
         return
     from etdb.catalogue import Query
 
-    with open_catalogue(workspace) as catalogue:
+    with suppress(OldVersionError), open_catalogue(workspace) as catalogue:  # of an older etdb: nothing is indexed yet
         for start in range(0, len(new), _ASKED):
             terms = {"publisher": (plan.publisher,), "sid": tuple(new[start : start + _ASKED])}
             found = catalogue.search(Query(terms=terms, limit=1)).results
@@ -294,7 +334,13 @@ def _not_ready(faults: Sequence[tuple[str, EtdbError]], ready: int) -> EtdbError
 
 
 def _submissions(
-    workspace: Workspace, paths: tuple[str, ...], title: str | None, address: str, out: Output
+    workspace: Workspace,
+    paths: tuple[str, ...],
+    title: str | None,
+    address: str,
+    out: Output,
+    validation: PlanValidation,
+    previews: PublishPreviews,
 ) -> tuple[list[Submission], list[tuple[str, EtdbError]]]:
     """The datasets that can be published, and of the others what is wrong."""
     if title is not None and len(paths) != 1:
@@ -308,8 +354,15 @@ def _submissions(
             try:
                 dataset = source.read(root)
                 draft = describe(dataset, workspace.settings, title=title)
+                validation.verify(dataset, draft)
                 paths_of = {file.path: file.absolute for file in dataset.files}
-                submission = Submission(tomogram=draft.tomogram, paths=paths_of, source=str(dataset.root))
+                submission = Submission(
+                    tomogram=draft.tomogram,
+                    paths=paths_of,
+                    source=str(dataset.root),
+                    derived=draft.derived,
+                    respelt=draft.respelt,
+                )
                 verify_submission(submission, address)
             except InputError as error:
                 faults.append((root.name, error))
@@ -317,6 +370,7 @@ def _submissions(
             if draft.defaulted:
                 defaulted.setdefault(draft.defaulted, []).append(dataset.name)
             submissions.append(submission)
+            previews.consider(dataset, draft)
     for fields, names in defaulted.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         shown = printable(", ".join(names[:_NAMED])) + more

@@ -47,7 +47,13 @@ from etdb.workspace import Workspace, lock_key
 
 __all__ = ["LABELS", "Asked", "carry_out", "fund", "indexed_records", "pace_of", "sending_options"]
 
-LABELS: Final = {"add": "hashing", "send": "sending", "confirm": "confirming"}
+LABELS: Final = {
+    "add": "hashing",
+    "preview": "previews",
+    "make": "a preview",
+    "send": "sending",
+    "confirm": "confirming",
+}
 _REGTEST_POLL_S: Final = 0.5
 _POLL_S: Final = 2.0
 

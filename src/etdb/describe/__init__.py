@@ -1,5 +1,20 @@
-"""From a dataset's files and what its people say to a draft of its record."""
+"""From a dataset's files and what its people say to a draft of its record, with the evidence for each field."""
 
 from etdb.describe.draft import UNKNOWN_SPECIES, Draft, describe
+from etdb.describe.evidence import Evidence, Witness
+from etdb.describe.looks import Shown, look_text, shown_files
+from etdb.describe.tilting import tilt_scheme
+from etdb.describe.toml import encode_draft
 
-__all__ = ["UNKNOWN_SPECIES", "Draft", "describe"]
+__all__ = [
+    "UNKNOWN_SPECIES",
+    "Draft",
+    "Evidence",
+    "Shown",
+    "Witness",
+    "describe",
+    "encode_draft",
+    "look_text",
+    "shown_files",
+    "tilt_scheme",
+]

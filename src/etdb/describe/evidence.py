@@ -1,121 +1,134 @@
-"""What the files of a dataset tell about it: only what they agree on."""
+"""Who says what of a field, which statement is taken, and which disagree."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from etdb.em import TiltRange, tilt_range
-from etdb.sources import SourceDataset, SourceFile
+from msgspec import Struct
+from msgspec.structs import replace
 
-__all__ = ["told_by_files"]
+from etdb.describe.rules import AUTHORITIES, Authority, FieldRule
 
-Told = dict[str, tuple[Any, str]]
+__all__ = ["Evidence", "Witness", "agree", "weigh"]
+
+_ORDER = {authority: place for place, authority in enumerate(AUTHORITIES)}
+_PEOPLE: tuple[Authority, ...] = ("command", "stated")
+_LAST = ("settings", "taxonomy", "default")
+MAX_OPINIONS = 200
+UNDECIDED = "they disagree, and nothing decides between them"
 
 
-def told_by_files(dataset: SourceDataset) -> Told:
-    """The record's fields that the files tell, each with the file that told it.
+class Witness(Struct, frozen=True, kw_only=True):
+    """One statement.
 
-    The rawest witness comes first: an mdoc, then the extended header, then the header, which a binned or aligned copy
-    changes. Witnesses of one kind that disagree tell nothing.
+    `source` is a file's path in the dataset, `dataset.toml`, `etdb.toml`, the lab's database or the command line;
+    `where` is the place in it. `written` is how it stands there, where `value` is its usual spelling. A statement that
+    is not `is_usable` (an empty header) is shown and not weighed; `remark` says why. `agrees` is with the value taken.
     """
-    told: Told = {}
-    mdocs = [f for f in dataset.files if f.mdoc is not None and not f.mdoc.is_montage]
-    series = [f for f in dataset.files if f.role == "tilt_series" and f.header is not None]
-    volumes = [f for f in dataset.files if f.role == "reconstruction" and f.header is not None]
-    fei = [f for f in series if f.header is not None and f.header.fei is not None]
 
-    def first(field: str, *kinds: list[tuple[Any, SourceFile]]) -> None:
-        for kind in kinds:
-            found = _agreed(kind)
-            if found is not None:
-                told[field] = found
-                return
+    value: Any
+    authority: Authority
+    source: str
+    where: str = ""
+    written: str = ""
+    remark: str = ""
+    is_usable: bool = True
+    agrees: bool | None = None
 
-    from_mdoc = _reader(mdocs, "mdoc")
-    from_fei = _reader(fei, "header", "fei")
-    first(
-        "pixel_spacing_angstrom",
-        from_mdoc("pixel_spacing_angstrom"),
-        from_fei("pixel_spacing_angstrom"),
-        [(_square(f), f) for f in series],
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """All that is known of one field. `value` is None when nothing usable is said, or when nothing decides."""
+
+    field: str
+    label: str
+    unit: str
+    value: Any
+    rule: str
+    witnesses: tuple[Witness, ...]
+    chosen: Witness | None = None
+
+    @property
+    def disagreeing(self) -> tuple[Witness, ...]:
+        """The usable statements that are not the value taken; all of them when nothing decides."""
+        return tuple(one for one in self.witnesses if one.agrees is False and one.is_usable)
+
+    @property
+    def unusable(self) -> tuple[Witness, ...]:
+        """What stands somewhere and makes no sense."""
+        return tuple(one for one in self.witnesses if not one.is_usable)
+
+
+def weigh(rule: FieldRule, witnesses: Iterable[Witness]) -> Evidence:
+    """Decide.
+
+    The authorities are asked in their order. Statements of one authority that disagree decide only when a lower one
+    of the files is for exactly one of them; a third opinion decides nothing.
+    """
+    order = {**_ORDER, **{name: place - len(rule.first) for place, name in enumerate(rule.first)}}
+    for name in _PEOPLE:
+        order[name] -= 100
+    ranked = sorted(witnesses, key=lambda one: order[one.authority])
+    usable = [one for one in ranked if one.is_usable]
+    chosen, why = None, ""
+    for authority in dict.fromkeys(one.authority for one in usable):
+        ours = [one for one in usable if one.authority == authority]
+        if all(agree(rule, ours[0].value, one.value) for one in ours):
+            chosen, why = ours[0], AUTHORITIES[authority]
+            break
+        lower = [one for one in usable if order[one.authority] > order[authority] and one.authority not in _LAST]
+        chosen = _supported(rule, ours, lower)
+        if chosen is not None:
+            why = f"of several, the one that {_named(rule, chosen, lower)} is for"
+            break
+        # Settings and defaults stand for what nobody says, not for what is in dispute.
+        if authority not in _PEOPLE:
+            why = UNDECIDED
+            break
+    if chosen is not None and len(usable) == 1 and chosen.authority not in (*_PEOPLE, *_LAST):
+        why = "the only statement"
+    heard = tuple(
+        replace(one, agrees=chosen is not None and agree(rule, chosen.value, one.value)) if one.is_usable else one
+        for one in ranked
     )
-    first("voltage_kv", from_mdoc("voltage_kv"), from_fei("voltage_kv"))
-    first("magnification", from_mdoc("magnification"), from_fei("magnification"))
-    first("voxel_spacing_angstrom", [(_cubic(f), f) for f in volumes])
-    first("acquisition_software", from_mdoc("software"))
-    days = [(f.mdoc.acquired_on, f) for f in mdocs if f.mdoc is not None and f.mdoc.acquired_on is not None]
-    if days:
-        day, file = min(days, key=lambda pair: pair[0])
-        told["acquired_on"] = (day, file.path)
-    _tell_tilts(told, dataset, mdocs, fei)
-    return told
-
-
-def _tell_tilts(told: Told, dataset: SourceDataset, mdocs: list[SourceFile], fei: list[SourceFile]) -> None:
-    listed = [f for f in dataset.files if f.tilt_angles_deg]
-    raw = [f for f in listed if f.path.lower().endswith(".rawtlt")]
-    kinds = (
-        [(tilt_range(f.tilt_angles_deg), f) for f in raw],
-        [(tilt_range(f.mdoc.tilt_angles_deg), f) for f in mdocs if f.mdoc is not None],
-        [(tilt_range(f.header.fei.tilt_angles_deg), f) for f in fei if f.header is not None and f.header.fei],
-        [(tilt_range(f.tilt_angles_deg), f) for f in listed if f not in raw],
+    return Evidence(
+        field=rule.name,
+        label=rule.label,
+        unit=rule.unit,
+        value=chosen.value if chosen is not None else None,
+        rule=why,
+        witnesses=heard,
+        chosen=replace(chosen, agrees=True) if chosen is not None else None,
     )
-    for kind in kinds:
-        found = _agreed(kind)
-        if found is None:
-            continue
-        tilts, path = found
-        if not isinstance(tilts, TiltRange):
-            continue
-        told["tilt_min_deg"] = (tilts.min_deg, path)
-        told["tilt_max_deg"] = (tilts.max_deg, path)
-        told["tilt_constant_increment"] = (tilts.constant_increment, path)
-        if tilts.step_deg is not None:
-            told["tilt_step_deg"] = (tilts.step_deg, path)
-        break
-    # Frames of one position are no tilt series: their summed dose would say nothing.
-    tilted = [f for f in mdocs if f.mdoc is not None and tilt_range(f.mdoc.tilt_angles_deg)]
-    for field, name in (("dose_e_per_a2", "dose_e_per_a2"), ("defocus_um", "target_defocus_um")):
-        found = _agreed(_reader(tilted, "mdoc")(name))
-        if found is not None:
-            told[field] = found
 
 
-def _reader(files: list[SourceFile], *way: str) -> Any:
-    def read(field: str) -> list[tuple[Any, SourceFile]]:
-        pairs = []
-        for file in files:
-            value: Any = file
-            for step in (*way, field):
-                value = getattr(value, step)
-            pairs.append((value, file))
-        return pairs
-
-    return read
-
-
-def _agreed(pairs: Iterable[tuple[Any, SourceFile]]) -> tuple[Any, str] | None:
-    known = [(value, file.path) for value, file in pairs if value is not None and value != ""]
-    if not known:
-        return None
-    first, path = known[0]
-    return (first, path) if all(_same(first, value) for value, _ in known) else None
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-3)
+def agree(rule: FieldRule, one: Any, other: Any) -> bool:
+    """Whether two values are one within the field's tolerance."""
+    if isinstance(one, dt.date) and isinstance(other, dt.date):
+        return abs((one - other).days) <= rule.absolute
+    if isinstance(one, bool) or isinstance(other, bool):
+        return bool(one == other)
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        # A little more than the tolerance: 60.25 and 60 differ by a quarter as people count.
+        allowed = max(rule.absolute, rule.relative * max(abs(one), abs(other))) + 1e-9
+        return abs(one - other) <= allowed
+    if isinstance(one, str) and isinstance(other, str):
+        left, right = " ".join(one.casefold().split()), " ".join(other.casefold().split())
+        # A program with its version and the same one without are no contradiction.
+        is_version = rule.vocabulary == "software" and (left.startswith(f"{right} ") or right.startswith(f"{left} "))
+        return left == right or is_version
     return bool(one == other)
 
 
-def _square(file: SourceFile) -> float | None:
-    spacing = file.header.voxel_spacing_angstrom if file.header is not None else None
-    return spacing[0] if spacing is not None and math.isclose(spacing[0], spacing[1], rel_tol=1e-3) else None
+def _supported(rule: FieldRule, ours: Sequence[Witness], lower: Sequence[Witness]) -> Witness | None:
+    others = list({str(one.value): one.value for one in lower}.values())[:MAX_OPINIONS]
+    different = list({str(one.value): one for one in ours}.values())[:MAX_OPINIONS]
+    backed = [one for one in different if any(agree(rule, one.value, value) for value in others)]
+    if not backed or not all(agree(rule, backed[0].value, one.value) for one in backed):
+        return None
+    return backed[0]
 
 
-def _cubic(file: SourceFile) -> float | None:
-    spacing = file.header.voxel_spacing_angstrom if file.header is not None else None
-    square = _square(file)
-    return square if spacing is not None and square and math.isclose(spacing[0], spacing[2], rel_tol=1e-3) else None
+def _named(rule: FieldRule, chosen: Witness, lower: Sequence[Witness]) -> str:
+    return next(one.source for one in lower if agree(rule, chosen.value, one.value))

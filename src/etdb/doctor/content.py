@@ -142,6 +142,9 @@ def _take_up_again(patient: Patient, entry: DatasetEntry) -> str:
         added: dict[str, AddedFile] = {}
         for path, cid in entry.files.items():
             place = source if source.is_file() else source / path
+            kept = patient.workspace.content_folder / cid
+            if kept.is_file() and not place.exists():
+                place = kept  # a preview, which never lay in the lab's folder
             added[path] = files.add_file(place)
             if str(added[path].cid) != cid:
                 raise StorageError(

@@ -1,5 +1,10 @@
 """Formats of electron microscopy: a first look at each kind of file that a dataset holds. Pure."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from etdb.em.acquisition import MAX_LOG_BYTES, AcquisitionLog, parse_acquisition_log
 from etdb.em.frames import FrameStack, read_frames
 from etdb.em.mdoc import MAX_MDOC_BYTES, MdocLook, MdocSection, parse_mdoc
@@ -21,6 +26,23 @@ from etdb.em.tilts import (
     tilt_range,
 )
 from etdb.em.transforms import MAX_TRANSFORM_FILE_BYTES, Transform, Transforms, parse_transforms
+
+if TYPE_CHECKING:
+    from etdb.em.contrast import Levels, robust_levels, spread_indices, to_grey
+    from etdb.em.planes import PlaneLayout, decode_plane, decode_planes, plane_layout
+
+# These need numpy, which takes longer to load than most commands take: they are loaded when they are asked for.
+_WITH_NUMPY = {
+    **dict.fromkeys(("Levels", "robust_levels", "spread_indices", "to_grey"), "etdb.em.contrast"),
+    **dict.fromkeys(("PlaneLayout", "decode_plane", "decode_planes", "plane_layout"), "etdb.em.planes"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WITH_NUMPY:
+        return getattr(importlib.import_module(_WITH_NUMPY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 Look = (
     MrcLook
@@ -54,6 +76,7 @@ __all__ = [
     "ImodModel",
     "ImodObject",
     "InstrumentFacts",
+    "Levels",
     "Look",
     "MdocLook",
     "MdocSection",
@@ -63,6 +86,7 @@ __all__ = [
     "PackedFile",
     "Packing",
     "Picture",
+    "PlaneLayout",
     "SectionFacts",
     "TiltAngles",
     "TiltRange",
@@ -70,6 +94,8 @@ __all__ = [
     "Transforms",
     "ZarrLevel",
     "ZarrVolume",
+    "decode_plane",
+    "decode_planes",
     "level_paths",
     "packing_of",
     "parse_acquisition_log",
@@ -79,13 +105,17 @@ __all__ = [
     "parse_tilt_angles",
     "parse_tilt_file",
     "parse_transforms",
+    "plane_layout",
     "read_frames",
     "read_model",
     "read_movie",
     "read_mrc",
     "read_note",
     "read_picture",
+    "robust_levels",
+    "spread_indices",
     "tilt_range",
+    "to_grey",
     "unpacked_name",
     "walk_model",
 ]

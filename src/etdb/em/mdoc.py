@@ -22,7 +22,7 @@ MAX_SECTIONS = 20_000
 MAX_LINE_CHARACTERS = 100_000
 MAX_KEYS = 1_000
 SECTION = re.compile(r"\[\s*(ZValue|FrameSet|MontSection)\s*=\s*(-?\d{1,9})\s*\]")
-TITLE = re.compile(r"\[?\s*T\s*=\s*(.*?)\s*\]?")
+TITLE = re.compile(r"\[?\s*T\s*=\s*(.*)")
 DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4}|\d{2})\b")
 VERSION = re.compile(r"SerialEM Version\s+([0-9][0-9A-Za-z.]{0,20})")
 TIME = re.compile(r"\b(\d{1,2}):(\d{2}):(\d{2})\b")
@@ -144,7 +144,7 @@ def parse_mdoc(data: bytes) -> MdocLook:
             current = {}
             blocks.append((found[1], int(found[2]), current))
         elif title := TITLE.fullmatch(line):
-            titles.append(title[1])
+            titles.append(title[1].removesuffix("]").rstrip())
         elif line.startswith("["):
             current = None  # a section of a kind that we do not know
         elif current is not None and "=" in line and len(current) < MAX_KEYS:

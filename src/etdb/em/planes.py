@@ -78,12 +78,12 @@ class PlaneLayout(Struct, frozen=True, kw_only=True):
         return self.data_offset + section * self.plane_bytes
 
 
-def plane_layout(look: MrcLook, *, unsigned_bytes: bool = False) -> PlaneLayout:
+def plane_layout(look: MrcLook, *, unsigned_bytes: bool | None = None) -> PlaneLayout:
     """The layout that a header describes.
 
     Args:
         look: what the header says.
-        unsigned_bytes: for mode 0, that the bytes mean 0 to 255 (IMOD's older files).
+        unsigned_bytes: for mode 0, that the bytes mean 0 to 255; None for what the header's look found.
 
     Raises:
         FormatError: a mode whose values are not known.
@@ -95,8 +95,8 @@ def plane_layout(look: MrcLook, *, unsigned_bytes: bool = False) -> PlaneLayout:
         rows=look.rows,
         mode=look.mode,
         byte_order=look.byte_order,
-        unsigned_bytes=unsigned_bytes,
-        data_offset=MRC_HEADER_BYTES + look.extended_bytes,
+        unsigned_bytes=look.data_type == "uint8" if unsigned_bytes is None else unsigned_bytes,
+        data_offset=look.data_offset,
     )
 
 

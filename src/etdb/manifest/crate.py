@@ -31,6 +31,7 @@ _UNITS: Final = {
     "voxel_spacing_angstrom": "angstrom",
     "pixel_spacing_angstrom": "angstrom",
     "voltage_kv": "kilovolt",
+    "dose_per_tilt_e_per_a2": "electron per square angstrom",
 }
 _NO_LICENCE: Final = "No licence is stated: ask the publisher before using these data."
 

@@ -1,6 +1,6 @@
 """Planes of image files, and pictures, movies and multiscale copies of them through the libraries that make them."""
 
-from etdb.media.extras import MissingExtraError, has_modules
+from etdb.media.extras import MissingExtraError, has_modules, import_extra
 from etdb.media.movies import MovieError, write_movie
 from etdb.media.omezarr import ZarrPlan, plan_zarr, write_zarr
 from etdb.media.pictures import (
@@ -27,6 +27,7 @@ __all__ = [
     "encode_webp",
     "fit_grey",
     "has_modules",
+    "import_extra",
     "open_planes",
     "plan_scale_bar",
     "plan_zarr",

@@ -23,7 +23,7 @@ from etdb.media.extras import import_extra
 
 __all__ = ["MovieError", "ffmpeg_path", "movie_command", "write_movie"]
 
-STALL_S: Final = 120.0
+STALL_S: Final = 120
 """ffmpeg is ended when it has not taken a frame, or not come to its end, for so long."""
 _MAX_WORDS = 2000
 _CRF = "23"
@@ -74,6 +74,8 @@ def movie_command(ffmpeg: Path, size: tuple[int, int], frames_per_second: float,
         *("-an", "-vf", "scale=in_range=full:out_range=limited,format=yuv420p"),
         *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p"),
         *("-crf", _CRF, "-maxrate", _MAX_RATE[0], "-bufsize", _MAX_RATE[1], "-threads", _THREADS),
+        # Threads that share a frame: those that take frames of their own come to other bytes when they are limited.
+        *("-x264-params", "sliced-threads=1"),
         *("-g", str(max(1, round(frames_per_second))), "-rc-lookahead", "10"),
         *("-color_range", "tv", "-colorspace", colour, "-color_primaries", colour, "-color_trc", colour),
         *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"),
@@ -156,7 +158,7 @@ class _Guard:
 
 def _said(words: IO[bytes], status: int, guard: _Guard) -> str:
     if guard.has_ended:
-        return f"it stood still for {STALL_S:.0f} s"
+        return f"it stood still for {STALL_S} s"
     words.seek(0, os.SEEK_END)
     words.seek(max(0, words.tell() - _MAX_WORDS))
     text = " ".join(words.read().decode("utf-8", "replace").split())

@@ -31,6 +31,7 @@ _SMALLEST = 128
 """No further level when all axes are at most this."""
 _METADATA_BYTES = 2048
 _CHUNK_INDEX_BYTES = 16
+_FEW_AT_ONCE: Final = {"async.concurrency": 4, "threading.max_workers": 2}
 
 
 class ZarrLevel(Struct, frozen=True, kw_only=True):
@@ -101,6 +102,9 @@ def _level(shape: Shape, size: int, factors: Shape) -> ZarrLevel:
         wide = -(-wide // 2 // chunk[2]) * chunk[2]
     fitting = max(1, MAX_SHARD_BYTES // (depth * wide * size * chunk[1]))
     high = min(fitting, -(-shape[1] // chunk[1])) * chunk[1]
+    # Where all rows fit there may be room for more sections.
+    while depth < shape[0] and (depth + chunk[0]) * high * wide * size <= MAX_SHARD_BYTES and high >= shape[1]:
+        depth += chunk[0]
     return ZarrLevel(shape=shape, chunk=chunk, shard=(depth, high, wide), factors=factors)
 
 
@@ -132,6 +136,11 @@ def write_zarr(
         store=str(target), mode="w-", zarr_format=3, attributes=_attributes(plan, name, spacing_angstrom)
     )
     total = sum(math.prod(level.shape) for level in plan.levels)
+    with zarr.config.set(_FEW_AT_ONCE):
+        _write_levels(zarr, group, planes, plan, lambda done: progress(done, total))
+
+
+def _write_levels(zarr: Any, group: Any, planes: Planes, plan: ZarrPlan, advance: Callable[[int], None]) -> None:
     done = 0
     before: Any = None
     for number, level in enumerate(plan.levels):
@@ -150,7 +159,7 @@ def write_zarr(
             )
             array[place] = values
             done += values.size
-            progress(done, total)
+            advance(done)
         before = array
 
 
@@ -177,15 +186,22 @@ def _halved(array: Any, finer: ZarrLevel, level: ZarrLevel, place: tuple[slice, 
     """Means of the finer level, in float64 where needed so that no type overflows; at an odd end of what there is."""
     steps = [a // b for a, b in zip(level.factors, finer.factors, strict=True)]
     out = np.empty([s.stop - s.start for s in place], dtype=array.dtype)
-    deep = level.chunk[0]
-    for start in range(place[0].start, place[0].stop, deep):  # a part of a shard at a time bounds the memory
-        z = slice(start, min(start + deep, place[0].stop))
-        source = tuple(
-            slice(s.start * step, min(s.stop * step, n))
-            for s, step, n in zip((z, *place[1:]), steps, finer.shape, strict=True)
-        )
-        out[start - place[0].start : z.stop - place[0].start] = _means(array[source], steps)
+    # A layer of the finer level's chunks at a time: each is unpacked once, and the memory is bounded.
+    deep, high = (max(1, chunk // step) for chunk, step in zip(finer.chunk[:2], steps[:2], strict=True))
+    for z in _pieces(place[0], deep):
+        for y in _pieces(place[1], high):
+            source = tuple(
+                slice(s.start * step, min(s.stop * step, n))
+                for s, step, n in zip((z, y, place[2]), steps, finer.shape, strict=True)
+            )
+            into = tuple(slice(s.start - p.start, s.stop - p.start) for s, p in zip((z, y), place, strict=False))
+            out[into] = _means(array[source], steps)
     return out
+
+
+def _pieces(whole: slice, step: int) -> Iterator[slice]:
+    for start in range(whole.start, whole.stop, step):
+        yield slice(start, min(start + step, whole.stop))
 
 
 def _means(values: NDArray[Any], steps: list[int]) -> NDArray[Any]:

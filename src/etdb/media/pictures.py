@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from msgspec import Struct
@@ -23,7 +23,8 @@ __all__ = ["ScaleBar", "draw_label", "draw_scale_bar", "encode_jpeg", "encode_we
 _JPEG_QUALITY: Final = 88
 _WEBP_QUALITY: Final = 84
 _LONGEST_BAR: Final = 0.28
-_ANGSTROM: Final = (("µm", 1e4), ("nm", 10.0), ("Å", 1.0))
+_MICROMETRE_ANGSTROM: Final = 1e4
+_NANOMETRE_ANGSTROM: Final = 10.0  # also below one: the font that comes with Pillow has no ring above an A
 _WHY: Final = "making pictures"
 
 
@@ -46,38 +47,41 @@ def plan_scale_bar(width_px: int, pixel_angstrom: float | None) -> ScaleBar | No
     longest = width_px * _LONGEST_BAR * pixel_angstrom
     power = 10.0 ** math.floor(math.log10(longest))
     length = max(step * power for step in (1, 2, 5) if step * power <= longest * (1 + 1e-9))
-    unit, size = next((u, s) for u, s in _ANGSTROM if length >= s * (1 - 1e-9) or s == 1.0)
-    return ScaleBar(pixels=length / pixel_angstrom, text=f"{float(f'{length / size:.6g}'):g} {unit}")
+    is_long = length >= _MICROMETRE_ANGSTROM * (1 - 1e-9)
+    unit, size = ("µm", _MICROMETRE_ANGSTROM) if is_long else ("nm", _NANOMETRE_ANGSTROM)
+    return ScaleBar(pixels=length / pixel_angstrom, text=f"{length / size:.6g} {unit}")
 
 
 def draw_scale_bar(picture: NDArray[np.uint8], bar: ScaleBar | None) -> NDArray[np.uint8]:
-    """A copy with the bar at the lower left, white in a dark rim so that it shows on anything.
+    """A copy with the bar at the lower left, white on a darkened ground so that it shows on anything.
 
-    Where there is no bar, small words say that the scale is not known.
+    Where there is no bar, words say that the scale is not known.
     """
-    image = _image(picture)
-    draw = import_extra("PIL.ImageDraw", "previews", what=_WHY).Draw(image)
-    height = image.height
-    size = _text_size(image.width, height)
-    left, bottom = round(size * 0.8), height - round(size * 0.8)
-    if bar is None:
-        _words(draw, (left, bottom), "scale not known", round(size * 0.8), "ls")
-        return np.asarray(image)
-    thick = max(2, round(size / 4))
-    right = left + max(1, round(bar.pixels)) - 1
-    rim = max(1, thick // 3)
-    draw.rectangle((left - rim, bottom - thick - rim + 1, right + rim, bottom + rim), fill=0)
-    draw.rectangle((left, bottom - thick + 1, right, bottom), fill=255)
-    _words(draw, ((left + right) / 2, bottom - thick - size * 0.35), bar.text, size, "ms", least_left=left)
+    size = _text_size(*picture.shape)
+    font = _font(size)
+    text = "scale not known" if bar is None else bar.text
+    text_wide = math.ceil(font.getlength(text))
+    long, thick = (0, 0) if bar is None else (max(1, round(bar.pixels)), max(2, size // 5))
+    gap, edge = max(2, size // 3), max(3, size // 2)
+    wide, high = max(long, text_wide) + 2 * gap, size + 2 * gap + (thick + gap // 2 if thick else 0)
+    left, top = edge, picture.shape[0] - edge - high
+    image, draw = _drawing(_darkened(picture, (left, top, left + wide, top + high)))
+    middle = left + wide / 2
+    draw.text((middle, top + gap + size * 0.85), text, fill=255, font=font, anchor="ms")
+    if bar is not None:
+        start, bottom = round(middle - long / 2), top + high - gap
+        draw.rectangle((start, bottom - thick, start + long - 1, bottom - 1), fill=255)
     return np.asarray(image)
 
 
 def draw_label(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """A copy with a few words at the upper right."""
-    image = _image(picture)
-    draw = import_extra("PIL.ImageDraw", "previews", what=_WHY).Draw(image)
-    size = _text_size(image.width, image.height)
-    _words(draw, (image.width - size * 0.8, size * 1.6), text, size, "rs")
+    """A copy with a few words at the upper right, white on a darkened ground."""
+    size = _text_size(*picture.shape)
+    font = _font(size)
+    gap, edge = max(2, size // 3), max(3, size // 2)
+    right, wide = picture.shape[1] - edge, math.ceil(font.getlength(text)) + 2 * gap
+    image, draw = _drawing(_darkened(picture, (right - wide, edge, right, edge + size + 2 * gap)))
+    draw.text((right - gap, edge + gap + size * 0.85), text, fill=255, font=font, anchor="rs")
     return np.asarray(image)
 
 
@@ -109,17 +113,22 @@ def _image(picture: NDArray[np.uint8]) -> Image:
     return image
 
 
-def _text_size(width: int, height: int) -> int:
-    return max(10, min(width // 24, height // 12, 32))
+def _text_size(height: int, width: int) -> int:
+    return max(10, min(width // 28, height // 14, 28))
 
 
-def _words(
-    draw: object, place: tuple[float, float], text: str, size: int, anchor: str, *, least_left: float = 0
-) -> None:
-    font = import_extra("PIL.ImageFont", "previews", what=_WHY).load_default(size)
-    x, y = place
-    if anchor[0] == "m":  # centred over the bar, but not beyond the edge
-        x = max(x, least_left + font.getlength(text) / 2)
-    draw.text(  # type: ignore[attr-defined]
-        (x, y), text, fill=255, font=font, anchor=anchor, stroke_width=max(1, size // 9), stroke_fill=0
-    )
+def _font(size: int) -> Any:
+    return import_extra("PIL.ImageFont", "previews", what=_WHY).load_default(size)
+
+
+def _darkened(picture: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    left, top, right, bottom = (max(0, n) for n in box)
+    ground = picture.copy()
+    part = ground[top:bottom, left:right]
+    part[...] = part.astype(np.uint16) * 3 // 8
+    return ground
+
+
+def _drawing(picture: NDArray[np.uint8]) -> tuple[Image, Any]:
+    image = _image(picture)
+    return image, import_extra("PIL.ImageDraw", "previews", what=_WHY).Draw(image)

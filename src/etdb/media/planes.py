@@ -31,8 +31,10 @@ from etdb.em import (
 from etdb.errors import FormatError, SourceFileError
 from etdb.media.extras import import_extra
 
-__all__ = ["MAX_TIFF_PLANE_BYTES", "Planes", "StackFacts", "open_planes"]
+__all__ = ["MAX_READ_BYTES", "MAX_TIFF_PLANE_BYTES", "Planes", "StackFacts", "open_planes"]
 
+MAX_READ_BYTES: Final = 1 << 27
+"""No more of a plane is read at once: headers may tell of rows that no memory holds."""
 MAX_TIFF_PLANE_BYTES: Final = 1 << 28
 """A plane of a TIFF file is decoded whole: none larger than this is read."""
 _UNPACK: Final[dict[str, Callable[[Path], IO[bytes]]]] = {".gz": gzip.open, ".bz2": bz2.open}  # type: ignore[dict-item]
@@ -78,12 +80,12 @@ class Planes(Protocol):
 
 
 @contextmanager
-def open_planes(path: Path, *, unsigned_bytes: bool = False) -> Iterator[Planes]:
+def open_planes(path: Path, look: MrcLook | None = None) -> Iterator[Planes]:
     """Open a stack for reading.
 
     Args:
         path: an MRC file, one behind `.gz` or `.bz2`, or a TIFF file.
-        unsigned_bytes: for MRC of mode 0, that bytes mean 0 to 255.
+        look: what its MRC header says, where that was read already; else the header is read here.
 
     Raises:
         FormatError: it is none of these, or of a kind that cannot be shown.
@@ -96,9 +98,9 @@ def open_planes(path: Path, *, unsigned_bytes: bool = False) -> Iterator[Planes]
             if suffix in _TIFF:
                 planes: Planes = stack.enter_context(_open_tiff(path))
             elif suffix in _UNPACK:
-                planes = _Packed(path, stack.enter_context(_UNPACK[suffix](path)), unsigned_bytes=unsigned_bytes)
+                planes = _Packed(path, stack.enter_context(_UNPACK[suffix](path)), look)
             else:
-                planes = _Plain(path, stack.enter_context(path.open("rb")), unsigned_bytes=unsigned_bytes)
+                planes = _Plain(path, stack.enter_context(path.open("rb")), look)
         yield planes
 
 
@@ -117,27 +119,31 @@ def _reading(path: Path) -> Iterator[None]:
 class _Mrc:
     """What the two readers of MRC share."""
 
-    def __init__(self, path: Path, header: bytes, size_bytes: int | None, *, unsigned: bool, sequential: bool) -> None:
-        look: MrcLook = parse_mrc_header(header, size_bytes)
+    def __init__(self, path: Path, look: MrcLook, *, sequential: bool) -> None:
         if look.is_truncated:
             raise FormatError(
-                f"{path} is cut off: it has {size_bytes} bytes, its header tells of {look.expected_bytes}",
+                f"{path} is cut off: its header tells of {look.expected_bytes} bytes",
                 hint="copy it anew, or complete it",
             )
         self._path = path
-        self._layout: PlaneLayout = plane_layout(look, unsigned_bytes=unsigned)
-        spacing = look.voxel_spacing_angstrom[0] if look.voxel_spacing_angstrom else None
-        if spacing is None and look.fei is not None:
-            spacing = look.fei.pixel_spacing_angstrom
+        self._layout: PlaneLayout = plane_layout(look)
+        spacing = look.voxel_spacing_angstrom
+        tilts = [section.tilt_deg for section in look.per_section]
         self.facts = StackFacts(
             shape=(look.sections, look.rows, look.columns),
             dtype=self._layout.dtype.name,
-            spacing_angstrom=spacing,
+            spacing_angstrom=spacing[0] if spacing else _pixel_of_sections(look),
             rows_upwards=True,
             is_sequential=sequential,
-            tilt_angles_deg=look.fei.tilt_angles_deg if look.fei is not None else (),
-            depth_angstrom=look.voxel_spacing_angstrom[2] if look.voxel_spacing_angstrom else None,
+            tilt_angles_deg=tuple(tilt for tilt in tilts if tilt is not None) if None not in tilts else (),
+            depth_angstrom=spacing[2] if spacing else None,
         )
+
+    def _length(self, rows: int) -> int:
+        length = rows * self._layout.row_bytes
+        if length > MAX_READ_BYTES:
+            raise FormatError(f"{self._path}: {rows} rows of it take {length} bytes, above {MAX_READ_BYTES}")
+        return length
 
     def _place(self, section: int, first_row: int) -> int:
         return self._layout.plane_offset(section) + first_row * self._layout.row_bytes
@@ -158,16 +164,23 @@ class _Mrc:
         return values
 
 
+def _pixel_of_sections(look: MrcLook) -> float | None:
+    """What the extended header says of all sections alike."""
+    told = {section.pixel_spacing_angstrom for section in look.per_section}
+    return told.pop() if len(told) == 1 else None
+
+
 class _Plain(_Mrc):
-    def __init__(self, path: Path, file: IO[bytes], *, unsigned_bytes: bool) -> None:
+    def __init__(self, path: Path, file: IO[bytes], look: MrcLook | None) -> None:
         self._descriptor = file.fileno()
-        header = os.pread(self._descriptor, _HEADERS_BYTES, 0)
-        size_bytes = os.fstat(self._descriptor).st_size
-        super().__init__(path, header, size_bytes, unsigned=unsigned_bytes, sequential=False)
+        found = look or parse_mrc_header(
+            os.pread(self._descriptor, _HEADERS_BYTES, 0), os.fstat(self._descriptor).st_size
+        )
+        super().__init__(path, found, sequential=False)
 
     def read(self, section: int, first_row: int, rows: int) -> NDArray[Any]:
         """See :class:`Planes`."""
-        data = bytearray(rows * self._layout.row_bytes)
+        data = bytearray(self._length(rows))
         view = memoryview(data)
         done, place = 0, self._place(section, first_row)
         with _reading(self._path):
@@ -182,16 +195,16 @@ class _Plain(_Mrc):
 class _Packed(_Mrc):
     """Behind a compression that can only be read onwards; going back begins anew."""
 
-    def __init__(self, path: Path, file: IO[bytes], *, unsigned_bytes: bool) -> None:
+    def __init__(self, path: Path, file: IO[bytes], look: MrcLook | None) -> None:
         self._file = file
         self._lock = threading.Lock()
-        super().__init__(path, file.read(_HEADERS_BYTES), None, unsigned=unsigned_bytes, sequential=True)
+        super().__init__(path, look or parse_mrc_header(file.read(_HEADERS_BYTES)), sequential=True)
 
     def read(self, section: int, first_row: int, rows: int) -> NDArray[Any]:
         """See :class:`Planes`."""
         with self._lock, _reading(self._path):
             self._file.seek(self._place(section, first_row))
-            return self._decode(self._file.read(rows * self._layout.row_bytes), rows)
+            return self._decode(self._file.read(self._length(rows)), rows)
 
 
 class _Tiff:

@@ -55,9 +55,10 @@ class Tomogram(msgspec.Struct, frozen=True, kw_only=True):
     """The Research-Tomogram record (Table 1 of Ortega et al. 2019), with what re-users asked for added.
 
     Angles are in degrees, defocus in micrometres (negative is under focus), dose in electrons per square angstrom,
-    voltage in kilovolts. ``tilt_axes`` is 1 for a single-axis series, 2 for a dual one. ``timestamp_s`` is the
-    record's time in Unix seconds, ``location`` the root CID of its directory. ``extra`` holds a group's own fields by
-    name; ``unknown`` what else the record held, by JSON pointer.
+    voltage in kilovolts. ``tilt_axes`` is 1 for a single-axis series, 2 for a dual one; ``tilt_scheme`` names the order
+    of the tilts (``dose-symmetric``, ``bidirectional``, ``unidirectional``, or a lab's own word), ``tilt_count`` how
+    many projections one axis has. ``timestamp_s`` is the record's time in Unix seconds, ``location`` the root CID of
+    its directory. ``extra`` holds a group's own fields by name; ``unknown`` what else the record held, by JSON pointer.
     """
 
     publisher: str = ""
@@ -98,6 +99,9 @@ class Tomogram(msgspec.Struct, frozen=True, kw_only=True):
     publications: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     sample_preparation: str = ""
+    tilt_scheme: str = ""
+    tilt_count: int | None = None
+    dose_per_tilt_e_per_a2: float | None = None
     storage_network: str = "ipfs"
     location: str = ""
     files: tuple[FileEntry, ...] = ()

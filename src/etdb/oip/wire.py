@@ -146,6 +146,9 @@ FIELDS: Final = (
     _row("publications", "details", "publications", _listed, list),
     _row("keywords", "details", "keywords", _listed, list),
     _row("sample_preparation", "details", "samplePreparation", _text),
+    _row("tilt_scheme", "details", "tiltScheme", _text),
+    _row("tilt_count", "details", "tiltCount", _whole),
+    _row("dose_per_tilt_e_per_a2", "details", "dosagePerTilt", _number),
     _row("storage_network", "storage", "network", lambda value: _text(value).lower()),
     _row("location", "storage", "location", _text),
 )

@@ -5,11 +5,11 @@ The largest tomogram is read once; what is held is one strip of rows and one fra
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -49,7 +49,7 @@ def group_sections(sections: int, most: int) -> tuple[range, ...]:
     """Neighbouring sections that are averaged, so that there are at most so many groups, of as equal size as can be."""
     count = -(-sections // -(-sections // most))
     edges = [n * sections // count for n in range(count + 1)]
-    return tuple(range(a, b) for a, b in pairwise(edges))
+    return tuple(range(a, b) for a, b in itertools.pairwise(edges))
 
 
 def read_frame(planes: Planes, sections: range, factor: int) -> NDArray[np.float32]:
@@ -59,40 +59,31 @@ def read_frame(planes: Planes, sections: range, factor: int) -> NDArray[np.float
     left over at the end of a binned plane are left out, unless there are no others.
     """
     _, rows, columns = planes.facts.shape
-    down, across = min(factor, rows), min(factor, columns)
-    height, width = rows // down, columns // across
-    frame = np.empty((height, width), dtype=np.float32)
-    row_bytes = max(1, columns * np.dtype(planes.facts.dtype).itemsize)
-    at_once = max(1, _STRIP_BYTES // (row_bytes * down))
-    # A file that is only read onwards gives whole planes, one after the other.
-    if planes.facts.is_sequential:
-        at_once = height
-    for top in range(0, height, at_once):
-        lines = min(at_once, height - top)
-        frame[top : top + lines] = _mean_strip(planes, sections, top * down, (lines, down), (width, across))
-    return frame[::-1] if planes.facts.rows_upwards else frame
-
-
-def _mean_strip(
-    planes: Planes, sections: range, first_row: int, lines: tuple[int, int], across: tuple[int, int]
-) -> NDArray[np.float32]:
+    lines, across = (
+        (rows // min(factor, rows), min(factor, rows)),
+        (columns // min(factor, columns), min(factor, columns)),
+    )
     total = np.zeros((lines[0], across[0]), dtype=np.float32)
-    values_each = len(sections) * lines[1] * across[1]
-    counts: NDArray[np.float32] | None = None
-    for section in sections:
-        strip = planes.read(section, first_row, lines[0] * lines[1])[:, : across[0] * across[1]]
-        binned = _binned(strip, lines, across)
-        if strip.dtype.kind == "f" and not np.isfinite(binned).all():
-            if counts is None:
-                counts = np.full_like(total, values_each)
+    missing: NDArray[np.float32] | None = None
+    row_bytes = max(1, columns * np.dtype(planes.facts.dtype).itemsize)
+    at_once = max(1, _STRIP_BYTES // (row_bytes * lines[1]))
+    # Section by section, so that a file that can only be read onwards is.
+    for section, top in itertools.product(sections, range(0, lines[0], at_once)):
+        part = slice(top, min(top + at_once, lines[0]))
+        boxes = (part.stop - top, lines[1])
+        strip = planes.read(section, top * lines[1], boxes[0] * lines[1])[:, : across[0] * across[1]]
+        sums = _binned(strip, boxes, across)
+        if strip.dtype.kind == "f" and not np.isfinite(sums).all():
             finite = np.isfinite(strip)
-            counts -= _binned((~finite).astype(np.float32), lines, across)
-            binned = _binned(np.where(finite, strip, 0), lines, across)
+            missing = np.zeros_like(total) if missing is None else missing
+            missing[part] += _binned(~finite, boxes, across)
+            sums = _binned(np.where(finite, strip, 0), boxes, across)
         with np.errstate(over="ignore", invalid="ignore"):
-            total += binned
+            total[part] += sums
+    values_each = len(sections) * lines[1] * across[1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        total /= values_each if counts is None else np.where(counts > 0, counts, np.nan)
-    return total
+        total /= values_each if missing is None else values_each - missing  # nothing of nothing is NaN
+    return total[::-1] if planes.facts.rows_upwards else total
 
 
 def _binned(strip: NDArray[Any], lines: tuple[int, int], across: tuple[int, int]) -> NDArray[np.float32]:

@@ -66,7 +66,7 @@ def make_product(product: Product, folder: Path, progress: Progress = lambda _do
     """
     with storage_errors(folder):
         make_folder(folder)
-        with open_planes(product.source.file) as planes:
+        with open_planes(product.source.file, product.source.header) as planes:
             if product.kind == "pictures":
                 return _make_pictures(product, planes, folder)
             if product.kind == "zarr":
@@ -76,7 +76,7 @@ def make_product(product: Product, folder: Path, progress: Progress = lambda _do
 
 def thumbnail_jpeg(source: PreviewSource, longest: int) -> bytes:
     """A small picture of a source, for a sheet."""
-    with open_planes(source.file) as planes:
+    with open_planes(source.file, source.header) as planes:
         picture, pixel_angstrom, _ = _key_picture(source, planes)
     return encode_jpeg(_small(picture, pixel_angstrom, longest))
 

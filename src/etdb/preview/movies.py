@@ -131,7 +131,7 @@ class _Overlay:
         dark = draw_scale_bar(np.zeros((height, width), np.uint8), bar)
         light = draw_scale_bar(np.full((height, width), 255, np.uint8), bar)
         # What is drawn hides the ground by the same part, whatever the ground is.
-        through = light.astype(np.uint16) - dark
+        through = light.astype(np.uint16) - dark  # in 255ths
         rows, columns = np.nonzero(through < 255)
         self._box = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
         self._through = through[self._box]

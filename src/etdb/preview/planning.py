@@ -2,11 +2,11 @@
 
 | what | made of | names | role |
 | --- | --- | --- | --- |
-| key image | the central slab of the reconstruction, else the projection at zero | `keyimg_SID.jpg`, .webp | key_image |
-| thumbnail | the same, at most 256 pixels | `keyimg_SID_s.jpg`, .webp | thumbnail |
+| key image | the reconstruction's central slab, or the projection at zero | `keyimg_SID.jpg`, `.webp` | key_image |
+| thumbnail | the same, at most 256 pixels | `keyimg_SID_s.jpg`, `.webp` | thumbnail |
 | key movie | slices through the reconstruction, else the tilt series | `keymov_SID.mp4` | key_movie |
 | tilt movie | the tilt series, where the key movie is of a reconstruction | `tiltmov_SID.mp4` | preview |
-| copy for viewers | the reconstruction | `SID.ome.zarr/` | preview |
+| copy for viewers | the reconstruction, on request | `SID.ome.zarr/` | preview |
 
 The names are those of the original Electron Tomography Database. What a dataset has of its own is not made again.
 """
@@ -14,30 +14,30 @@ The names are those of the original Electron Tomography Database. What a dataset
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from etdb.em import MAX_TILTS
-from etdb.errors import ConfigurationError, FormatError, InputError
+from etdb.em import MAX_TILTS, MrcLook
+from etdb.errors import FormatError, InputError
 from etdb.media import StackFacts, ZarrPlan, open_planes, plan_zarr
 from etdb.oip.tomogram import FileEntry, Tomogram
-from etdb.sources import SourceDataset, SourceFile, guess_role
+from etdb.sources import SourceDataset, SourceFile
 
 __all__ = ["PlannedFile", "PreviewPlan", "PreviewSource", "Product", "ProductKind", "plan_previews", "planned_entries"]
 
 ProductKind = Literal["pictures", "movie", "tilt_movie", "zarr"]
 
-_PACKED: Final = (".gz", ".bz2")
 _VOLUMES: Final = ("reconstruction", "subvolume")
-_SERIES: Final = ("tilt_series",)
-_STATED: Final = ("dataset.toml", "the command line")
+_SERIES: Final = ("aligned_series", "tilt_series")
+_TIFF: Final = (".tif", ".tiff")
 _PICTURE_BYTES: Final = {"keyimg.jpg": 400_000, "keyimg.webp": 300_000, "small.jpg": 25_000, "small.webp": 20_000}
+_ABOUT_SO_LONG: Final = "mean of sections 1234-1234 of 1234; bar 500 nm"
 _MOVIE_BYTES: Final = 6_000_000
 _UNSAFE = re.compile(r"[^0-9A-Za-z._+-]+")
-_JPEG, _WEBP, _MP4 = "image/jpeg", "image/webp", "video/mp4"
+_JPEG, _WEBP, _MP4, _SHARD = "image/jpeg", "image/webp", "video/mp4", "application/octet-stream"
 
 
 class PreviewSource(Struct, frozen=True, kw_only=True):
@@ -46,6 +46,7 @@ class PreviewSource(Struct, frozen=True, kw_only=True):
     Attributes:
         path: in the dataset.
         file: where it is.
+        header: of an MRC file, as it was read before.
         facts: what it is.
         spacing_angstrom: between its columns; None when nobody says it.
         is_series: whether its sections are projections and not slices.
@@ -54,6 +55,7 @@ class PreviewSource(Struct, frozen=True, kw_only=True):
 
     path: str
     file: Path
+    header: MrcLook | None
     facts: StackFacts
     spacing_angstrom: float | None
     is_series: bool = False
@@ -94,7 +96,7 @@ class PreviewPlan(Struct, frozen=True, kw_only=True):
 
 
 def plan_previews(
-    dataset: SourceDataset, tomogram: Tomogram, origins: dict[str, str] | None = None, *, zarr: bool = False
+    dataset: SourceDataset, tomogram: Tomogram, origins: Mapping[str, str] | None = None, *, zarr: bool = False
 ) -> PreviewPlan:
     """Decide what to make of a dataset.
 
@@ -105,8 +107,10 @@ def plan_previews(
         zarr: also the multiscale copy.
     """
     reasons: list[str] = []
-    volume = _first(dataset, tomogram, origins or {}, _VOLUMES, reasons)
-    series = _first(dataset, tomogram, origins or {}, _SERIES, reasons)
+    paths = {file.path for file in dataset.files}
+    stated = {field for field, origin in (origins or {}).items() if origin not in paths}
+    volume = _first(dataset, tomogram, stated, _VOLUMES, reasons)
+    series = _first(dataset, tomogram, stated, _SERIES, reasons)
     shown = volume or series
     sid = tomogram.sid or dataset.name
     if shown is None:
@@ -133,6 +137,7 @@ def planned_entries(plan: PreviewPlan) -> tuple[FileEntry, ...]:
             size_bytes=file.about_bytes,
             role=file.role,
             media_type=file.media_type,
+            notes=_ABOUT_SO_LONG if file.role != "thumbnail" else "",
         )
         for product in plan.products
         for file in product.files
@@ -141,7 +146,9 @@ def planned_entries(plan: PreviewPlan) -> tuple[FileEntry, ...]:
         each = plan.zarr.max_bytes // plan.zarr.files
         name = f"{_safe(plan.sid)}.ome.zarr"
         rows += [
-            FileEntry(path=f"{name}/0/c/0/{n}/0", display_name=str(n), size_bytes=each, role="preview")
+            FileEntry(
+                path=f"{name}/0/c/0/{n}/0", display_name=str(n), size_bytes=each, role="preview", media_type=_SHARD
+            )
             for n in range(plan.zarr.files)
         ]
     return tuple(rows)
@@ -194,23 +201,24 @@ def _safe(sid: str) -> str:
 
 
 def _first(
-    dataset: SourceDataset, tomogram: Tomogram, origins: dict[str, str], roles: Sequence[str], reasons: list[str]
+    dataset: SourceDataset, tomogram: Tomogram, stated: Collection[str], roles: Sequence[str], reasons: list[str]
 ) -> PreviewSource | None:
     """The file of one of these roles that is shown: the first role that occurs, and of it the largest file."""
     for role in roles:
-        files = [file for file in dataset.files if _role(file, dataset) == role]
+        files = [file for file in dataset.files if file.role == role and _can_be_shown(file)]
         for file in sorted(files, key=lambda one: (-one.size_bytes, one.path)):
             try:
-                with open_planes(file.absolute) as planes:
+                with open_planes(file.absolute, file.header) as planes:
                     facts = planes.facts
-            except (FormatError, InputError, ConfigurationError) as error:
+            except (FormatError, InputError) as error:
                 reasons.append(f"{file.path}: {error.message}")
                 continue
-            spacing = _spacing(facts, tomogram, origins, role, alone=len(files) == 1)
+            spacing = _spacing(facts, tomogram, stated, role, alone=len(files) == 1)
             angles = _angles(dataset, file, facts) if role in _SERIES else ()
             return PreviewSource(
                 path=file.path,
                 file=file.absolute,
+                header=file.header,
                 facts=facts,
                 spacing_angstrom=spacing,
                 is_series=role in _SERIES,
@@ -219,19 +227,15 @@ def _first(
     return None
 
 
-def _role(file: SourceFile, dataset: SourceDataset) -> str:
-    """Its role, seen through a compression."""
-    path = PurePosixPath(file.path)
-    if file.role != "other" or path.suffix.lower() not in _PACKED:
-        return file.role
-    return guess_role(str(path.with_suffix("")), {one.path for one in dataset.files}, None)
+def _can_be_shown(file: SourceFile) -> bool:
+    return file.header is not None or file.path.lower().endswith(_TIFF)
 
 
-def _spacing(facts: StackFacts, tomogram: Tomogram, origins: dict[str, str], role: str, *, alone: bool) -> float | None:
+def _spacing(facts: StackFacts, tomogram: Tomogram, stated: Collection[str], role: str, *, alone: bool) -> float | None:
     """What people state of the only file of its kind wins, then the file's own header, then the record."""
     field = "pixel_spacing_angstrom" if role in _SERIES else "voxel_spacing_angstrom"
     said: float | None = getattr(tomogram, field)
-    if said is not None and alone and origins.get(field) in _STATED:
+    if said is not None and alone and field in stated:
         return said
     return facts.spacing_angstrom or said
 

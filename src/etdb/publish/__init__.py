@@ -3,7 +3,7 @@
 from etdb.publish.contents import published_contents
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
-from etdb.publish.known import Known, find_known, verify_may_act
+from etdb.publish.known import Known, decode_draft, find_known, verify_may_act
 from etdb.publish.pace import Pace
 from etdb.publish.planning import (
     plan_message,
@@ -46,6 +46,7 @@ __all__ = [
     "Submission",
     "TransactionEntry",
     "Transition",
+    "decode_draft",
     "find_known",
     "plan_message",
     "plan_publish",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,10 +14,12 @@ from etdb.publish.states import UNSENT_STATES
 
 if TYPE_CHECKING:
     from etdb.catalogue.values import CurrentRecord
-    from etdb.publish.submission import Recorded, What
+    from etdb.publish.submission import Recorded, Submission, What
 
 __all__ = ["RESUMED", "Known", "changes_of", "decode_draft", "find_known", "verify_may_act", "what_of"]
 
+_WORKED_OUT: Final = ("].role", "].media_type")
+"""What of a file is told by its name and content."""
 _draft = msgspec.json.Decoder(Tomogram)
 _OF_THE_LEDGER: Final = ("publisher", "timestamp_s", "location", "storage_network")
 
@@ -168,6 +171,20 @@ def changes_of(known: Known, draft: Tomogram, files: dict[str, str] | None) -> t
         if files[path] != known.files[path] and f"files[{path}]" not in told
     ]
     return tuple(changes)
+
+
+def stated_changes(changes: Iterable[FieldChange], submission: Submission) -> list[FieldChange]:
+    """Those that somebody meant: not what etdb works out by itself, and not another spelling of the same.
+
+    Another version of etdb may read more out of the same files; that makes no new revision.
+    """
+    return [
+        one
+        for one in changes
+        if one.field not in submission.derived
+        and not one.field.endswith(_WORKED_OUT)
+        and (one.field not in submission.respelt or one.before != submission.respelt[one.field])
+    ]
 
 
 def what_of(changes: tuple[FieldChange, ...], known: Known, files: dict[str, str] | None) -> What:

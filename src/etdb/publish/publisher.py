@@ -18,7 +18,7 @@ from etdb.oip import Tomogram
 from etdb.publish.acting import Acting
 from etdb.publish.dispatch import Dispatch
 from etdb.publish.journal import DatasetEntry, Journal
-from etdb.publish.known import RESUMED, Known, changes_of, decode_draft, verify_may_act, what_of
+from etdb.publish.known import RESUMED, Known, changes_of, decode_draft, stated_changes, verify_may_act, what_of
 from etdb.publish.offering import Note, Offering
 from etdb.publish.pace import Pace, TimeIsUpError
 from etdb.publish.planning import open_datasets, refuse_twins
@@ -282,12 +282,14 @@ class Publisher:
             known = msgspec.structs.replace(known, files=hashed.cids)
         changes = changes_of(known, draft, hashed.cids)
         what, fields = what_of(changes, known, hashed.cids), tuple(one.field for one in changes)
-        if not changes:
+        stated = stated_changes(changes, submission)
+        if not stated:
             if known.begun is not None and known.begun.kind == "edit" and revise:
                 self._journal.drop(known.begun.id)
             return _Done(known.content, known, "unchanged")
         if not revise:
-            refuse_changes(draft.sid, fields)
+            refuse_changes(draft.sid, [one.field for one in stated])
+            return _Done(known.content, known, "unchanged")
         if not known.is_settled:
             return _Done(newest, known, "waiting", fields)
         verify_may_act(known, self.address, draft.sid)

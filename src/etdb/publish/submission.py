@@ -50,12 +50,16 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """One dataset as its describer leaves it.
 
     ``tomogram`` has every field but publisher, time, location and signature; ``paths`` says where each of its
-    files is; ``source`` names the whole for people.
+    files is; ``source`` names the whole for people. ``derived`` are the fields that nobody stated (``extra.`` before
+    the name for one of ``extra``): when a newer etdb reads more out of the same files, the dataset has not changed;
+    ``respelt`` what was stated of fields that have the usual spelling now, likewise.
     """
 
     tomogram: Tomogram
     paths: Mapping[str, Path]
     source: str
+    derived: frozenset[str] = frozenset()
+    respelt: Mapping[str, str] = {}
 
     @property
     def size_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,7 @@ from etdb.errors import InputError
 from etdb.oip import FieldChange, Tomogram
 from etdb.publish.acting import stand_in_edit, stand_in_message
 from etdb.publish.journal_reading import DatasetEntry
-from etdb.publish.known import Known, changes_of, verify_may_act, what_of
+from etdb.publish.known import Known, changes_of, stated_changes, verify_may_act, what_of
 from etdb.publish.submission import Submission, What
 
 __all__ = ["Wanted", "plan_action", "plan_edit", "plan_one", "refuse_changes"]
@@ -58,10 +58,12 @@ def plan_one(
         if known.files is not None and entry.path in known.files and not is_same(submission.paths[entry.path])
     )
     what, fields = what_of(changes, known, None), tuple(one.field for one in changes)
-    if not changes:
+    stated = stated_changes(changes, submission)
+    if not stated:
         return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not revise:
-        refuse_changes(draft.sid, fields)
+        refuse_changes(draft.sid, [one.field for one in stated])
+        return Wanted(draft, source, size_bytes, known.content, what="unchanged", revision=known.revision)
     if not known.is_settled:
         return Wanted(draft, source, size_bytes, known.content, b"", "waiting", fields, known.revision)
     verify_may_act(known, draft.publisher, draft.sid)
@@ -107,12 +109,17 @@ def plan_action(
     return Wanted(draft, to or name, 0, None, message, what, (), known.revision + 1, reason)
 
 
-def refuse_changes(sid: str, fields: Sequence[str]) -> NoReturn:
+def refuse_changes(sid: str, fields: Sequence[str]) -> None:
     """A published dataset is not to become another by the way.
+
+    What is only noted of its files does not matter here.
 
     Raises:
         InputError: what changed, and how it is meant.
     """
+    fields = [one for one in fields if "]." not in one or one.endswith(".size_bytes")]
+    if not fields:
+        return
     more = f" and {len(fields) - _NAMED} more" if len(fields) > _NAMED else ""
     raise InputError(
         f"{sid} is published already and has changed since: {', '.join(fields[:_NAMED])}{more}",

@@ -8,8 +8,26 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from etdb.em import Look, MdocLook, MrcLook, TiltAngles
+from etdb.sources.metadata import FileNote
 
-__all__ = ["SourceDataset", "SourceFile"]
+__all__ = ["Problem", "ProblemKind", "SourceDataset", "SourceFile"]
+
+ProblemKind = Literal[
+    "name", "manifest-name", "empty", "unreadable", "link", "special", "too-many", "metadata", "nothing"
+]
+"""Why something cannot be published; `special` is a pipe, socket or device, `nothing` a dataset without a file."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What keeps a dataset from being published. `path` is safe to show, and "" for the dataset as a whole."""
+
+    kind: ProblemKind
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        """As people read it."""
+        return f"{self.path}: {self.text}" if self.path else self.text
 
 
 class SourceFile(Struct, frozen=True, kw_only=True):
@@ -17,7 +35,8 @@ class SourceFile(Struct, frozen=True, kw_only=True):
 
     `path` is relative to the dataset's root with '/'; `absolute` is where the bytes are (for a link, its target).
     `look` is what a first look told, None where there is nothing to tell; `unread` says why a look failed, or what was
-    left out of it. `packing` is `gzip` or `bzip2` where the look was taken through it.
+    left out of it. `packing` is `gzip` or `bzip2` where the look was taken through it;
+    `is_missing_part` that a package that is not installed would give a look.
     """
 
     path: str
@@ -28,6 +47,7 @@ class SourceFile(Struct, frozen=True, kw_only=True):
     look: Look | None = None
     unread: str = ""
     packing: Literal["", "gzip", "bzip2"] = ""
+    is_missing_part: bool = False
     notes: str = ""
     display_name: str = ""
     software: str = ""
@@ -51,13 +71,16 @@ class SourceFile(Struct, frozen=True, kw_only=True):
 class SourceDataset(Struct, frozen=True, kw_only=True):
     """One dataset: what will be published as one record.
 
-    `metadata` holds the fields of `dataset.toml`; `notes` are remarks that stop nothing.
+    `metadata` holds the fields of `dataset.toml`, or of whatever else `metadata_origin` names for people (the lab's
+    database), `file_notes` what they say of single files; `notes` are remarks that stop nothing.
     """
 
     name: str
     root: Path
     files: tuple[SourceFile, ...]
     metadata: dict[str, Any] = {}
+    metadata_origin: str = "dataset.toml"
+    file_notes: dict[str, FileNote] = {}
     notes: tuple[str, ...] = ()
     is_single_file: bool = False
 

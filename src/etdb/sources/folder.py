@@ -21,7 +21,7 @@ from msgspec import UNSET, Struct
 
 from etdb.em import MrcLook
 from etdb.errors import InputError, SourceFileError
-from etdb.sources.dataset import SourceDataset, SourceFile
+from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
 from etdb.sources.forms import ZARR_NAMES, guess_media_type
 from etdb.sources.looking import Looked, look_at, zarr_folders
 from etdb.sources.metadata import DATASET_TOML, MAX_DATASET_TOML_BYTES, DatasetMetadata, FileNote, parse_dataset_toml
@@ -111,6 +111,13 @@ class FolderSource:
         Raises:
             SourceFileError: `problems` in its fields holds every problem, a line each.
         """
+        dataset, problems = self.survey(root)
+        if problems:
+            raise _refusal(root, problems)
+        return dataset
+
+    def survey(self, root: Path) -> tuple[SourceDataset, tuple[Problem, ...]]:
+        """Look at one dataset that may have problems: what can be read of it, and what keeps it from publication."""
         return _Reading(root).run()
 
 
@@ -119,110 +126,113 @@ class _Reading:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.hidden = 0
         self.found: list[_Found] = []
         self.metadata = DatasetMetadata()
 
-    def run(self) -> SourceDataset:
+    def run(self) -> tuple[SourceDataset, tuple[Problem, ...]]:
         single = not self.root.is_dir()
         if self.root.is_symlink():
-            self.problems.append(
-                f"{shown(self.root.name)}: is a link: give the folder that it points to by its own path"
-            )
+            self._refuse("link", self.root.name, "is a link: give the folder that it points to by its own path")
         elif single:
             self._take(PurePosixPath(self.root.name), self.root)
         else:
             if problem := name_problem(self.root.name):
-                self.problems.append(f"{shown(self.root.name)}: {problem}")
+                self._refuse("name", self.root.name, problem)
             self._walk(self.root, PurePosixPath())
         self.found.sort(key=lambda f: f.path.encode("utf-8"))
         if not self.found and not self.problems:
-            self.problems.append("there is no file to publish in it")
+            self._refuse("nothing", "", "there is no file to publish in it")
         self._check_collisions()
         self._check_notes()
         files = self._look_at_all()
-        if self.problems:
-            raise self._error()
         if self.hidden:
             self.notes.append(f"{self.hidden} hidden files or folders were left out")
-        return SourceDataset(
+        dataset = SourceDataset(
             name=self.root.stem if single else self.root.name,
             root=self.root.parent if single else self.root,
             files=files,
             metadata=self.metadata.given(),
+            file_notes=self.metadata.files,
             notes=tuple(self.notes),
             is_single_file=single,
         )
+        return dataset, tuple(self.problems)
+
+    def _refuse(self, kind: ProblemKind, path: PurePosixPath | str, text: str) -> None:
+        self.problems.append(Problem(kind=kind, path=shown(str(path)), text=text))
 
     def _walk(self, folder: Path, inside: PurePosixPath) -> None:
         if len(inside.parts) > MAX_DEPTH:
-            self.problems.append(f"{shown(str(inside))}: is nested deeper than {MAX_DEPTH} folders")
+            self._refuse("too-many", inside, f"is nested deeper than {MAX_DEPTH} folders")
             return
         try:
             entries = _list_folder(folder, hidden=True)
         except SourceFileError as error:
-            self.problems.append(f"{shown(str(inside))}: {error.message}")
+            self._refuse("unreadable", inside, error.message)
             return
         for entry in entries:
             relative = inside / entry.name
             if entry.name.startswith(".") and entry.name not in ZARR_NAMES:
                 self.hidden += 1
             elif problem := name_problem(entry.name):
-                self.problems.append(f"{shown(str(relative))}: {problem}")
+                self._refuse("name", relative, problem)
             elif entry.is_dir(follow_symlinks=False):
                 self._walk(Path(entry.path), relative)
             elif str(relative) == DATASET_TOML:
                 self._read_metadata(Path(entry.path))
             elif str(relative) == RESERVED_NAME:
-                self.problems.append(f"{RESERVED_NAME}: is the name of the manifest that etdb writes: rename it")
+                self._refuse("manifest-name", relative, "is the name of the manifest that etdb writes: rename it")
             elif len(self.found) == MAX_FILES:
-                self.problems.append(f"{shown(str(relative))}: more than {MAX_FILES} files in one dataset")
+                self._refuse("too-many", relative, f"more than {MAX_FILES} files in one dataset")
                 return
             else:
                 self._take(relative, Path(entry.path))
 
     def _take(self, relative: PurePosixPath, path: Path) -> None:
-        name = shown(str(relative))
         try:
             target = path
             if path.is_symlink():
                 target = path.resolve(strict=True)
                 if not target.is_relative_to(self.root.resolve()):
-                    self.problems.append(f"{name}: is a link to outside of the dataset: put the file itself here")
+                    self._refuse("link", relative, "is a link to outside of the dataset: put the file itself here")
                     return
                 if target.is_dir():
-                    self.problems.append(f"{name}: is a link to a folder: put the folder itself here")
+                    self._refuse("link", relative, "is a link to a folder: put the folder itself here")
                     return
             found = target.stat()
             if not stat.S_ISREG(found.st_mode):
-                self.problems.append(f"{name}: is not a regular file (a pipe, socket or device): remove it")
+                self._refuse("special", relative, "is not a regular file (a pipe, socket or device): remove it")
                 return
             if problem := name_problem(relative.name):
-                self.problems.append(f"{name}: {problem}")
+                self._refuse("name", relative, problem)
             elif found.st_size == 0:
-                self.problems.append(f"{name}: is empty: complete or remove it")
+                self._refuse("empty", relative, "is empty: complete or remove it")
             else:
                 with target.open("rb"):
                     self.found.append(_Found(path=str(relative), absolute=target, size_bytes=found.st_size))
         except PermissionError:
-            self.problems.append(f"{name}: cannot be read: allow this user to read it")
+            self._refuse("unreadable", relative, "cannot be read: allow this user to read it")
         except (FileNotFoundError, RuntimeError):
-            self.problems.append(f"{name}: is a link to nothing, or was removed just now")
+            self._refuse("link", relative, "is a link to nothing, or was removed just now")
         except OSError as error:
-            looped = error.errno == errno.ELOOP
-            self.problems.append(f"{name}: {'is a link to nothing' if looped else f'cannot be read: {error.strerror}'}")
+            if error.errno == errno.ELOOP:
+                self._refuse("link", relative, "is a link to nothing")
+            else:
+                self._refuse("unreadable", relative, f"cannot be read: {error.strerror}")
 
     def _read_metadata(self, path: Path) -> None:
         try:
             if path.is_symlink() or not path.is_file():
-                self.problems.append(f"{DATASET_TOML}: is not a regular file: put the file itself here")
+                self._refuse("metadata", DATASET_TOML, "is not a regular file: put the file itself here")
                 return
             self.metadata, problems = parse_dataset_toml(_read_beginning(path, MAX_DATASET_TOML_BYTES + 1))
         except OSError as error:
             problems = [f"cannot be read: {error.strerror}"]
-        self.problems += [f"{DATASET_TOML}: {problem}" for problem in problems]
+        for problem in problems:
+            self._refuse("metadata", DATASET_TOML, problem)
 
     def _check_collisions(self) -> None:
         seen: dict[str, str] = {}
@@ -236,7 +246,7 @@ class _Reading:
         paths = {f.path for f in self.found}
         for name in self.metadata.files:
             if name not in paths:
-                self.problems.append(f'{DATASET_TOML}: [files."{shown(name)}"]: there is no such file here')
+                self._refuse("metadata", DATASET_TOML, f'[files."{shown(name)}"]: there is no such file here')
 
     def _look_at_all(self) -> tuple[SourceFile, ...]:
         where = {file.path: file.absolute for file in self.found}
@@ -257,6 +267,7 @@ class _Reading:
             look=looked.look,
             unread=looked.unread,
             packing=looked.packing,
+            is_missing_part=looked.is_missing_part,
             notes=note.notes,
             display_name=note.display_name,
             software=note.software,
@@ -266,7 +277,7 @@ class _Reading:
         try:
             looked = look_at(found.path, found.absolute, found.size_bytes, where)
         except OSError as error:
-            self.problems.append(f"{found.path}: cannot be read: {error.strerror}")
+            self._refuse("unreadable", found.path, f"cannot be read: {error.strerror}")
             return Looked()
         if looked.unread and not looked.is_missing_part:
             self.notes.append(f"{found.path}: {looked.unread}")
@@ -282,23 +293,22 @@ class _Reading:
         if unread:
             self.notes.append(f"{len(unread)} files were not looked into: {unread[0].unread}")
 
-    def _error(self) -> SourceFileError:
-        name = shown(self.root.name)
-        lines = self.problems[:MAX_PROBLEMS_SHOWN]
-        if rest := len(self.problems) - len(lines):
-            lines.append(f"... and {rest} more")
-        if len(self.problems) == 1:
-            message = f"{name} cannot be published: {self.problems[0]}"
-        else:
-            message = f"{name} cannot be published, {len(self.problems)} problems:\n" + "\n".join(
-                f"  {x}" for x in lines
-            )
-        return SourceFileError(
-            message,
-            hint="nothing was published of it; correct the files, then run the same command again",
-            path=shown(str(self.root)),
-            problems=tuple(self.problems),
-        )
+
+def _refusal(root: Path, problems: tuple[Problem, ...]) -> SourceFileError:
+    name = shown(root.name)
+    lines = [str(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
+    if rest := len(problems) - len(lines):
+        lines.append(f"... and {rest} more")
+    if len(problems) == 1:
+        message = f"{name} cannot be published: {problems[0]}"
+    else:
+        message = f"{name} cannot be published, {len(problems)} problems:\n" + "\n".join(f"  {x}" for x in lines)
+    return SourceFileError(
+        message,
+        hint="nothing was published of it; correct the files, then run the same command again",
+        path=shown(str(root)),
+        problems=tuple(str(problem) for problem in problems),
+    )
 
 
 def _list_folder(folder: Path, *, hidden: bool = False) -> list[os.DirEntry[str]]:

@@ -103,6 +103,9 @@ class DatasetMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     publications: tuple[str, ...] | UnsetType = UNSET
     keywords: tuple[str, ...] | UnsetType = UNSET
     sample_preparation: str | UnsetType = UNSET
+    tilt_scheme: str | UnsetType = UNSET
+    tilt_count: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    dose_per_tilt_e_per_a2: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
     extra: dict[str, Any] = {}
     files: dict[str, FileNote] = {}
 

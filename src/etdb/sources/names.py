@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-__all__ = ["collision_key", "name_problem", "shown"]
+__all__ = ["collision_key", "name_problem", "portability_problem", "shown"]
 
 # Line and paragraph separators, and marks that turn the direction of text: they hide what a name says.
 MISLEADING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Names and letters that Windows keeps for itself.
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+FORBIDDEN = re.compile(r'[<>:"|?*]')
 
 
 def name_problem(name: str) -> str:
@@ -22,6 +26,19 @@ def name_problem(name: str) -> str:
         return "has a backslash in its name, which other systems take for a folder: rename it"
     if name in {"", ".", ".."} or len(encoded) > 255:
         return "has a name that is not possible elsewhere: rename it"
+    return ""
+
+
+def portability_problem(name: str) -> str:
+    """Why a single name that can be published cannot be written on every system, or "". A download renames it there."""
+    if RESERVED.fullmatch(name):
+        return "is a name that Windows keeps for a device"
+    if found := FORBIDDEN.search(name):
+        return f"has {found[0]} in its name, which Windows does not take"
+    if name[-1:] in {" ", "."}:
+        return "ends with a space or dot, which Windows takes away"
+    if any(unicodedata.category(c) == "Cf" for c in name):
+        return "has a letter in its name that is not seen"
     return ""
 
 

@@ -1,6 +1,6 @@
 """The workspace: the folder, its settings, its locks and its keys."""
 
-from etdb.workspace.folder import FLO_NETWORK_OF, WORKSPACE_VARIABLE, Workspace
+from etdb.workspace.folder import FLO_NETWORK_OF, WORKSPACE_VARIABLE, NoWorkspaceError, Workspace
 from etdb.workspace.inventory import Holding, Worth
 from etdb.workspace.keyring import KeyInfo, Keyring
 from etdb.workspace.locks import lock_key
@@ -26,6 +26,7 @@ __all__ = [
     "KeyInfo",
     "Keyring",
     "LimitSettings",
+    "NoWorkspaceError",
     "NodeSettings",
     "PortalSettings",
     "PublisherSettings",

@@ -24,11 +24,15 @@ from etdb.workspace.settings import (
     settings_template,
 )
 
-__all__ = ["WORKSPACE_VARIABLE", "Workspace"]
+__all__ = ["WORKSPACE_VARIABLE", "NoWorkspaceError", "Workspace"]
 
 WORKSPACE_VARIABLE = "ETDB_WORKSPACE"
 # The local chain speaks FLO's own regtest format; nothing else differs.
 FLO_NETWORK_OF = {"local": "regtest", "regtest": "regtest", "testnet": "testnet", "main": "main"}
+
+
+class NoWorkspaceError(ConfigurationError):
+    """There is no workspace where nobody named one."""
 
 
 class Workspace:
@@ -117,7 +121,8 @@ class Workspace:
             start: where to look upwards from, when neither this nor `ETDB_WORKSPACE` names one (the current folder).
 
         Raises:
-            ConfigurationError: there is none, or its settings are not right.
+            NoWorkspaceError: none was named, and there is none here or above.
+            ConfigurationError: there is none where one was named, or its settings are not right.
         """
         named = explicit if explicit is not None else os.environ.get(WORKSPACE_VARIABLE) or None
         if named is not None:
@@ -126,7 +131,7 @@ class Workspace:
         for folder in (here, *here.parents):
             if (folder / CONFIG_NAME).is_file():
                 return cls(folder)
-        raise ConfigurationError(
+        raise NoWorkspaceError(
             f"there is no workspace in {here} or above it",
             hint=f"make one with: etdb init FOLDER; or name one with --workspace or {WORKSPACE_VARIABLE}",
             path=str(here),
@@ -163,6 +168,11 @@ class Workspace:
     def content_folder(self) -> Path:
         """Manifests and previews that published roots commit to: precious."""
         return self.root / "content"
+
+    @property
+    def previews_folder(self) -> Path:
+        """What was made of which file, so that it is not made again; the previews themselves are content: costly."""
+        return self.root / "previews"
 
     @property
     def digests_path(self) -> Path:
@@ -222,6 +232,7 @@ class Workspace:
             measure(
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
             ),
+            measure("previews", self.previews_folder, "costly", "previews of what is not published yet are made again"),
             measure("digests", self.digests_path, "costly", "every published file would be read again"),
             measure(
                 "cache",

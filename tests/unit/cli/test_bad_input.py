@@ -13,6 +13,7 @@ from etdb.cli.opening import open_files
 from etdb.ipfs import cid_of, parse_cid, parse_node
 from etdb.manifest import MANIFEST_NAME
 from etdb.testing.blocks import hostile_gateway
+from etdb.testing.images import mrc_header
 
 INPUT, UNTRUE, UNREACHABLE, STORE = 3, 4, 5, 7
 
@@ -52,7 +53,7 @@ class TestFiles:
 
     def test_unreadable_file(self, desk, monkeypatch):
         # The superuser reads everything: the refusal comes from here.
-        (desk.short / "b.mrc").write_bytes(bytes(2000))
+        (desk.short / "b.mrc").write_bytes(mrc_header(2048) + bytes(range(256)) * 8)
         really_open = os.open
 
         def refuse(path, *rest, **named):

@@ -6,6 +6,7 @@ import pytest
 
 from etdb.blocks.kubo_adding import ADDING_PIN
 from etdb.testing.fake_kubo import fake_kubo
+from etdb.testing.images import mrc_header
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def kubo():
 @pytest.fixture
 def shop(desk, kubo):
     """A desk with one published dataset of two files, and a Kubo in its settings."""
-    (desk.short / "b.mrc").write_bytes(bytes(range(256)) * 6000)
+    (desk.short / "b.mrc").write_bytes(mrc_header(256 * 6000) + bytes(range(256)) * 6000)
     (desk.short / "sub").mkdir()
     (desk.short / "sub" / "c.txt").write_text("three")
     assert desk.publish().status == 0

@@ -71,7 +71,10 @@ def test_files_tell_what_they_agree_on(made):
 def test_disagreement_leaves_the_field_empty(made):
     draft = made(a__mdoc=mdoc([0, 3], 1000), b__mdoc=mdoc([0, 9], 2000), c__rec=mrc(5, group=1), d__rec=mrc(7, group=1))
     t = draft.tomogram
-    assert (t.magnification, t.tilt_min_deg, t.voxel_spacing_angstrom, t.dose_e_per_a2) == (None, None, None, 5.0)
+    assert (t.magnification, t.tilt_max_deg, t.voxel_spacing_angstrom, t.dose_e_per_a2) == (None, None, None, 5.0)
+    disputed = draft.evidence["magnification"]
+    assert [(one.value, one.source) for one in disputed.disagreeing] == [(1000.0, "a.mdoc"), (2000.0, "b.mdoc")]
+    assert "magnification" not in draft.origins
 
 
 def test_the_raw_witness_comes_before_the_binned_copy(made):

@@ -313,3 +313,34 @@ def test_an_edit_over_the_same_files_needs_only_their_nodes(lab):
     assert new.files == manifest.files
     with pytest.raises(InputError, match="nothing differs"):
         lab.publisher().edit("one", after, contents=contents)
+
+
+def changed(submission, fields=None, *, file=None, **more):
+    tomogram = msgspec.structs.replace(submission.tomogram, **fields or {})
+    if file:
+        tomogram = msgspec.structs.replace(
+            tomogram, files=tuple(msgspec.structs.replace(one, **file) for one in tomogram.files)
+        )
+    return msgspec.structs.replace(submission, tomogram=tomogram, **more)
+
+
+def test_what_etdb_works_out_makes_no_revision(lab):
+    one = lab.submission("one")
+    for other in (
+        changed(one, file={"role": "metadata", "media_type": "text/plain"}),
+        changed(one, {"tilt_max_deg": 60.0, "extra": {"tilts": 3}}, derived=frozenset({"tilt_max_deg", "extra.tilts"})),
+        changed(one, {"species": "C. crescentus"}, respelt={"species": "Caulobacter crescentus"}),
+    ):
+        for revise in (False, True):
+            report = lab.publisher().run([other], revise=revise)
+            assert (report.datasets[0].what, report.transactions_sent) == ("unchanged", 0)
+    stated = changed(one, {"tilt_max_deg": 60.0, "strain": "NA1000"}, derived=frozenset({"tilt_max_deg"}))
+    (done,) = lab.publisher().run([stated], revise=True).datasets
+    assert (done.what, done.fields) == ("edited", ("strain", "tilt_max_deg"))  # what it reads goes along
+
+
+def test_a_note_about_a_file_is_an_edit_for_sync_and_nothing_for_publish(lab):
+    other = changed(lab.submission("one"), file={"notes": "the second series"})
+    assert lab.publisher().run([other]).datasets[0].what == "unchanged"
+    (done,) = lab.publisher().run([other], revise=True).datasets
+    assert (done.what, done.fields) == ("edited", ("files[a.rawtlt].notes",))

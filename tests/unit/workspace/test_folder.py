@@ -69,6 +69,7 @@ def test_describe_folder_tells_worth_and_size(tmp_path):
         "journal": ("precious", 0, 0),
         "chain": ("precious", 0, 0),
         "content": ("precious", 5, 1),
+        "previews": ("costly", 0, 0),
         "digests": ("costly", 5, 2),
         "cache": ("free", 7, 1),
     }
