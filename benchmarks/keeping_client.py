@@ -16,7 +16,7 @@ def ask_all(url: str, paths: list[str], *, connections: int = 2) -> int:
     counts = [0] * connections
 
     def run(number: int) -> None:
-        with socket.create_connection((parts.hostname, parts.port)) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for path in shares[number]:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: portal.test\r\n\r\n".encode())

@@ -41,7 +41,7 @@ ANYWHERE: Final = "any"
 TEXT_FIELDS: Final = ("title", "description", "notes", "sample_preparation", "roles")
 """Fields of the record that are searched by their text, though they are no filters."""
 
-Operator = Literal["contains", "is", "starts", "ends", "above", "below", "between", "present"]
+Operator = Literal["contains", "is", "starts", "ends", "above", "below", "between"]
 _TEXT: Final = ("contains", "is", "starts", "ends")
 _NUMBER: Final = ("is", "above", "below", "between")
 _FLAGS: Final = ("tilt_constant_increment", "nsfw")
@@ -50,7 +50,7 @@ _FLAGS: Final = ("tilt_constant_increment", "nsfw")
 class Test(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
     """One condition. ``value`` is text, a number or a date; ``high`` is the other end of ``between``, both included.
 
-    A text that is ``present`` may be any, and ``value`` is not looked at.
+    To contain "" is to have any value.
     """
 
     field: str
@@ -127,8 +127,6 @@ def _check_test(test: Test) -> None:
     if len(test.value) > MAX_TEXT or len(test.high) > MAX_TEXT:
         raise InputError(f"a condition has at most {MAX_TEXT} characters", field=test.field)
     known = operators_of(test.field)
-    if test.operator == "present" and known is _TEXT:
-        return
     if test.operator not in known:
         raise InputError(
             f"{test.field} is not compared by {test.operator!r}",
@@ -139,8 +137,14 @@ def _check_test(test: Test) -> None:
         _ends(test)
     elif test.field in _FLAGS and fold_term(test.value) not in ("yes", "no"):
         raise InputError(f"{test.field} is yes or no, not {test.value[:64]!r}", field=test.field)
-    elif not (split_words(test.value) if test.field == ANYWHERE else fold_term(test.value)):
+    elif not _has_value(test):
         raise InputError(f"the condition on {test.field} has no value", field=test.field)
+
+
+def _has_value(test: Test) -> bool:
+    if test.field == ANYWHERE:
+        return bool(split_words(test.value))
+    return test.operator == "contains" or bool(fold_term(test.value))
 
 
 def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expression) -> int:
@@ -207,8 +211,6 @@ def _every(db: sqlite3.Connection, sets: RecordSets) -> int:
 
 
 def _holds(test: Test) -> Callable[[str], bool]:
-    if test.operator == "present":
-        return bool
     wanted = fold_term(test.value)
     if test.operator == "contains":
         return lambda text: wanted in text

@@ -247,8 +247,6 @@ def _read_text(name: str, kind: str, wanted: str) -> Test:
             )
         text.append(letter)
         at += 1
-    if not text and not (starts or ends):
-        return Test(field=name, operator="present", value="")
     operator = "is" if starts and ends else "starts" if starts else "ends" if ends else "contains"
     return Test(field=name, operator=operator, value="".join(text))  # type: ignore[arg-type]
 
@@ -323,8 +321,6 @@ def _write_test(test: Test) -> dict[str, Any]:
     field = FIELDS_BY_NAME.get(test.field)
     if test.field == _FLAG:
         return _filter(test.field, "exactValue", int(test.value.strip().casefold() == "yes"))
-    if test.operator == "present":
-        return _filter(test.field, "contains", "")
     if field is None or not field.column:
         text = test.value if test.operator == "is" else re.sub(r"([\\^$.*+?()\[\]{}|/])", r"\\\1", test.value)
         return _filter(test.field, _TEXT_TYPES[test.operator], _quoted(text))

@@ -224,7 +224,7 @@ def _has(field: str) -> Expression:
     if field in _FLAGS:
         return AnyOf(tuple(Test(field=field, operator="is", value=one) for one in ("yes", "no")))
     if field not in RANGES:
-        return Test(field=field, operator="present", value="")
+        return Test(field=field, operator="contains", value="")
     low, high = ("0001-01-01", "9999-12-31") if field in _DATES else (_LOWEST, _HIGHEST)
     return Test(field=field, operator="between", value=low, high=high)
 

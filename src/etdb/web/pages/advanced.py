@@ -123,7 +123,7 @@ def _condition(row: Row) -> Test:
 def rows_of(expression: Expression) -> list[Row] | None:
     """Rows that mean an expression; None when no rows from top to bottom do."""
     if isinstance(expression, Test):
-        return [Row(**structs.asdict(expression))] if expression.operator in OPERATOR_WORDS else None
+        return [Row(**structs.asdict(expression))] if expression.value else None
     if isinstance(expression, Not):
         denied = _single(expression.part)
         return [structs.replace(denied[0], join="not")] if denied else None
