@@ -87,6 +87,7 @@ def test_words_are_searched_and_a_facet_narrows_at_once(page):
     page.goto("/")
     page.get_by_role("searchbox").fill("bdellovibrio")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/datasets?q=*")
     assert page.get_by_role("heading", level=1).inner_text() == "1 dataset"
     page.goto("/datasets")
     page.locator("summary", has_text="Laboratory").click()
@@ -94,6 +95,7 @@ def test_words_are_searched_and_a_facet_narrows_at_once(page):
     page.wait_for_url("**/datasets?*lab=Movie*")
     assert page.get_by_role("heading", level=1).inner_text() == "1 dataset"
     page.get_by_label("Drop Laboratory: Movie lab").click()
+    page.wait_for_url(lambda address: "lab=" not in address)
     assert page.get_by_role("heading", level=1).inner_text() == "3 datasets"
     assert page.troubles == []
 
@@ -103,6 +105,7 @@ def test_ranges_apply_with_the_button_and_stay_in_the_address(page):
     page.locator("summary", has_text="Ranges").click()
     page.get_by_label("Taken, from").fill("2020-01-01")
     page.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**acquired_on**")
     assert "acquired_on" in page.url
     assert page.get_by_role("heading", level=1).inner_text() == "1 dataset"
 

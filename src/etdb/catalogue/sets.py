@@ -147,7 +147,10 @@ class RecordSets:
         if name in MADE_FIELDS:
             stamp = msgspec.structs.replace(stamp, rule=stamp.rule + made_state(db, name))
             if entry is None or entry.stamp != stamp:
-                made = {key: as_set(rows, stamp.last_id) for key, rows in made_rows(db, name).items()}
+                made = {
+                    key: as_set(rows, stamp.last_id)
+                    for key, rows in made_rows(db, lambda column: self.column(db, column), name).items()
+                }
                 self._values[name] = entry = _Entry(stamp, made)
         elif entry is None or entry.stamp != stamp:
             if entry is not None and _is_earlier(db, entry.stamp, stamp):
@@ -177,7 +180,9 @@ class RecordSets:
             is_earlier = entry is not None and _is_earlier(db, entry.stamp, stamp)
             former, last_id = (entry.kept, entry.stamp.last_id) if entry is not None and is_earlier else ([], 0)
             rows = db.execute(f"SELECT id, {name} FROM records WHERE id > ? AND {name} IS NOT NULL", (last_id,))  # noqa: S608
-            self._columns[name] = entry = _Entry(stamp, former + rows.fetchall())
+            alike: dict[Any, Any] = {}  # the same text of many records is kept once
+            new = [(row, alike.setdefault(value, value)) for row, value in rows]
+            self._columns[name] = entry = _Entry(stamp, former + new)
         return entry.kept
 
     def ordered(self, db: sqlite3.Connection, key: str) -> Order:

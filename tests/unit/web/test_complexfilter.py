@@ -133,6 +133,14 @@ def test_the_sample_records_are_selected_alike(judges, expression, count):
     assert found_in(catalogue, read) == found_in(catalogue, expression) == picked(records, json.loads(written))
 
 
+def test_any_text_at_all_is_a_text_that_is_given(judges):
+    records, catalogue = judges
+    one = holds("notes", "contains", "")
+    written = json.loads(encode_filter(one))
+    assert parse_filter(json.dumps(written)) == one
+    assert len(found_in(catalogue, one)) == sum("artNotes" in record for record in records)
+
+
 def test_a_between_of_theirs_leaves_out_its_ends(judges):
     _, catalogue = judges
     for wanted, count in (("5000;10000", 1), ("8080;10000", 0), ("1076;8080", 0), ("1075;8081", 2), ("9;9", 0)):

@@ -103,9 +103,10 @@ def test_hostile_records_run_nothing_style_nothing_and_turn_no_text(hostile_port
         text = "".join(page.text)
         assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b\x0e-\x1f]", text), address
         assert not [given for tag, given in page.tags if tag == "img" and given.get("src") == "x"], address
-        assert not re.search(r"(?<![\w.])49(?!\w)", text[:2_000]), address
         assert len(answer.body) < 1_500_000, address
-    assert "alert(1)" in "".join(Reader(ask("/datasets").body).text)
+    listed = "".join(Reader(ask("/datasets").body).text)
+    assert "alert(1)" in listed
+    assert "{{ 7*7 }} {% raw %} ${7*7}" in listed
 
 
 def test_a_title_of_a_megabyte_and_lone_surrogates_are_only_long_and_odd(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from etdb.testing.portal import sample_portal
 from etdb.web.api.routes import BASE, OPERATIONS
@@ -48,8 +48,11 @@ def test_every_operation_answers_as_described(schema, one, mode):
         max_examples=_EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     def hold(case):
-        has_own = _OWN_RULES & set(case.query or {})
-        case.call_and_validate(excluded_checks=[positive_data_acceptance] if has_own else [])
+        asked = set(case.query or {})
+        excluded = [positive_data_acceptance] if _OWN_RULES & asked else []
+        # A filter's schema is of common ones; the server reads more (other names, lists within lists).
+        excluded += [negative_data_rejection] if "filter" in asked else []
+        case.call_and_validate(excluded_checks=excluded)
 
     hold()
 

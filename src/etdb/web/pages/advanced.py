@@ -123,9 +123,10 @@ def _condition(row: Row) -> Test:
 def rows_of(expression: Expression) -> list[Row] | None:
     """Rows that mean an expression; None when no rows from top to bottom do."""
     if isinstance(expression, Test):
-        return [Row(**structs.asdict(expression))]
+        return [Row(**structs.asdict(expression))] if expression.value else None
     if isinstance(expression, Not):
-        return [structs.replace(rows[0], join="not")] if (rows := _single(expression.part)) else None
+        denied = _single(expression.part)
+        return [structs.replace(denied[0], join="not")] if denied else None
     if not expression.parts:
         return []
     rows = rows_of(expression.parts[0])

@@ -77,10 +77,10 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Row, ...]], ...]] = (
     (
         "Publication",
         (
-            ("authors", "Authors", ""),
+            ("authors", "Author", ""),
             ("lab", "Laboratory", ""),
             ("institution", "Institution", ""),
-            ("publications", "Publications", ""),
+            ("publications", "Publication", ""),
             ("year", "Year", ""),
             ("licence", "Licence", ""),
             ("sid", "The laboratory's id", ""),

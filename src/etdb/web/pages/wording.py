@@ -85,6 +85,8 @@ def every_field() -> list[tuple[str, str]]:
 def condition_words(expression: Expression, *, inside: bool = False) -> str:
     """A condition as people read it; ``inside`` others, with brackets where they matter."""
     if isinstance(expression, Test):
+        if expression.operator == "contains" and not expression.value:
+            return f"{field_label(expression.field)} is given"
         ends = [term_name(expression.field, expression.value)]
         if expression.operator == "between":
             ends.append(safe(expression.high, 200))
