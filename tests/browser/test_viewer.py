@@ -376,22 +376,39 @@ def test_what_is_not_shown_says_why_and_resizing_keeps_the_view(chromium, lab, s
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-def test_neuroglancer_draws_our_virtual_zarr(chromium, lab, site):
+def test_an_ome_zarr_is_the_volume_too(chromium, lab, site):
+    values = ramps()
     with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
+        go(page, site, lab.known, f"v=2,x=100,y=20,z=15,{WIDE}")
+        assert page.evaluate(f"{ROOT}.viewer.volume.path") == "zcopy.ome.zarr"
+        for pane, h, v, value in [
+            ("xy", 35, 72, values[15, 72, 35]),
+            ("xy", 110, 60, values[15, 60, 110]),
+            ("zy", 40, 80, values[40, 80, 100]),
+            ("xz", 20, 30, values[30, 20, 20]),
+        ]:
+            assert abs(sample(page, pane, h, v)[0] - expected(value)) <= CLOSE
+        assert page.get_by_label("Check bytes").is_disabled()
+
+
+@pytest.mark.parametrize("volume", [0, 2])
+def test_neuroglancer_draws_what_we_serve(chromium, lab, site, volume):
+    """Our virtual OME-Zarr of the MRC file, and the OME-Zarr of the dataset out of the gateway."""
+    with opened(chromium) as page:
+        go(page, site, lab.known, f"v={volume},x=30,y=66,z=15,{WIDE}")
         address = page.get_by_role("link", name="Neuroglancer").get_attribute("href")
-    assert "zarr" in unquote(address)
+    assert ("/zarr/" if volume == 0 else "/ipfs/") in unquote(address)
     with opened(chromium) as page:
-        # What Chromium says of software rendering is about this machine.
-        page.expected += ["GPU stall", "GroupMarkerNotSet", "WebGL", "swiftshader"]
+        # What Chromium says of software rendering is about this machine. The version of an OME-Zarr is found by asking.
+        page.expected += ["GPU stall", "GroupMarkerNotSet", "WebGL", "swiftshader"] + ["404"] * bool(volume)
         asked = []
         page.on("response", lambda answer: asked.append((answer.status, answer.url)))
         page.goto(address)
         until(page, "Boolean(globalThis.viewer?.layerManager?.managedLayers?.[0]?.layer?.isReady)")
         page.wait_for_timeout(4000)
-        assert [one for one in asked if one[0] >= 400] == []
+        assert [one for one in asked if one[0] >= 400 and not one[1].endswith((".zarray", ".zattrs"))] == []
         assert {urlsplit(one[1]).netloc for one in asked if one[1].startswith("http")} == {urlsplit(site).netloc}
-        assert any("/zarr/" in one[1] and "/0/c/" in one[1] for one in asked)
+        assert any("/0/c/" in one[1] for one in asked)
         picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     grey = np.asarray(picture).astype(int)
     # The first plane, at the cross-hair: inside the white cube. Left of the cube it is as dark as the ramp says.

@@ -83,6 +83,12 @@ def test_what_is_shown_comes_first_and_the_rest_says_why_not(listed):
     assert listed[0]["zarr_url"] == f"/zarr/{listed[0]['cid']}/"
 
 
+def test_the_api_describes_them(client):
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    for path in ("/datasets/{dataset_id}/models", "/models/{cid}", "/datasets/{dataset_id}/volumes"):
+        assert "200" in paths["/api/v1" + path]["get"]["responses"]
+
+
 def test_models_that_cannot_be_drawn_say_why(client):
     (only,) = client.get(f"/api/v1/datasets/{dataset_id_of(0)}/models").json()
     assert only["model"] is None
