@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from etdb.demo.align import Alignment, align, normalise, straighten
 from etdb.demo.mrc import read_stack
-from etdb.demo.pictures import grey, middle_of, to_uint8
 from etdb.demo.report import claim_words
+from etdb.em.contrast import Levels, to_grey
 
 WIDTH, HEIGHT = 1280, 784
 PANEL, CARD, LINE = (17, 22, 29), (10, 14, 19), (45, 55, 68)
@@ -34,6 +34,28 @@ Floats = NDArray[np.float32]
 def font(size: int, *, mono: bool = False, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu in one of its shapes."""
     return ImageFont.truetype(f"DejaVuSans{'Mono' if mono else ''}{'-Bold' if bold else ''}.ttf", size)
+
+
+def grey(values: NDArray[Any], low: float = 1.0, high: float = 99.8) -> tuple[float, float]:
+    """Grey levels for an array: the values at two percentiles, always apart."""
+    bottom, top = (float(v) for v in np.percentile(values, [low, high]))
+    return bottom, max(top, bottom + 1e-6)
+
+
+def to_uint8(values: NDArray[Any], levels: tuple[float, float]) -> NDArray[np.uint8]:
+    """Values as 8-bit grey, linear between two levels."""
+    return to_grey(values, Levels(*levels))
+
+
+def middle_of(volume: NDArray[Any]) -> tuple[int, int, int]:
+    """The middle ``(z, y, x)`` of what is bright: sections through it show the specimen, wherever it lies."""
+    bright = volume > 0.3 * float(volume.max())
+    places = []
+    for axis in range(3):
+        weight = bright.sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.float64)
+        total = weight.sum()
+        places.append(round(float((weight * np.arange(len(weight))).sum() / total)) if total else len(weight) // 2)
+    return places[0], places[1], places[2]
 
 
 def tinted(values: NDArray[Any], levels: tuple[float, float]) -> Image.Image:

@@ -3,11 +3,13 @@
 from contextlib import closing, contextmanager
 
 from etdb.blocks import CarStore, FilesInPlace, MemoryStore, write_car
+from etdb.blocks.cache import BlockCache
 from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.kubo import KuboNode
-from etdb.ipfs import RAW, IpldBlock
+from etdb.ipfs import RAW, Cid, IpldBlock, cid_of
 from etdb.testing.blocks import BlockStoreContract, hostile_gateway
 from etdb.testing.fake_kubo import fake_kubo
+from etdb.web.fetching import FetchingStore, Providers
 from etdb.web.gateway import gateway_app
 from etdb.web.serving import serving
 
@@ -20,6 +22,34 @@ class TestMemoryStore(BlockStoreContract):
             store._blocks[cid.digest] = block
         yield store
         store.close()
+
+
+class TestBlockCache(BlockStoreContract):
+    @contextmanager
+    def store_of(self, blocks, tmp_path):
+        store = BlockCache(tmp_path / "cache", 1 << 30)
+        for cid, block in blocks:
+            store.put(Cid(codec=cid.codec, digest=cid_of(block).digest), block)
+            if cid_of(block).digest != cid.digest:
+                store._path(cid).parent.mkdir(parents=True, exist_ok=True)
+                store._path(cid).write_bytes(block)  # as a disk that rots would
+        with closing(store):
+            yield store
+
+
+class TestFetchingStore(BlockStoreContract):
+    """Half of the blocks in its own files, half kept of others; what it fetches is tried in tests/unit/web."""
+
+    @contextmanager
+    def store_of(self, blocks, tmp_path):
+        own, cache = MemoryStore(), BlockCache(tmp_path / "cache", 1 << 30)
+        for number, (cid, block) in enumerate(blocks):
+            if number % 2:
+                cache.put(cid, block)
+            else:
+                own._blocks[cid.digest] = block
+        with closing(FetchingStore(own, cache, Providers([]), is_shown=lambda _cid: False)) as store:
+            yield store
 
 
 class TestCarStore(BlockStoreContract):

@@ -6,14 +6,16 @@ import json
 import multiprocessing
 import shutil
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
-from killed_publisher import run_and_die
+from killed_publisher import revise_and_die, run_and_die
 
 from etdb.catalogue import Catalogue, Query
 from etdb.flo import REGTEST
 from etdb.index import follow
 from etdb.ledger import LocalChain
+from etdb.publish import Journal
 from etdb.workspace import Keyring, Workspace
 
 # New processes come from one that has imported everything: a kill takes a tenth of a second, not a whole start.
@@ -57,9 +59,32 @@ class Lab:
 
     def publish(self, kill: tuple[str, str, int] = ("", "", 0)) -> tuple[int, str, str]:
         """The command in a process of its own: exit code (negative for a signal), standard output and error."""
+        return self.command(("publish", str(self.data)), kill)
+
+    def command(self, words: tuple[str, ...], kill: tuple[str, str, int] = ("", "", 0)) -> tuple[int, str, str]:
+        """Any command that sends, likewise."""
+        given = [
+            "-w",
+            str(self.workspace.root),
+            "--json",
+            *words,
+            "--yes",
+            "--passphrase-file",
+            str(self.root / "pass"),
+        ]
+        return self._run(run_and_die, kill, given)
+
+    def publish_resume(self) -> tuple[int, str, str]:
+        """``etdb publish --resume``."""
+        return self.command(("publish", "--resume"))
+
+    def revise(self, kill: tuple[str, str, int] = ("", "", 0)) -> tuple[int, str, str]:
+        """What sync does: publish what has changed in the lab's folder as edits."""
+        return self._run(revise_and_die, kill, (self.workspace.root, self.data, PASSPHRASE))
+
+    def _run(self, target, kill: tuple[str, str, int], given) -> tuple[int, str, str]:
         output = self.root / "output"
-        words = f"-w {self.workspace.root} --json publish {self.data} --yes --passphrase-file {self.root / 'pass'}"
-        process = FORKS.Process(target=run_and_die, args=(self.log, kill, output, words.split()))
+        process = FORKS.Process(target=target, args=(self.log, kill, output, given))
         process.start()
         process.join(60)
         assert process.exitcode is not None
@@ -87,10 +112,16 @@ class Lab:
             for view in catalogue.search(Query(limit=100)).results:
                 views.setdefault(view.tomogram.sid, []).append(view)
             self.orphans = catalogue.listed("orphans").items
+            self.refused = tuple(one for one in catalogue.listed("aside").items if ": " in one.reason)
             return views
         finally:
             catalogue.close()
             chain.close()
+
+    def void(self) -> set[str]:
+        """The ids of our transactions that are void."""
+        with closing(Journal(self.workspace.journal_path)) as journal:
+            return {entry.signed.txid for entry in journal.transactions(states=("void",))}
 
     def titles(self) -> dict[str, str]:
         """The title of each dataset in the lab's folder, by sid."""

@@ -43,6 +43,23 @@ if [ ! -x "$conformance/suite" ]; then
     fi
 fi
 
+# Servers of other people for etdb sync: databases, and an sshd. The tests start them by themselves, each in a folder of
+# its own; so they are installed only where a policy keeps Debian from starting them as services.
+missing=
+[ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+[ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+if [ -n "$missing" ]; then
+    if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && [ -x /usr/sbin/policy-rc.d ]; then
+        echo "Installing$missing from Debian (once; no service is started)"
+        if ! apt-get install -y --no-install-recommends $missing >apt.log 2>&1; then
+            echo "left out: tests against$missing, because apt-get could not install them: tests/interop/apt.log says why"
+        fi
+    else
+        echo "left out: tests against$missing, which are not on this machine, and would be started as services"
+    fi
+fi
+
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from etdb import flo, oip
@@ -85,3 +86,35 @@ def test_it_notices_a_changed_part_and_a_changed_record_as_we_do(read_by_jsoip):
     answers = read_by_jsoip(records=[text.replace("1700000000", "1700000001")], sets=[changed])
     assert answers["records"][0]["isSigned"] is False
     assert [one["success"] for one in answers["sets"][0]["areValid"]] == [False] + [True] * (len(parts) - 1)
+
+
+def test_it_takes_our_edits(run_node, monkeypatch):
+    """js-oip's EditRecord takes the edit and its signature; patched its way, the record is valid and signed anew."""
+    monkeypatch.setenv("NODE_BACKEND", "js")
+    dataset_id, asked = "ab" * 32, []
+    for change in ({"title": "Another title"}, {"location": "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"}):
+        old, text = record(3)
+        later = {"timestamp_s": old.timestamp_s + 60}
+        new = msgspec.structs.replace(old, **later, **change)
+        before, after = (oip.revise_artifact(one, sign) for one in (old, new))
+        edit = oip.encode_edit(dataset_id, before, after, new.timestamp_s, sign=sign, reason="it was wrong")
+        asked.append((new, {"record": text, "edit": edit.decode()}))
+    genuine = asked[0][1]
+    stated = f'"timestamp":{asked[0][0].timestamp_s},"patch"'
+    assert stated in genuine["edit"]
+    forged = {**genuine, "edit": genuine["edit"].replace(stated, '"timestamp":7,"patch"')}
+    given = json.dumps({"edits": [one for _, one in asked] + [forged]})
+    *answers, of_forged = json.loads(run_node("jsoip_edits.mjs", given))["edits"]
+    for (new, _), answer in zip(asked, answers, strict=True):
+        assert answer["className"] == "EditRecord"
+        assert answer["isValid"] == {"success": True}
+        assert answer["preimage"] == f"{dataset_id}-{new.timestamp_s}"
+        assert answer["isSigned"] is True
+        assert answer["failures"] == 0
+        assert answer["patched"] == {
+            "isValid": {"success": True},
+            "isSigned": True,
+            "title": new.title,
+            "location": new.location,
+        }
+    assert of_forged["isSigned"] is False

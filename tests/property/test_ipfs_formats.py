@@ -1,5 +1,6 @@
 """Laws of the IPFS formats: round trips, split input, hostile bytes, and the tree against a slow obvious one."""
 
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -107,6 +108,23 @@ def test_cids(cid):
         parse_cid_bytes(bytes(cid) + b"\0")
 
 
+def test_a_cid_in_base58_as_its_specification_writes_it():
+    cid = parse_cid("zb2rhe5P4gXftAwvA4eXQ5HJwsER2owDyS9sKaQRRVQPn93bA")
+    assert (cid.version, cid.codec) == (1, RAW)
+    assert cid.digest.hex() == "6e6ff7950a36187a801613426e858dce686cd7d7e3c0fc42ee0330072d245c95"
+
+
+@pytest.mark.parametrize("length", [0, 20, 31, 33])
+def test_a_hash_that_is_cut_or_longer_is_none(length):
+    with pytest.raises(FormatError, match=f"cuts SHA-256 to {length}"):
+        parse_cid_bytes(bytes([1, RAW, 0x12, length]) + bytes(length))
+
+
+def test_version_0_has_one_codec():
+    with pytest.raises(ValueError, match="always dag-pb"):
+        cid_of(b"", codec=RAW, version=0)
+
+
 @given(cids, st.data())
 def test_a_cid_has_one_spelling(cid, data):
     text = str(cid)
@@ -117,6 +135,24 @@ def test_a_cid_has_one_spelling(cid, data):
     except FormatError:
         return
     assert str(found) == other
+
+
+letters = st.text("abcdefghijklmnopqrstuvwxyz234567", max_size=70) | st.text(max_size=20)
+
+
+@given(cids.map(lambda cid: str(cid)[1:] if cid.version else "") | letters, st.sampled_from(["", "a", "=", "\n", "٢"]))
+def test_base32_is_that_of_the_standard_library(letters, more):
+    text = letters + more
+    try:
+        data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+        found = parse_cid_bytes(data)
+    except (ValueError, FormatError):
+        found = None
+    if found is None or found.version == 0 or base64.b32encode(data).decode().rstrip("=").lower() != text:
+        with pytest.raises(FormatError):
+            parse_cid("b" + text)
+    else:
+        assert parse_cid("b" + text) == found
 
 
 @pytest.mark.parametrize(

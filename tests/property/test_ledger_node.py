@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etdb.errors import EtdbError
@@ -23,6 +23,11 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=80),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
+)
+# Names that are looked for, so that what stands behind them is looked at.
+NAMES = st.sampled_from(["height", "blocks", "headers", "bestblockhash", "pruned", "pruneheight", "subversion", "id"])
+ANSWERS = (
+    JSON | st.dictionaries(NAMES, JSON, max_size=4) | st.lists(st.dictionaries(NAMES, JSON, max_size=2), max_size=3)
 )
 HEX = st.binary(max_size=200).map(bytes.hex) | st.sampled_from(["00" * 32, "ff" * 80, "zz", "ab" * 31, "0" * 63])
 METHODS = [
@@ -93,8 +98,10 @@ def chain(tmp_path_factory):
         yield chain
 
 
-@settings(max_examples=60)
-@given(st.dictionaries(st.sampled_from(METHODS), JSON | HEX | st.lists(HEX, max_size=3), min_size=1, max_size=3))
+@settings(max_examples=120)
+@given(st.dictionaries(st.sampled_from(METHODS), ANSWERS | HEX | st.lists(HEX, max_size=3), min_size=1, max_size=3))
+@example({"getaddressdeltas": [{"height": []}, {"height": 2**70}, {"height": -1}, 5]})
+@example({"getblockchaininfo": {"blocks": 2**70, "headers": 2**70, "bestblockhash": "00" * 32}})
 def test_whatever_a_node_answers(chain, answers):
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -168,3 +168,22 @@ def test_an_empty_file_is_not_made_by_a_reader(tmp_path):
     path = tmp_path / "list.sqlite"
     with pytest.raises(StorageError, match="is not made yet"):
         prepare(path, FIRST, writable=False)
+
+
+def test_a_free_file_is_emptied_though_its_triggers_name_a_table_that_goes_first(tmp_path):
+    path = tmp_path / "list.sqlite"
+    script = """
+    CREATE TABLE blocks(id INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE records(id INTEGER PRIMARY KEY REFERENCES blocks ON DELETE CASCADE) STRICT;
+    CREATE VIRTUAL TABLE search USING fts5(title);
+    CREATE TRIGGER gone AFTER DELETE ON records BEGIN DELETE FROM search WHERE rowid = old.id; END;
+    """
+    prepare(path, Schema(what="the list", version=1, script=script, is_free=True))
+    with open_file(path) as connection:
+        connection.execute("INSERT INTO blocks VALUES (1)")
+        connection.execute("INSERT INTO records VALUES (1)")
+    newer = Schema(what="the list", version=2, script="CREATE TABLE names(name TEXT) STRICT;", is_free=True)
+    with open_file(path) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        prepare_schema(connection, path, newer, writable=True)
+    assert rows(path, "SELECT name FROM sqlite_master") == [("names",)]

@@ -17,7 +17,7 @@ All can be called from several threads at once; connections are kept and used ag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPResponse
 
@@ -56,16 +56,23 @@ class GatewayStore:
         timeout_s: seconds of silence before it is given up.
         slowest_bytes_per_s: a whole request that is slower than this is given up.
         public_only: never call an address of this machine or of a private network, whatever the name leads to.
+        headers: of every request.
 
     Raises:
         InputError: not the address of a gateway.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 30.0, slowest_bytes_per_s: int = 16 * 1024, public_only: bool = False
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        slowest_bytes_per_s: int = 16 * 1024,
+        public_only: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._http = HttpSource(
-            url, timeout_s=timeout_s, slowest_bytes_per_s=slowest_bytes_per_s, public_only=public_only
+            url, timeout_s=timeout_s, slowest_bytes_per_s=slowest_bytes_per_s, public_only=public_only, headers=headers
         )
 
     @property

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, Self
@@ -87,6 +87,7 @@ class HttpSource:
         slowest_bytes_per_s: with this rate each request's deadline is set; slower peers are given up.
         max_idle: connections that are kept for the next request.
         public_only: never call an address of this machine or of a private network, whatever the name leads to.
+        headers: of every request.
 
     Raises:
         InputError: not such a URL.
@@ -100,6 +101,7 @@ class HttpSource:
         slowest_bytes_per_s: int = 16 * 1024,
         max_idle: int = 16,
         public_only: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         try:
@@ -113,6 +115,7 @@ class HttpSource:
         self._prefix = parts.path.rstrip("/")
         self._timeout_s, self._slowest, self._max_idle = timeout_s, slowest_bytes_per_s, max_idle
         self._public_only = public_only
+        self._headers = {"Accept-Encoding": "identity", **(headers or {})}
         self._idle: list[_AnyConnection] = []
         self._lock = threading.Lock()
 
@@ -210,7 +213,7 @@ class HttpSource:
                 connection.stop = stop
                 if connection.sock is not None:
                     stop.watch(connection.sock)
-                connection.request(method, path, headers={"Accept-Encoding": "identity", **headers})
+                connection.request(method, path, headers={**self._headers, **headers})
                 return connection, connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()

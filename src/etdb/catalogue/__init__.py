@@ -2,11 +2,14 @@
 
 from etdb.catalogue.expression import ANYWHERE, TEXT_FIELDS, All, AnyOf, Expression, Not, Test
 from etdb.catalogue.fields import FACETS, FIELDS, RANGES, SORTS, Field, Sort
+from etdb.catalogue.history import joined_text
 from etdb.catalogue.query import MAX_PAGE, Query, Range, parse_query, query_pairs
+from etdb.catalogue.revising import ActionRow
 from etdb.catalogue.store import Catalogue
 from etdb.catalogue.text import display
 from etdb.catalogue.values import (
     AsideMessage,
+    CurrentRecord,
     DatasetView,
     Duplicate,
     FacetValue,
@@ -15,9 +18,11 @@ from etdb.catalogue.values import (
     OrphanedParts,
     OtherRecord,
     Page,
+    Revision,
     StoredManifest,
     StoredMessage,
     Tip,
+    Withdrawal,
 )
 from etdb.catalogue.writing import CONFLICTING_PART, Batch, PartRow
 
@@ -30,11 +35,13 @@ __all__ = [
     "RANGES",
     "SORTS",
     "TEXT_FIELDS",
+    "ActionRow",
     "All",
     "AnyOf",
     "AsideMessage",
     "Batch",
     "Catalogue",
+    "CurrentRecord",
     "DatasetView",
     "Duplicate",
     "Expression",
@@ -49,12 +56,15 @@ __all__ = [
     "PartRow",
     "Query",
     "Range",
+    "Revision",
     "Sort",
     "StoredManifest",
     "StoredMessage",
     "Test",
     "Tip",
+    "Withdrawal",
     "display",
+    "joined_text",
     "parse_query",
     "query_pairs",
 ]

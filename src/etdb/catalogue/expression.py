@@ -119,15 +119,22 @@ def _check_test(test: Test) -> None:
         )
 
 
-def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expression) -> int:
-    """The set of records that meet an expression, within one read transaction."""
+def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expression, everything: int) -> int:
+    """The set of records that meet an expression, within one read transaction.
+
+    Args:
+        db: the catalogue, within the transaction.
+        sets: what is kept of it.
+        expression: checked already.
+        everything: the records that are looked among.
+    """
     if isinstance(expression, Test):
-        return sets.meeting(db, ("test", expression), lambda: _meeting_test(db, sets, expression))
+        return everything & sets.meeting(db, ("test", expression), lambda: _meeting_test(db, sets, expression))
     if isinstance(expression, Not):
-        return sets.everything(db) & ~records_meeting(db, sets, expression.part)
-    found = sets.everything(db) if isinstance(expression, All) else 0
+        return everything & ~records_meeting(db, sets, expression.part, everything)
+    found = everything if isinstance(expression, All) else 0
     for part in expression.parts:
-        records = records_meeting(db, sets, part)
+        records = records_meeting(db, sets, part, everything)
         found = found & records if isinstance(expression, All) else found | records
     return found
 
@@ -139,23 +146,23 @@ def _meeting_test(db: sqlite3.Connection, sets: RecordSets, test: Test) -> int:
     if test.field in TEXT_FIELDS:
         holds = _holds(test)
         rows = db.execute("SELECT id, json_extract(CAST(document AS TEXT), ?) FROM records", (f"$.{test.field}",))
-        return _chosen(sets, db, [row for row, text in rows if text and holds(fold_term(text))])
+        return _chosen([row for row, text in rows if text and holds(fold_term(text))])
     field = FIELDS_BY_NAME[test.field]
     if field.column and test.operator in _NUMBER:
         low, high = _ends(test)
         rows_of = sets.column(db, field.column)
         if test.operator == "above":
-            return _chosen(sets, db, [row for row, value in rows_of if value > low])
+            return _chosen([row for row, value in rows_of if value > low])
         if test.operator == "below":
-            return _chosen(sets, db, [row for row, value in rows_of if value < low])
-        return _chosen(sets, db, [row for row, value in rows_of if low <= value <= high])
+            return _chosen([row for row, value in rows_of if value < low])
+        return _chosen([row for row, value in rows_of if low <= value <= high])
     holds = _holds(test)
     terms = db.execute("SELECT record_id, folded FROM terms WHERE field = ?", (test.field,))
-    return _chosen(sets, db, [row for row, folded in terms if holds(folded)])
+    return _chosen([row for row, folded in terms if holds(folded)])
 
 
-def _chosen(sets: RecordSets, db: sqlite3.Connection, rows: list[int]) -> int:
-    return as_set(rows, max(rows)) & sets.everything(db) if rows else 0
+def _chosen(rows: list[int]) -> int:
+    return as_set(rows, max(rows)) if rows else 0
 
 
 def _holds(test: Test) -> Callable[[str], bool]:

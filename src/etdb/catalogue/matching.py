@@ -29,14 +29,16 @@ class Conditions:
     def __init__(self, db: sqlite3.Connection, sets: RecordSets, query: Query, text: TextQuery) -> None:
         self._db = db
         self._sets = sets
+        self._withdrawn = query.withdrawn
         self._met: dict[str, list[int]] = {}
+        everything = sets.everything(db, withdrawn=query.withdrawn)
         for words in (text, parse_text(query.within_text)):
             if words.wanted:
                 self._add(_ALWAYS, self.saying(words.wanted))
             if words.unwanted:
-                self._add(_ALWAYS, sets.everything(db) & ~self.saying(words.unwanted))
+                self._add(_ALWAYS, everything & ~self.saying(words.unwanted))
         if query.condition is not None:
-            self._add(_ALWAYS, records_meeting(db, sets, query.condition))
+            self._add(_ALWAYS, records_meeting(db, sets, query.condition, everything))
         for name, values in query.within.items():
             if values:
                 self._add(_ALWAYS, self._with_values(name, frozenset(map(_folded, values))))
@@ -52,7 +54,7 @@ class Conditions:
 
     def all_met(self, *, without: str | None = None) -> int:
         """The records that meet all conditions, or all but those on one field."""
-        found = self._sets.everything(self._db)
+        found = self._sets.everything(self._db, withdrawn=self._withdrawn)
         for name, sets in self._met.items():
             if name != without:
                 for records in sets:

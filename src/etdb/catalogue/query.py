@@ -47,6 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         facets: fields whose values are counted. A field that is itself filtered is counted as if it were not, so
             that other values of it can be chosen.
         facet_limit: the commonest values a facet.
+        withdrawn: look among the datasets that were withdrawn, and only there.
     """
 
     text: str = ""
@@ -60,6 +61,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str = ""
     facets: tuple[str, ...] = ()
     facet_limit: int = 20
+    withdrawn: bool = False
 
 
 def check_query(query: Query) -> None:
@@ -132,6 +134,7 @@ def parse_query(
     limit: int = 20,
     cursor: str = "",
     facets: tuple[str, ...] = (),
+    withdrawn: bool = False,
 ) -> Query:
     """Read filters as people write them, in a URL (``?species=...``) or on the command line (``--where species=...``).
 
@@ -152,7 +155,16 @@ def parse_query(
             ranges[name] = Range(_bound(field, low), _bound(field, high if dots else low))
         else:
             terms[name] = (*terms.get(name, ()), value)
-    query = Query(text=text, terms=terms, ranges=ranges, sort=sort, limit=limit, cursor=cursor, facets=facets)
+    query = Query(
+        text=text,
+        terms=terms,
+        ranges=ranges,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+        facets=facets,
+        withdrawn=withdrawn,
+    )
     check_query(query)
     return query
 

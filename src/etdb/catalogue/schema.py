@@ -67,8 +67,15 @@ CREATE TABLE records (
     {_COLUMNS},
     signature TEXT NOT NULL,
     claims TEXT NOT NULL,
-    document BLOB NOT NULL
+    document BLOB NOT NULL,
+    owner TEXT NOT NULL,             -- the address whose key counts
+    revision INTEGER NOT NULL DEFAULT 1,
+    revision_id TEXT NOT NULL,       -- the first transaction of the newest message that counts
+    content_id TEXT NOT NULL,        -- likewise, of the newest that made the content
+    is_withdrawn INTEGER NOT NULL DEFAULT 0,
+    artifact BLOB                    -- JSON with all edits; NULL while it is as it was published
 ) STRICT;
+CREATE INDEX records_withdrawn ON records (id) WHERE is_withdrawn;
 CREATE INDEX records_message ON records (message_id);
 CREATE INDEX records_sid ON records (publisher, sid);
 CREATE INDEX records_location ON records (location);
@@ -83,6 +90,58 @@ CREATE TABLE record_parts (
     PRIMARY KEY (record_id, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_parts_message ON record_parts (message_id);
+
+-- Messages about a record, whether they count or not, and also before there is such a record.
+CREATE TABLE actions (
+    first_txid TEXT PRIMARY KEY,
+    message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    dataset_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    signed_by TEXT NOT NULL,         -- who signed all its parts; empty when it has none
+    protocol TEXT NOT NULL,
+    publisher TEXT NOT NULL,
+    status TEXT NOT NULL,            -- counts, refused, unknown
+    reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+CREATE INDEX actions_dataset ON actions (dataset_id);
+CREATE INDEX actions_message ON actions (message_id);
+CREATE INDEX actions_status ON actions (status, message_id);
+
+CREATE TABLE action_parts (
+    first_txid TEXT NOT NULL REFERENCES actions ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    PRIMARY KEY (first_txid, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX action_parts_message ON action_parts (message_id);
+
+-- Of records that more than one message made.
+CREATE TABLE revisions (
+    record_id INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    revision_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    message_id INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    signed_by TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    timestamp_s INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    changes TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    claims TEXT NOT NULL,
+    PRIMARY KEY (record_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revisions_id ON revisions (revision_id);
+CREATE INDEX revisions_message ON revisions (message_id);
+
+CREATE TABLE names (
+    message_id INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    name TEXT NOT NULL,
+    timestamp_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX names_address ON names (address, message_id);
 
 CREATE TABLE terms (
     record_id INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
@@ -132,17 +191,18 @@ CREATE TABLE manifests (
 
 SCHEMA: Final = Schema(
     what="the catalogue",
-    version=2,  # 2: scheme and count of tilts, dose of a tilt
+    version=3,  # 2: scheme and count of tilts, dose of a tilt; 3: what was said about records
     script=_SCRIPT,
     application_id=0x65746462,  # "etdb"
     is_free=True,
     hint="bring it up with: etdb index",
 )
 
-FOLD_TABLES: Final = (
-    *("blocks", "messages", "parts", "records", "record_parts", "terms", "search", "aside", "others"),
+DERIVED_TABLES: Final = (
+    *("revisions", "action_parts", "actions", "names"),
+    *("parts", "records", "record_parts", "terms", "search", "aside", "others"),
 )
-"""What is a function of the ledger: two catalogues of one ledger hold the same here."""
-
-DERIVED_TABLES: Final = ("parts", "records", "record_parts", "terms", "search", "aside", "others")
 """What is a function of ``messages``, in an order in which it can be emptied."""
+
+FOLD_TABLES: Final = ("blocks", "messages", *DERIVED_TABLES)
+"""What is a function of the ledger: two catalogues of one ledger hold the same here."""

@@ -42,6 +42,7 @@ def _digest(query: Query) -> str:
     parts = (
         query.text,
         query.sort,
+        *([query.withdrawn] if query.withdrawn else []),
         sorted((name, sorted(values)) for name, values in query.terms.items()),
         sorted((name, repr(asked)) for name, asked in query.ranges.items()),
         query.within_text,

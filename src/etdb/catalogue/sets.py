@@ -4,7 +4,8 @@ Sets of thousands of records take a few kilobytes, and AND with a count of bits 
 a query are met one by one, and facets are counted within what they leave, without asking SQL for every combination.
 
 What is kept is true of one state of the fold, and is never changed but replaced: several threads may ask, each within
-its own read transaction. New blocks only add rows, so what is kept of an earlier tip of the same chain grows.
+its own read transaction. New blocks mostly add rows, so what is kept of an earlier tip of the same chain grows, unless
+a record was edited since.
 """
 
 from __future__ import annotations
@@ -82,10 +83,15 @@ class RecordSets:
         self._orders: dict[str, _Entry[list[tuple[Any, int]]]] = {}
         self._conditions: dict[object, _Entry[int]] = {}
 
-    def everything(self, db: sqlite3.Connection) -> int:
-        """All records."""
+    def everything(self, db: sqlite3.Connection, *, withdrawn: bool = False) -> int:
+        """All records: those that stand, or those that were withdrawn."""
+        sql = (
+            "SELECT id FROM records WHERE is_withdrawn"
+            if withdrawn
+            else "SELECT id FROM records WHERE NOT is_withdrawn"
+        )
         last_id = _stamp(db).last_id
-        return self.meeting(db, "everything", lambda: as_set(_ids(db.execute("SELECT id FROM records")), last_id))
+        return self.meeting(db, ("everything", withdrawn), lambda: as_set(_ids(db.execute(sql)), last_id))
 
     def meeting(self, db: sqlite3.Connection, condition: object, find: Callable[[], int]) -> int:
         """The records that meet a condition; ``find`` is asked once for each state of the fold."""
@@ -153,7 +159,14 @@ def _is_earlier(db: sqlite3.Connection, kept: _Stamp, now: _Stamp) -> bool:
     if kept.rule != now.rule or kept.last_id > now.last_id or kept.height == now.height:
         return False
     known = db.execute("SELECT 1 FROM blocks WHERE height = ? AND block_hash = ?", (kept.height, kept.block_hash))
-    return known.fetchone() is not None
+    if known.fetchone() is None:
+        return False
+    # Rows are only added while no message that counts made an older one another.
+    revised = db.execute(
+        "SELECT 1 FROM messages m JOIN revisions v ON v.message_id = m.id WHERE m.height > ? AND v.number > 1 LIMIT 1",
+        (kept.height,),
+    )
+    return revised.fetchone() is None
 
 
 def _all_values(db: sqlite3.Connection, name: str, last_id: int) -> ValueSets | None:

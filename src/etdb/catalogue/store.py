@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
 from etdb.catalogue.database import Database
+from etdb.catalogue.history import load_artifact, load_history, publisher_name
 from etdb.catalogue.query import Query
-from etdb.catalogue.reading import list_rows, load_observations, load_views
+from etdb.catalogue.reading import list_rows, load_observations, load_revision, load_views
+from etdb.catalogue.revising import MAX_DETAIL
 from etdb.catalogue.schema import FOLD_TABLES
 from etdb.catalogue.search import search_rows, total_rows
 from etdb.catalogue.sets import RecordSets
-from etdb.catalogue.values import DatasetView, Listing, Observation, Page, StoredManifest, StoredMessage, Tip
-from etdb.catalogue.writing import MAX_DETAIL, Batch, stored_message
+from etdb.catalogue.values import (
+    CurrentRecord,
+    DatasetView,
+    Listing,
+    Observation,
+    Page,
+    Revision,
+    StoredManifest,
+    StoredMessage,
+    Tip,
+    stored_message,
+)
+from etdb.catalogue.writing import Batch
 from etdb.errors import InputError, NotFoundError
+from etdb.oip import encode_go_json
 from etdb.trust import Claim, Outcome
 
 __all__ = ["Catalogue"]
@@ -106,10 +121,20 @@ class Catalogue:
             return None if row is None else str(row[0])
 
     def counts(self) -> dict[str, int]:
-        """How many rows each table of the fold has: blocks, messages, parts, records, aside, others."""
+        """How many rows each table of the fold has: blocks, messages, parts, records, aside, others.
+
+        "aside" includes messages about a record that do not count; "revisions" are those that do, "withdrawn" the
+        records that were withdrawn, "names" what publishers called themselves.
+        """
         with self._database.read() as db:
+            batch = Batch(db)
+            counts = {name: batch.count(name) for name in ("blocks", "messages", "parts", "records", "others", "names")}
+            withdrawn = batch.count("records WHERE is_withdrawn")
             return {
-                name: Batch(db).count(name) for name in ("blocks", "messages", "parts", "records", "aside", "others")
+                **counts,
+                "aside": batch.count_aside(),
+                "revisions": batch.count_revisions(),
+                "withdrawn": withdrawn,
             }
 
     @contextmanager
@@ -134,43 +159,105 @@ class Catalogue:
                 facets=found.facets,
             )
 
-    def get(self, dataset_id: str) -> DatasetView:
+    def get(self, dataset_id: str, *, revision: int | None = None) -> DatasetView:
         """A dataset by its id, or by any beginning of it that no other shares.
+
+        A revision's own id gives the dataset as that revision left it.
+
+        Args:
+            dataset_id: of a dataset or of a revision.
+            revision: which one, from 1; without it the newest, or the one whose id was given.
 
         Raises:
             InputError: more than one begins so; ``candidates`` lists them.
-            NotFoundError: none does.
+            NotFoundError: none does, or the dataset has no such revision.
         """
+        with self._database.read() as db:
+            record_id, named = self._find(db, dataset_id)
+            number = revision if revision is not None else named
+            return load_views(db, [record_id])[0] if number is None else load_revision(db, record_id, number)
+
+    def _find(self, db: sqlite3.Connection, dataset_id: str) -> tuple[int, int | None]:
+        """The row of a record, and the revision when its own id was given."""
         asked = dataset_id.strip().lower()
         if not _ID.match(asked):
             raise NotFoundError(
                 f"{dataset_id[:80]!r} is no dataset id",
                 hint="an id has up to 64 hexadecimal digits; or use: etdb search",
             )
+        rows: list[tuple[int, str, int | None]] = db.execute(
+            "SELECT id, dataset_id, NULL FROM records WHERE dataset_id >= ?1 AND dataset_id < ?2 UNION ALL "
+            "SELECT record_id, revision_id, number FROM revisions WHERE number > 1 "
+            "AND revision_id >= ?1 AND revision_id < ?2 ORDER BY 2 LIMIT ?3",
+            (asked, asked + "g", _CANDIDATES + 1),
+        ).fetchall()
+        if len(rows) == 1 or (rows and rows[0][1] == asked):
+            return rows[0][0], rows[0][2]
+        if rows:
+            shown = [row[1] for row in rows[:_CANDIDATES]] + (["..."] if len(rows) > _CANDIDATES else [])
+            raise InputError(
+                f"{len(rows[:_CANDIDATES])} or more datasets begin with {asked}"
+                if len(rows) > _CANDIDATES
+                else f"{len(rows)} datasets begin with {asked}",
+                hint="give more digits: " + ", ".join(shown),
+                candidates=shown,
+            )
+        part = db.execute(
+            "SELECT 'dataset ' || r.dataset_id, p.number FROM messages m JOIN record_parts p ON p.message_id = m.id "
+            "JOIN records r ON r.id = p.record_id WHERE m.txid = ? UNION ALL "
+            "SELECT 'a message about ' || a.dataset_id, p.number FROM messages m "
+            "JOIN action_parts p ON p.message_id = m.id JOIN actions a ON a.first_txid = p.first_txid "
+            "WHERE m.txid = ? LIMIT 1",
+            (asked, asked),
+        ).fetchone()
+        hint = "use: etdb search" if part is None else f"this is part {part[1]} of {part[0]}"
+        raise NotFoundError(f"no dataset {asked}", hint=hint, dataset_id=asked)
+
+    def history(self, dataset_id: str) -> tuple[Revision, ...]:
+        """All revisions of a dataset, the first message first. Errors as ``get``."""
+        with self._database.read() as db:
+            record_id, _ = self._find(db, dataset_id)
+            return load_history(db, record_id)
+
+    def current(self, owner: str, name: str) -> CurrentRecord | None:
+        """What an edit of a dataset would change: by its id or by the sid that its owner gave it; None without one.
+
+        Raises:
+            InputError: several standing datasets of this owner have the sid; ``candidates`` lists them.
+        """
         with self._database.read() as db:
             rows = db.execute(
-                "SELECT id, dataset_id FROM records WHERE dataset_id >= ? AND dataset_id < ? "
-                "ORDER BY dataset_id LIMIT ?",
-                (asked, asked + "g", _CANDIDATES + 1),
+                "SELECT id, dataset_id, owner, sid, revision, revision_id, is_withdrawn, artifact FROM records "
+                "WHERE dataset_id = ?1 OR (owner = ?2 AND sid = ?1 AND sid <> '') "
+                "ORDER BY dataset_id = ?1 DESC, is_withdrawn, id LIMIT 3",
+                (name, owner),
             ).fetchall()
-            if len(rows) == 1 or (rows and rows[0][1] == asked):
-                return load_views(db, [rows[0][0]])[0]
-            if rows:
-                shown = [row[1] for row in rows[:_CANDIDATES]] + (["..."] if len(rows) > _CANDIDATES else [])
+            if not rows:
+                return None
+            standing = [row for row in rows if not row[6]]
+            if len(standing) > 1 and rows[0][1] != name:
+                shown = [row[1] for row in standing]
                 raise InputError(
-                    f"{len(rows[:_CANDIDATES])} or more datasets begin with {asked}"
-                    if len(rows) > _CANDIDATES
-                    else f"{len(rows)} datasets begin with {asked}",
-                    hint="give more digits: " + ", ".join(shown),
+                    f"several datasets of {owner} have the sid {name[:80]}",
+                    hint="say which by its id: " + ", ".join(shown),
                     candidates=shown,
                 )
-            part = db.execute(
-                "SELECT r.dataset_id, p.number FROM messages m JOIN record_parts p ON p.message_id = m.id "
-                "JOIN records r ON r.id = p.record_id WHERE m.txid = ?",
-                (asked,),
-            ).fetchone()
-        hint = "use: etdb search" if part is None else f"this is part {part[1]} of dataset {part[0]}"
-        raise NotFoundError(f"no dataset {asked}", hint=hint, dataset_id=asked)
+            row = rows[0]
+            artifact = row[7] or encode_go_json(load_artifact(db, row[0], row[4]))
+        return CurrentRecord(
+            dataset_id=row[1],
+            owner=row[2],
+            sid=row[3],
+            revision=row[4],
+            revision_id=row[5],
+            is_withdrawn=bool(row[6]),
+            artifact=artifact,
+        )
+
+    def publisher_name(self, address: str) -> str:
+        """The newest name that an address gave itself; "" when it gave none. Anybody can take any name."""
+        with self._database.read() as db:
+            return publisher_name(db, address)
 
     def messages(self, dataset_id: str) -> tuple[StoredMessage, ...]:
         """The messages of a dataset's record, in the order of its parts, as they stand on the ledger."""

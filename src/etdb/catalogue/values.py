@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import msgspec
 
-from etdb.oip import Tomogram
+from etdb.oip import FieldChange, Tomogram
 from etdb.trust import Verification
 
 __all__ = [
     "AsideMessage",
+    "CurrentRecord",
     "DatasetView",
     "Duplicate",
     "FacetValue",
@@ -19,9 +21,12 @@ __all__ = [
     "OrphanedParts",
     "OtherRecord",
     "Page",
+    "Revision",
     "StoredManifest",
     "StoredMessage",
     "Tip",
+    "Withdrawal",
+    "stored_message",
 ]
 
 
@@ -32,8 +37,60 @@ class Tip(msgspec.Struct, frozen=True, kw_only=True):
     block_hash: str
 
 
+class CurrentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset's record as it stands on the ledger: what an edit changes.
+
+    ``dataset_id`` is the first message's transaction, ``revision`` counts from 1, ``revision_id`` is the transaction
+    of the newest message that counts, ``artifact`` the record as it is written there (JSON), edits applied.
+    """
+
+    dataset_id: str
+    owner: str
+    sid: str
+    revision: int
+    revision_id: str
+    artifact: bytes
+    is_withdrawn: bool = False
+
+
+class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """When, by whom and why a dataset was withdrawn. ``time_s`` is that of the block, ``reason`` foreign text."""
+
+    revision_id: str
+    height: int
+    time_s: int
+    signed_by: str
+    reason: str
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that counts in a dataset's history.
+
+    ``kind`` is publish, edit, transfer or deactivate; ``revision_id`` its first transaction, ``txids`` all of them.
+    ``signed_by`` is who did it, ``owner`` whose the dataset is after it. ``time_s`` is that of the block,
+    ``timestamp_s`` as the message says. ``changes`` are the fields that an edit made others; values are shortened.
+    """
+
+    number: int
+    kind: str
+    revision_id: str
+    txids: tuple[str, ...]
+    signed_by: str
+    owner: str
+    height: int
+    time_s: int
+    timestamp_s: int
+    reason: str = ""
+    changes: tuple[FieldChange, ...] = ()
+    claims: Verification
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim that somebody checked: ``source`` is where the evidence came from, ``time_s`` when (Unix seconds)."""
+    """A claim that somebody checked: ``source`` is where the evidence came from, ``time_s`` when (Unix seconds).
+
+    ``dataset_id`` is that of the revision that was looked at (``DatasetView.content_id``): what held of one
+    revision says nothing of the next.
+    """
 
     dataset_id: str
     claim: str
@@ -56,6 +113,12 @@ class DatasetView(msgspec.Struct, frozen=True, kw_only=True):
     ``height``, ``block_hash`` and ``time_s`` are those of the block that completed the record; ``confirmations``
     counts from it to the newest block indexed. ``claims`` joins what the fold found with what was observed since;
     ``observed`` says when and from whom. Text is as it was sent: show it through ``display``.
+
+    It is shown as of ``revision``, of ``revisions`` that there are; ``revision_id`` is the first transaction of that
+    revision's message, ``content_id`` that of the one that made its content (a transfer makes none), and
+    ``revision_txids`` are all transactions that made it what it is, after those of the record itself. ``owner`` is
+    the address whose key counts, ``publisher_name`` the name that the publisher gave itself. A dataset that is
+    ``withdrawn`` says so in all its revisions.
     """
 
     dataset_id: str
@@ -69,6 +132,19 @@ class DatasetView(msgspec.Struct, frozen=True, kw_only=True):
     claims: Verification
     observed: tuple[Observation, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    owner: str = ""
+    publisher_name: str = ""
+    revision: int = 1
+    revisions: int = 1
+    revision_id: str = ""
+    content_id: str = ""
+    revision_txids: tuple[str, ...] = ()
+    withdrawn: Withdrawal | None = None
+
+    @property
+    def txids(self) -> tuple[str, ...]:
+        """All transactions that made this revision what it is."""
+        return self.part_txids + self.revision_txids
 
 
 class FacetValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +225,15 @@ class StoredManifest(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     time_s: int
     document: bytes
+
+
+def stored_message(row: tuple[int, int, int, str, str, bytes]) -> StoredMessage:
+    """A row of ``messages`` as a value."""
+    return StoredMessage(
+        message_id=row[0],
+        height=row[1],
+        position=row[2],
+        txid=row[3],
+        sender=tuple(json.loads(row[4])),
+        data=row[5],
+    )

@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 
 from etdb.catalogue.claims import encode_claims
-from etdb.catalogue.fields import range_values, term_values
+from etdb.catalogue.revising import MAX_DETAIL, RevisingBatch, content_columns, storable
 from etdb.catalogue.schema import DERIVED_TABLES
-from etdb.catalogue.text import fold_record, fold_term
-from etdb.catalogue.values import StoredMessage, Tip
+from etdb.catalogue.values import StoredMessage, Tip, stored_message
 from etdb.oip import Tomogram
 from etdb.trust import Claim, ClaimResult
 
@@ -22,10 +21,8 @@ __all__ = ["CONFLICTING_PART", "Batch", "PartRow"]
 CONFLICTING_PART: Final = "conflicting part"
 """The reason of a part whose number came before with other data; the others of its message still wait for the rest."""
 
-MAX_DETAIL: Final = 300
 MAX_GROUP: Final = 4_000
 """Parts of one group that are looked at; a record has at most 1,000. Who signs more only harms their own record."""
-_SORT_LETTERS: Final = 200
 _OF_A_BLOCK: Final = (Claim.BLOCK_INCLUSION.value, Claim.HEADER_CHAIN_WORK.value)
 
 
@@ -47,12 +44,7 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.first_txid[:10]
 
 
-def _storable(text: str) -> str:
-    """Without lone surrogates, which no UTF-8 store can keep."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-class Batch:
+class Batch(RevisingBatch):
     """A transaction on the fold. Ask ``Catalogue.batch`` for one."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -70,8 +62,9 @@ class Batch:
         """
         before = self.count("records")
         self._db.execute(
-            "DELETE FROM observations WHERE claim IN (?, ?) "
-            "AND dataset_id IN (SELECT dataset_id FROM records WHERE height > ?)",
+            "DELETE FROM observations WHERE claim IN (?1, ?2) "
+            "AND dataset_id IN (SELECT dataset_id FROM records WHERE height > ?3 UNION "
+            "SELECT a.first_txid FROM actions a JOIN messages m ON m.id = a.message_id WHERE m.height > ?3)",
             (*_OF_A_BLOCK, height),
         )
         self._db.execute("DELETE FROM blocks WHERE height > ?", (height,))
@@ -85,6 +78,14 @@ class Batch:
     def count(self, table: str) -> int:
         """Rows of one of our tables."""
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # our own names
+
+    def count_aside(self) -> int:
+        """Messages that are kept aside, those about a record that do not count included."""
+        return self.count("aside") + self.count("actions WHERE status = 'refused'")
+
+    def count_revisions(self) -> int:
+        """Messages about records that count."""
+        return self.count("actions WHERE status = 'counts'")
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a word about the fold itself."""
@@ -113,12 +114,12 @@ class Batch:
     def add_aside(self, message_id: int, reason: str, detail: str = "") -> None:
         """A message, or what it completed, that makes no record. A message has one reason: its first."""
         self._db.execute(
-            "INSERT OR IGNORE INTO aside VALUES (?, ?, ?)", (message_id, reason, _storable(detail[:MAX_DETAIL]))
+            "INSERT OR IGNORE INTO aside VALUES (?, ?, ?)", (message_id, reason, storable(detail[:MAX_DETAIL]))
         )
 
     def add_other(self, message_id: int, protocol: str, kind: str, title: str, publisher: str) -> None:
         """A message that is not about tomograms."""
-        texts = [_storable(text[:MAX_DETAIL]) for text in (protocol, kind, title, publisher)]
+        texts = [storable(text[:MAX_DETAIL]) for text in (protocol, kind, title, publisher)]
         self._db.execute("INSERT OR IGNORE INTO others VALUES (?, ?, ?, ?, ?)", (message_id, *texts))
 
     def add_part(self, part: PartRow) -> bool:
@@ -218,16 +219,13 @@ class Batch:
         """A record with all that it is found by. ``document`` is the tomogram, encoded."""
         t = tomogram
         row: dict[str, object] = {
-            **range_values(t),
+            **content_columns(t),
             "dataset_id": dataset_id,
+            "revision_id": dataset_id,
+            "content_id": dataset_id,
+            "owner": t.publisher,
             "message_id": completed_by.message_id,
             "height": completed_by.height,
-            "publisher": t.publisher,
-            "sid": t.sid,
-            "location": t.location,
-            "title_key": fold_term(t.title[:_SORT_LETTERS]),
-            "species_key": fold_term(t.species[:_SORT_LETTERS]),
-            "microscopist_key": fold_term(t.microscopist[:_SORT_LETTERS]),
             "signature": signature,
             "claims": encode_claims(claims),
             "document": document,
@@ -245,24 +243,4 @@ class Batch:
             "INSERT INTO record_parts VALUES (?, ?, ?)",
             [(record_id, number, message_id) for number, message_id in enumerate(part_ids)],
         )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO terms VALUES (?, ?, ?, ?)",
-            [(record_id, field, fold_term(value), value) for field, value in term_values(t)],
-        )
-        text = fold_record(dataset_id, t)
-        self._db.execute(
-            "INSERT INTO search (rowid, title, names, body, pieces, joined) VALUES (?, ?, ?, ?, ?, ?)",
-            (record_id, text.title, text.names, text.body, text.pieces, text.joined),
-        )
-
-
-def stored_message(row: tuple[int, int, int, str, str, bytes]) -> StoredMessage:
-    """A row of ``messages`` as a value."""
-    return StoredMessage(
-        message_id=row[0],
-        height=row[1],
-        position=row[2],
-        txid=row[3],
-        sender=tuple(json.loads(row[4])),
-        data=row[5],
-    )
+        self._add_words(record_id or 0, dataset_id, t)

@@ -64,6 +64,7 @@ _MANY = 1000
     etdb download 3fa9c1 --output data --jobs 8 --gateway http://127.0.0.1:8080""",
 )
 @click.argument("ids", nargs=-1)
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Of one dataset, as this revision left it.")
 @click.option("--query", metavar="WORDS", help="All datasets that a search for these words finds.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="All datasets that a filter finds.")
 @click.option(
@@ -87,6 +88,7 @@ _MANY = 1000
 def download(
     context: Context,
     ids: tuple[str, ...],
+    revision: int | None,
     query: str | None,
     where: tuple[str, ...],
     types: tuple[str, ...],
@@ -103,7 +105,8 @@ def download(
     out = context.out
     workspace = find_workspace(context)
     with open_catalogue(workspace) as catalogue:
-        views = _chosen(catalogue, ids, query, where)
+        views = _chosen(catalogue, ids, query, where, revision)
+    _remark_withdrawn(out, views)
     plan = plan_download([(one.dataset_id, one.tomogram) for one in views], types)
     if dry_run:
         out.document(plan)
@@ -139,10 +142,21 @@ def download(
         raise failure
 
 
-def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: Sequence[str]) -> list[DatasetView]:
+def _remark_withdrawn(out: Output, views: Sequence[DatasetView]) -> None:
+    for one in views:
+        if one.withdrawn is not None:
+            why = printable(one.withdrawn.reason) or "no reason is given"
+            out.remark(f"{one.dataset_id[:12]} was withdrawn by its owner: {why}")
+
+
+def _chosen(
+    catalogue: Catalogue, ids: Sequence[str], query: str | None, where: Sequence[str], revision: int | None
+) -> list[DatasetView]:
     if not ids and query is None and not where:
         raise InputError("say what to download", hint="dataset ids, --query WORDS, or --where FIELD=VALUE")
-    views = [catalogue.get(one) for one in ids]
+    if revision is not None and (len(ids) != 1 or query is not None or where):
+        raise InputError("--revision is of one dataset, which is named by its id", hint="etdb history ID lists them")
+    views = [catalogue.get(one, revision=revision) for one in ids]
     if query is not None or where:
         pairs = []
         for one in where:
@@ -169,7 +183,7 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], query: str | None, where: 
 
 def _evidence(ledger: Ledger, view: DatasetView) -> Evidence:
     transactions = []
-    for txid in view.part_txids if has_evidence(ledger) else ():
+    for txid in view.txids if has_evidence(ledger) else ():
         proof = ledger.evidence(txid)
         transactions.append(
             TransactionEvidence(
@@ -249,6 +263,7 @@ def _failure(report: DownloadReport) -> EtdbError | None:
     examples="""
     etdb verify data/ts-01-3fa9c1        a downloaded folder; needs no network and no workspace
     etdb verify 3fa9c1                   a dataset of the catalogue, from its sources
+    etdb verify 3fa9c1 --revision 1      the same, as its first revision left it
     etdb verify 3fa9c1 --no-content      what the ledger proves of it, and nothing is fetched
     etdb verify /archive/rr2014-01-14-5 --record 8a07e957
                                          files from elsewhere: are they what the record signs?
@@ -258,11 +273,14 @@ def _failure(report: DownloadReport) -> EtdbError | None:
 @click.option(
     "--record", metavar="ID|FILE|CID", help="Compare the files of a folder, however they came, with this record."
 )
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Of a dataset, as this revision left it.")
 @click.option(
     "--no-content", is_flag=True, help="Of a dataset of the catalogue check what the ledger proves; fetch nothing."
 )
 @source_options
-def verify(context: Context, what: str, record: str | None, no_content: bool, words: SourceWords) -> None:
+def verify(
+    context: Context, what: str, record: str | None, revision: int | None, no_content: bool, words: SourceWords
+) -> None:
     """Check every claim about a dataset, and say of each whether it held.
 
     The exit status is 4 when a claim failed, 5 when content was to be read and no source has all of it.
@@ -285,7 +303,8 @@ def verify(context: Context, what: str, record: str | None, no_content: bool, wo
             about, verification = _verify_folder(context, Path(what), stack, advance)
         else:
             is_content_wanted = not no_content
-            about, verification = _verify_dataset(context, what, words if is_content_wanted else None, stack, advance)
+            asked = words if is_content_wanted else None
+            about, verification = _verify_dataset(context, what, revision, asked, stack, advance)
     failure: EtdbError | None = None
     content = verification[Claim.FILE_BYTES]
     if verification.failed:
@@ -355,7 +374,12 @@ def _chain_here(context: Context, network: str, stack: ExitStack) -> Callable[[i
 
 
 def _verify_dataset(
-    context: Context, named: str, words: SourceWords | None, stack: ExitStack, advance: Callable[[int], None]
+    context: Context,
+    named: str,
+    revision: int | None,
+    words: SourceWords | None,
+    stack: ExitStack,
+    advance: Callable[[int], None],
 ) -> tuple[dict[str, str], Verification]:
     """A dataset of the catalogue: its evidence from the ledger, its bytes from the sources; what is seen is noted.
 
@@ -364,7 +388,7 @@ def _verify_dataset(
     workspace = find_workspace(context)
     can_note = not is_unchangeable(workspace.catalogue_path)
     catalogue = stack.enter_context(open_catalogue(workspace, writable=can_note))
-    view = catalogue.get(named)
+    view = catalogue.get(named, revision=revision)
     ledger = stack.enter_context(open_ledger(workspace))
     pool = None
     if words is not None:
@@ -376,7 +400,7 @@ def _verify_dataset(
     verification = verify_dataset(
         view.dataset_id,
         view.tomogram,
-        [ledger.evidence(txid) for txid in view.part_txids] if has_evidence(ledger) else [],
+        [ledger.evidence(txid) for txid in view.txids] if has_evidence(ledger) else [],
         pool,
         block_hash_at=_hashes_of(ledger),
         progress=advance,
@@ -391,7 +415,7 @@ def _verify_dataset(
             continue  # who did not look has nothing to say against what was seen before
         catalogue.observe(
             Observation(
-                dataset_id=view.dataset_id,
+                dataset_id=view.content_id,
                 claim=result.claim,
                 outcome=result.outcome,
                 detail=result.detail,
@@ -399,7 +423,12 @@ def _verify_dataset(
                 time_s=int(time.time()),
             )
         )
-    return _about(view.dataset_id, view.tomogram, workspace.flo_network_name), verification
+    about = _about(view.dataset_id, view.tomogram, workspace.flo_network_name)
+    if view.revisions > 1:
+        about["revision"] = f"{view.revision} of {view.revisions}"
+    if view.withdrawn is not None:
+        about["withdrawn"] = view.withdrawn.reason or "no reason is given"
+    return about, verification
 
 
 def _hashes_of(ledger: Ledger) -> Callable[[int], str | None]:

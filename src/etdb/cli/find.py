@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import click
 
 from etdb.catalogue import FACETS, FIELDS, SORTS, DatasetView, Page, parse_query
@@ -30,6 +32,7 @@ _MARKS = {
     etdb search --where species='Caulobacter crescentus' --where tilt_max_deg=60..
     etdb search --where acquired_on=2014-01-01..2014-12-31 --sort date
     etdb search --facet species --facet microscope --limit 5
+    etdb search --withdrawn                    datasets that their owners have withdrawn
     etdb search --fields                       everything that can be asked for""",
 )
 @click.argument("words", nargs=-1)
@@ -38,6 +41,7 @@ _MARKS = {
 @click.option("--limit", default=20, show_default=True, help="Results a page.")
 @click.option("--after", default="", metavar="CURSOR", help="Go on behind a page; it ends with its cursor.")
 @click.option("--facet", multiple=True, type=click.Choice(FACETS), metavar="FIELD", help="Count a field's values.")
+@click.option("--withdrawn", is_flag=True, help="Look among the datasets that were withdrawn.")
 @click.option("--fields", is_flag=True, help="List the fields, and stop.")
 def search(
     context: Context,
@@ -47,6 +51,7 @@ def search(
     limit: int,
     after: str,
     facet: tuple[str, ...],
+    withdrawn: bool,
     fields: bool,
 ) -> None:
     """Find datasets by words, values and ranges."""
@@ -59,7 +64,9 @@ def search(
         if not equals:
             raise InputError(f"--where {one!r} is not FIELD=VALUE", hint="see: etdb search --fields")
         pairs.append((name, value))
-    query = parse_query(pairs, text=" ".join(words), sort=sort, limit=limit, cursor=after, facets=facet)
+    query = parse_query(
+        pairs, text=" ".join(words), sort=sort, limit=limit, cursor=after, facets=facet, withdrawn=withdrawn
+    )
     with open_catalogue(find_workspace(context)) as catalogue:
         page = catalogue.search(query)
     context.out.document(page)
@@ -101,13 +108,15 @@ def _show_page(out: Output, page: Page) -> None:
     "show",
     examples="""
     etdb show 3fa9c1                 a dataset, by the beginning of its id
+    etdb show 3fa9c1 --revision 1    as it was before it was corrected; see: etdb history
     etdb show --aside                what was put aside by the index, and why""",
 )
 @click.argument("dataset_id", required=False)
-@click.option("--aside", "listing", flag_value="aside", help="List messages that made no record.")
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="As this revision left it.")
+@click.option("--aside", "listing", flag_value="aside", help="List messages that made no record or do not count.")
 @click.option("--orphans", "listing", flag_value="orphans", help="List parts that wait for others.")
 @click.option("--other", "listing", flag_value="other", help="List records that are not of tomograms.")
-def show(context: Context, dataset_id: str | None, listing: str | None) -> None:
+def show(context: Context, dataset_id: str | None, revision: int | None, listing: str | None) -> None:
     """Everything about one dataset: its fields, files and claims."""
     if (dataset_id is None) == (listing is None):
         raise InputError(
@@ -122,7 +131,7 @@ def show(context: Context, dataset_id: str | None, listing: str | None) -> None:
             if not found.items:
                 context.out.say("None.")
             return
-        view = catalogue.get(str(dataset_id))
+        view = catalogue.get(str(dataset_id), revision=revision)
     context.out.document(view)
     _show_dataset(context.out, view)
 
@@ -130,8 +139,26 @@ def show(context: Context, dataset_id: str | None, listing: str | None) -> None:
 def _show_dataset(out: Output, view: DatasetView) -> None:
     tomogram = view.tomogram
     out.say(f"[bold]{printable(tomogram.title)}[/bold]")
+    if view.withdrawn is not None:
+        when = dt.datetime.fromtimestamp(view.withdrawn.time_s, dt.UTC).date()
+        out.say(
+            f"[bold red]WITHDRAWN[/bold red] on {when} by {printable(view.withdrawn.signed_by)}: "
+            f"{printable(view.withdrawn.reason) or 'no reason is given'}"
+        )
+    if view.revisions > 1:
+        newer = "" if view.revision == view.revisions else "; there is a newer one"
+        out.say(
+            f"revision {view.revision} of {view.revisions}{newer}  "
+            f"[dim]what changed: etdb history {view.dataset_id[:12]}[/dim]"
+        )
     table = Table()
     table.add_row("id", view.dataset_id)
+    if view.revision > 1:
+        table.add_row("revision id", view.revision_id)
+    if view.publisher_name:
+        table.add_row("published by", printable(view.publisher_name))
+    if view.owner != tomogram.publisher:
+        table.add_row("owner", printable(view.owner))
     for name in tomogram.__struct_fields__:
         value = getattr(tomogram, name)
         if name in ("title", "files", "extra", "unknown") or value in (None, "", ()):

@@ -64,7 +64,8 @@ def _show_away(out: Output, error: EtdbError) -> None:
 
 def _show(out: Output, report: IndexReport) -> None:
     gone = f", {report.records_removed} gone with {report.blocks_removed} blocks" if report.blocks_removed else ""
+    revised = f", {report.revisions_new} revised" if report.revisions_new else ""
     out.say(
-        f"{report.blocks} blocks read up to {report.height}: {report.records_new} datasets new{gone}, "
+        f"{report.blocks} blocks read up to {report.height}: {report.records_new} datasets new{gone}{revised}, "
         f"{report.aside} messages put aside, in {report.seconds:.1f} s"
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etdb.blocks import FilesInPlace
+from etdb.blocks import BlockStore, FilesInPlace, MemoryStore
 from etdb.cli.app import Context
 from etdb.cli.kept_ledger import kept_ledger_path, open_kept
 from etdb.cli.passphrase import ask_passphrase
 from etdb.durable import make_folder, storage_errors
 from etdb.errors import ConfigurationError, InputError, StorageError
 from etdb.flo import PrivateKey, network
+from etdb.ipfs import Cid
 from etdb.ledger import Ledger, Limits, LocalChain
 from etdb.ledger.blockfiles import RESTORE_HINT
 from etdb.workspace import Workspace
@@ -37,6 +39,7 @@ __all__ = [
     "open_kubo",
     "open_ledger",
     "open_node",
+    "open_portal_store",
 ]
 
 
@@ -193,6 +196,40 @@ def open_files(workspace: Workspace) -> Iterator[FilesInPlace]:
         yield files
     finally:
         files.close()
+
+
+@contextmanager
+def open_portal_store(
+    workspace: Workspace, *, is_shown: Callable[[Cid], bool], is_fetching: bool, note: Callable[[str], None]
+) -> Iterator[BlockStore]:
+    """What a portal serves: the lab's files, and what others give when the settings name somebody.
+
+    Args:
+        workspace: whose.
+        is_shown: whether a CID is the root of a dataset that the portal shows.
+        is_fetching: False to serve the lab's files alone.
+        note: told in a sentence of what somebody should know.
+
+    Raises:
+        InputError: a gateway's address is none.
+    """
+    from etdb.blocks.cache import BlockCache
+    from etdb.web.fetching import FetchingStore, Providers
+
+    settings = workspace.settings
+    with ExitStack() as open_things:
+        local: BlockStore = MemoryStore()
+        if workspace.digests_path.exists() or os.access(workspace.root, os.W_OK):
+            local = open_things.enter_context(open_files(workspace))
+        gateways = [url for url in settings.gateways if "{cid}" not in url and not url.endswith(".car")]
+        if len(gateways) < len(settings.gateways) and is_fetching:
+            note("CAR files among the gateways of etdb.toml are for downloads: the portal does not ask them")
+        providers = Providers(gateways, settings.fetch.routers, allow_private=settings.fetch.allow_private, note=note)
+        if not is_fetching or providers.is_empty:
+            yield local
+            return
+        cache = BlockCache(workspace.blocks_folder, settings.portal.cache_bytes)
+        yield open_things.enter_context(closing(FetchingStore(local, cache, providers, is_shown=is_shown)))
 
 
 @contextmanager

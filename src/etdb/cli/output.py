@@ -156,7 +156,8 @@ class Output:
             if self.json_mode and not self._is_documented:
                 self.document(error.to_dict())
         with suppress(OSError):
-            self.remarks.print(f"[red]etdb: {printable(error.message)}[/red]")
+            lines = "\n".join(printable(line) for line in error.message.split("\n"))
+            self.remarks.print(f"[red]etdb: {lines}[/red]")
             if error.hint:
                 self.remarks.print(f"      {printable(error.hint)}")
 

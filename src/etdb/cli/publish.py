@@ -29,14 +29,13 @@ from etdb.cli.passphrase import passphrase_options
 from etdb.cli.publish_previews import PublishPreviews, choose_previews
 from etdb.cli.publish_shown import show_plan, show_report
 from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
+from etdb.cli.publishing import LABELS, fund, pace_of
 from etdb.describe import describe
 from etdb.errors import CancelledError, EtdbError, InputError
 from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
 from etdb.flo.networks import BLOCK_SPACING_S
-from etdb.ledger import Ledger, LocalChain
 from etdb.publish import (
     Journal,
-    Pace,
     Progress,
     Publisher,
     PublishPlan,
@@ -56,10 +55,7 @@ __all__ = ["publish"]
 
 _NAMED = 3
 _MOST_FAULTS = 50
-_LABELS = {"add": "hashing", "preview": "previews", "make": "a preview", "send": "sending", "confirm": "confirming"}
 _ASKED = 100  # sids that are looked up at once
-_REGTEST_POLL_S = 0.5
-_POLL_S = 2.0
 
 
 class _Price(click.ParamType[Decimal]):
@@ -225,7 +221,7 @@ def publish(
         with open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
             journal = Journal(workspace.journal_path)
             try:
-                with out.progress(_LABELS, bytes_steps=frozenset({"add"})) as progress:
+                with out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress:
                     key = _unlock_while_reading(unlock, blocks, submissions, sha256=not no_sha256, progress=progress)
                     submissions = shows.make(
                         workspace,
@@ -249,9 +245,9 @@ def publish(
                         progress=progress,
                         note=lambda text: out.remark(printable(text)),
                         # The blocks of a chain of one's own come with the command: there is nothing to wait for.
-                        pace=_pace(workspace, wait_timeout) if wait and not is_local else None,
+                        pace=pace_of(workspace, wait_timeout) if wait and not is_local else None,
                         # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
-                        fund=functools.partial(_fund, ledger, address, plan.fee_sat),
+                        fund=functools.partial(fund, ledger, address, plan.fee_sat),
                     )
                     report = publisher.resume() if resume else publisher.run(submissions)
             finally:
@@ -281,24 +277,16 @@ def _refuse_published_elsewhere(workspace: Workspace, plan: PublishPlan) -> None
         for start in range(0, len(new), _ASKED):
             terms = {"publisher": (plan.publisher,), "sid": tuple(new[start : start + _ASKED])}
             found = catalogue.search(Query(terms=terms, limit=1)).results
+            found += catalogue.search(Query(terms=terms, limit=1, withdrawn=True)).results
             if found:
                 sid, dataset_id = found[0].tomogram.sid, found[0].dataset_id
                 raise InputError(
                     f"{sid} is on the ledger already, published with this key as dataset {dataset_id},"
                     " and this workspace's journal does not know it",
-                    hint="publish it from the workspace that did so first, leave it out, or give new data its own sid",
+                    hint="correct it with: etdb edit; leave it out, or give new data a sid of its own",
                     sid=sid,
                     dataset_id=dataset_id,
                 )
-
-
-def _pace(workspace: Workspace, timeout_s: float | None) -> Pace:
-    return Pace(timeout_s=timeout_s, poll_s=_REGTEST_POLL_S if workspace.network == "regtest" else _POLL_S)
-
-
-def _fund(ledger: Ledger, address: str, amount_sat: int) -> None:
-    if isinstance(ledger, LocalChain):
-        ledger.earn(address, amount_sat)
 
 
 def _unlock_while_reading(

@@ -24,8 +24,10 @@ _PREVIEWS = ("PIL", "imageio_ffmpeg")
 _NAMED = 3
 
 
-def choose_previews(wanted: bool | None, *, zarr: bool) -> PublishPreviews:
+def choose_previews(wanted: bool | None, *, zarr: bool, revises: bool = False) -> PublishPreviews:
     """What the options mean: by default previews are made where the libraries are there.
+
+    With `revises` a published dataset whose files have changed gets new ones.
 
     Raises:
         MissingExtraError: they are asked for and are not there.
@@ -36,19 +38,21 @@ def choose_previews(wanted: bool | None, *, zarr: bool) -> PublishPreviews:
     needed = [*(_PREVIEWS if wanted or zarr else ()), *(("zarr",) if zarr else ())]
     for module in needed:
         import_extra(module, "previews", what="making previews")
-    return PublishPreviews(wanted=bool(wanted or zarr) or (wanted is None and has_modules(*_PREVIEWS)), zarr=zarr)
+    are_wanted = bool(wanted or zarr) or (wanted is None and has_modules(*_PREVIEWS))
+    return PublishPreviews(wanted=are_wanted, zarr=zarr, revises=revises)
 
 
 class PublishPreviews:
-    """The previews of one run of ``etdb publish``.
+    """The previews of one run of ``etdb publish`` or ``etdb sync``.
 
     A dataset whose record is on its way keeps the previews that its record names, whatever the options say now: those
     bytes are in the content folder. Of every other dataset they are made, or taken up again when they were made before.
     """
 
-    def __init__(self, *, wanted: bool, zarr: bool) -> None:
+    def __init__(self, *, wanted: bool, zarr: bool, revises: bool = False) -> None:
         self._wanted = wanted
         self._zarr = zarr
+        self._revises = revises
         self._plans: dict[str, PreviewPlan] = {}
 
     def consider(self, dataset: SourceDataset, draft: Draft) -> None:
@@ -65,7 +69,8 @@ class PublishPreviews:
         for submission in submissions:
             entry = _under_way(journal, address, submission)
             if entry is not None:
-                self._plans.pop(submission.tomogram.sid, None)
+                if not self._revises:  # else it is not known yet whether its files have changed
+                    self._plans.pop(submission.tomogram.sid, None)
                 ready.append(_with_kept(submission, entry, content_folder))
                 continue
             plan = self._plans.get(submission.tomogram.sid)
@@ -102,7 +107,7 @@ class PublishPreviews:
         total = sum(len(plan.products) for plan in self._plans.values())
         for submission in submissions:
             entry = _under_way(journal, address, submission)
-            if entry is not None:
+            if entry is not None and not (self._revises and _has_other_files(submission, entry, blocks, sha256=sha256)):
                 ready.append(_with_kept(submission, entry, blocks.content_folder))
                 continue
             plan = self._plans.get(submission.tomogram.sid)
@@ -155,6 +160,12 @@ def _under_way(journal: Journal | None, address: str, submission: Submission) ->
     if journal is None or entry is None:
         return None
     return entry if entry.state in SENT_STATES or journal.parts(entry.id) else None
+
+
+def _has_other_files(submission: Submission, entry: DatasetEntry, blocks: FilesInPlace, *, sha256: bool) -> bool:
+    """Whether the lab's files are not those of the record; files that are as they were are not read for it."""
+    added = blocks.add_files(list(submission.paths.values()), sha256=sha256)
+    return any(entry.files.get(path) != str(one.cid) for path, one in zip(submission.paths, added, strict=True))
 
 
 def _with_kept(submission: Submission, entry: DatasetEntry, content_folder: Path) -> Submission:

@@ -6,12 +6,13 @@ from decimal import Decimal
 
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
-from etdb.publish import PublishPlan, PublishReport
+from etdb.publish import PlannedDataset, PublishPlan, PublishReport
 
 __all__ = ["show_plan", "show_report"]
 
 _SAT_PER_FLO = 100_000_000
 _SHOWN = 20
+_FIELDS = 6
 
 
 def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
@@ -24,7 +25,7 @@ def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
             str(dataset.files),
             size_text(dataset.size_bytes),
             str(dataset.transactions),
-            dataset.status,
+            _status(dataset),
         )
     out.table(table)
     if len(plan.datasets) > _SHOWN:
@@ -46,6 +47,16 @@ def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
         )
 
 
+def _status(dataset: PlannedDataset) -> str:
+    """What the run does with it; how far it is where that says all."""
+    if dataset.what in ("new", "unchanged"):
+        return dataset.status
+    fields = ", ".join(dataset.fields[:_FIELDS]) + (", ..." if len(dataset.fields) > _FIELDS else "")
+    about = f" ({printable(fields)})" if fields else f" ({printable(dataset.reason)})" if dataset.reason else ""
+    unfinished = f", {dataset.status}" if dataset.status == "unfinished" else ""
+    return f"{dataset.what}{about}{unfinished}"
+
+
 def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -54,9 +65,10 @@ def _duration(seconds: float) -> str:
 
 def show_report(out: Output, report: PublishReport) -> None:
     """What became of each dataset, and what still waits."""
-    table = Table("dataset", "id", "state", "root CID", fold_last=True)
+    table = Table("dataset", "id", "", "state", "root CID", fold_last=True)
     for dataset in report.datasets[:_SHOWN]:
-        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], dataset.state, dataset.root_cid)
+        what = dataset.what + (f" (revision {dataset.revision})" if dataset.revision > 1 else "")
+        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], what, dataset.state, dataset.root_cid)
     out.table(table)
     if report.orphaned:
         out.say(

@@ -34,16 +34,17 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 def published_datasets(workspace: Workspace) -> list[Published]:
-    """All of them, oldest first."""
+    """All of them as their newest revisions are, oldest first."""
     if not workspace.journal_path.exists():
         return []
     with closing(Journal(workspace.journal_path)) as journal:
-        found = []
+        newest: dict[tuple[str, str], Published] = {}
         for entry in journal.datasets(*SENT_STATES):
-            parts = journal.parts(entry.id)
-            dataset_id = parts[0].ledger_txid if parts else ""
-            found.append(Published(sid=entry.sid, dataset_id=dataset_id, root=parse_cid(entry.root_cid)))
-    return found
+            if not entry.has_content:
+                continue
+            published = Published(sid=entry.sid, dataset_id=journal.dataset_id(entry), root=parse_cid(entry.root_cid))
+            newest[entry.publisher, entry.sid] = published
+    return list(newest.values())
 
 
 def choose_published(workspace: Workspace, names: Sequence[str]) -> list[Published]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
+from etdb.catalogue import Catalogue
 from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import fold_options
-from etdb.cli.opening import find_workspace, open_catalogue, open_files, open_ledger
+from etdb.cli.opening import find_workspace, open_ledger, open_portal_store
 from etdb.cli.output import Output, printable
-from etdb.errors import EtdbError
+from etdb.errors import EtdbError, StorageError
 from etdb.flo import network
+from etdb.ipfs import Cid
+from etdb.schema import is_unchangeable
 from etdb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -41,19 +47,26 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
     is_flag=True,
     help="Send files whose size and time are unchanged without hashing them: faster, but bit rot goes out unseen here.",
 )
+@click.option(
+    "--no-fetch", is_flag=True, help="Serve what is here; fetch nothing from gateways and routers of etdb.toml."
+)
 @click.option("--no-follow", is_flag=True, help="Show what is indexed already; do not follow the ledger.")
-def serve(context: Context, host: str, port: int, announce: str | None, no_check: bool, no_follow: bool) -> None:
+def serve(
+    context: Context, host: str, port: int, announce: str | None, no_check: bool, no_fetch: bool, no_follow: bool
+) -> None:
     """Serve the web site, the API and the published files, and follow the ledger meanwhile.
 
     The site shows what `[portal]` in etdb.toml selects. Files are sent to anyone who asks by CID, straight from where
     they are: every block is hashed once more before it leaves; changed files are refused, never served. Whoever checks
     what they get, as etdb download does, notices wrong bytes either way.
 
+    What is not here is fetched from the `gateways` and [fetch] `routers` of etdb.toml when somebody asks for it,
+    checked, and kept on disk within `cache_bytes`: only what belongs to datasets that the site shows.
+
     Ctrl-C or SIGTERM ends it, with status 0, when what was begun has been sent (5 seconds at most).
 
     It also answers /routing/v1/providers/CID, so that Kubo, Helia and etdb can be told that the data is here.
     """
-    from etdb.catalogue import Catalogue
     from etdb.web.application import portal_app
     from etdb.web.follower import following
     from etdb.web.portal import Portal
@@ -67,34 +80,76 @@ def serve(context: Context, host: str, port: int, announce: str | None, no_check
         if announce is None and host not in _EVERYWHERE:
             app.state.providers.announce(url)
 
+    def is_shown(root: Cid) -> bool:
+        return portal.is_shown(root)
+
     with contextlib.ExitStack() as open_things:
-        if not workspace.catalogue_path.exists():
-            with open_catalogue(workspace, writable=True):
-                pass  # an empty one, to be filled
-        catalogue = open_things.enter_context(Catalogue(workspace.catalogue_path))
-        files = open_things.enter_context(open_files(workspace))
-        portal = Portal(catalogue, files, workspace.settings.portal, network=workspace.settings.network)
+        place = open_things.enter_context(_catalogue_place(workspace, out))
+        catalogue = open_things.enter_context(Catalogue(place.path))
+        store = open_things.enter_context(
+            open_portal_store(workspace, is_shown=is_shown, is_fetching=not no_fetch, note=out.remark)
+        )
+        portal = Portal(catalogue, store, workspace.settings.portal, network=workspace.settings.network)
         app = portal_app(portal, check=not no_check)
         if announce is not None:
             app.state.providers.announce(announce)
         # A signal is how serving ends: what was begun is sent, and then the signal comes once more as one of these.
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            if not no_follow:
-                follow = functools.partial(_follow, workspace, out)
+            if not no_follow and place.is_written:
+                follow = functools.partial(_follow, workspace, place.path, out)
                 app.state.follower = open_things.enter_context(following(follow, note=out.remark))
             run(app, host=host, port=port, on_ready=ready)
 
 
-def _follow(workspace: Workspace, out: Output, wait: Callable[[], bool]) -> Iterator[IndexReport]:
+class _Place(Struct, frozen=True):
+    """Where the catalogue is, and whether this process may bring it to the newest block."""
+
+    path: Path
+    is_written: bool
+
+
+@contextlib.contextmanager
+def _catalogue_place(workspace: Workspace, out: Output) -> Iterator[_Place]:
+    """The workspace's catalogue; of a workspace that cannot be written, one for as long as this process lives."""
+    path = workspace.catalogue_path
+    if path.exists():
+        is_written = not is_unchangeable(path)
+        if not is_written:
+            out.remark("this workspace can only be read: what is indexed is shown, and the ledger is not followed")
+        yield _Place(path, is_written)
+        return
+    try:
+        Catalogue(path, writable=True).close()  # an empty one, to be filled
+    except StorageError as error:
+        with tempfile.TemporaryDirectory(prefix="etdb-catalogue-") as folder:
+            out.remark(f"{printable(error.message)}; the ledger is indexed anew, for as long as this runs")
+            path = Path(folder, "catalogue.sqlite")
+            Catalogue(path, writable=True).close()
+            yield _Place(path, is_written=True)
+        return
+    yield _Place(path, is_written=True)
+
+
+@contextlib.contextmanager
+def _alone(workspace: Workspace, path: Path) -> Iterator[None]:
+    """Hold the lock of the workspace's catalogue; a catalogue of our own needs none."""
+    if path != workspace.catalogue_path:
+        yield
+        return
+    with workspace.lock("index"):
+        yield
+
+
+def _follow(workspace: Workspace, path: Path, out: Output, wait: Callable[[], bool]) -> Iterator[IndexReport]:
     from etdb.index import watch
 
     def away(error: EtdbError) -> None:
         out.remark(f"{printable(error.message)}; waiting for it")
 
     with (
-        workspace.lock("index"),
+        _alone(workspace, path),
         open_ledger(workspace) as ledger,
-        open_catalogue(workspace, writable=True) as catalogue,
+        Catalogue(path, writable=True) as catalogue,
     ):
         flo_network = network(workspace.flo_network_name)
         yield from watch(ledger, catalogue, network=flo_network, wait=wait, away=away, **fold_options(ledger))

@@ -1,8 +1,8 @@
 """The demo's lab: dataset folders as a laboratory would have them, with real files and a `dataset.toml` each.
 
-Only what the files cannot tell stands in `dataset.toml`; tilt angles, magnification and voltage are read from the
-headers when the datasets are published. Nothing is claimed that the source does not say: what the specimens are made
-of, and who sat at the microscope, is not known.
+Only what the files cannot tell stands in `dataset.toml`: angles, pixel size, date, magnification and voltage are read
+from headers and logs, and pictures are made, when the datasets are published. Nothing is claimed that the source does
+not say: what the specimens are made of, and who sat at the microscope, is not known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 
 from etdb.demo.material import WHEEL_SHA256, Material
 from etdb.demo.mrc import read_stack, write_volume
-from etdb.demo.pictures import key_image, middle_of, save_jpeg, thumbnail
 from etdb.demo.reconstruct import reconstruct, to_int16
 from etdb.errors import FormatError
 
@@ -69,8 +68,6 @@ def _write_needle(folder: Path, material: Material, progress: Callable[[str, flo
         f"int16 = {factor:.4g} x HAADF signal a voxel; (z, y, x); tilt axis along x; hand not known",
     ]
     write_volume(folder / "needle_rec.mrc", volume, voxel, labels)
-    save_jpeg(key_image(volume, voxel / _ANGSTROM_PER_NM), folder / "keyimg_needle.jpg")
-    save_jpeg(thumbnail(volume[middle_of(volume)[0]]), folder / "keyimg_needle_s.jpg")
     _write_toml(
         folder,
         {
@@ -81,16 +78,10 @@ def _write_needle(folder: Path, material: Material, progress: Callable[[str, flo
                 "What the layers consist of is not stated by the source."
             ),
             "species": "none: materials specimen (layered needle)",
-            "acquired_on": dt.datetime.strptime(log["Date/Time"].split()[0], "%m/%d/%y").date(),  # noqa: DTZ007 - no zone in the log
             "microscope": "FEI microscope, STEM mode (model not stated)",
-            "acquisition_software": "FEI tomography software (version not stated)",
             "reconstruction_software": _SOFTWARE,
             "institution": "National Institute of Standards and Technology (NIST)",
             "sid": LAB_DATASETS[0],
-            "tilt_axes": 1,
-            "defocus_um": float(_value(log, "Applied Defocus")),
-            "pixel_spacing_angstrom": round(voxel, 6),
-            "voxel_spacing_angstrom": round(voxel, 6),
             "detector": "HAADF",
             "licence": "NIST-PD-fallback",
             "authors": ["NIST etspy developers"],
@@ -99,17 +90,13 @@ def _write_needle(folder: Path, material: Material, progress: Callable[[str, flo
             "notes": "The tomogram may be its own mirror image in z: the direction of the tilt is not known.",
             "extra": {
                 **_SOURCE,
-                "exposure_s": float(log["Exposure Time [s]"]),
                 "sample_geometry": log["Sample Geometry"],
                 "tilt_axis_turn_deg": round(turn, 2),
                 "alignment_residual_px": round(result.alignment.residual_px, 2),
             },
             "files": {
                 "HAADF.mrc": {"role": "tilt_series", "notes": "77 projections, tilt axis along the rows"},
-                "HAADF.txt": {"role": "metadata", "notes": "log of the acquisition"},
                 "needle_rec.mrc": {"role": "reconstruction", "software": _SOFTWARE},
-                "keyimg_needle.jpg": {"role": "key_image", "notes": "sections XY, XZ and YZ of the tomogram"},
-                "keyimg_needle_s.jpg": {"role": "thumbnail"},
             },
         },
     )
@@ -118,9 +105,6 @@ def _write_needle(folder: Path, material: Material, progress: Callable[[str, flo
 def _write_titan(folder: Path, material: Material) -> None:
     for name in ("test_000.mrc", "test_000.mrc.mdoc"):
         shutil.copyfile(material[name], folder / name)
-    first = read_stack(material["test_000.mrc"])[0]
-    save_jpeg(thumbnail(first, 512), folder / "keyimg_titan.jpg")
-    save_jpeg(thumbnail(first), folder / "keyimg_titan_s.jpg")
     _write_toml(
         folder,
         {
@@ -133,7 +117,6 @@ def _write_titan(folder: Path, material: Material) -> None:
             "microscope": "NIST Titan D3094",
             "institution": "National Institute of Standards and Technology (NIST)",
             "sid": LAB_DATASETS[1],
-            "tilt_axes": 1,
             "detector": "HAADF",
             "licence": "NIST-PD-fallback",
             "authors": ["NIST etspy developers"],
@@ -142,8 +125,6 @@ def _write_titan(folder: Path, material: Material) -> None:
             "extra": {**_SOURCE, "exposure_s": 0.524},
             "files": {
                 "test_000.mrc": {"role": "tilt_series", "notes": "two frames at zero tilt"},
-                "keyimg_titan.jpg": {"role": "key_image", "notes": "the first frame"},
-                "keyimg_titan_s.jpg": {"role": "thumbnail"},
             },
         },
     )
@@ -163,11 +144,6 @@ def read_log(text: str) -> dict[str, str]:
     if "Image pixel size [nm]" not in found:
         raise FormatError("HAADF.txt is not the log of an acquisition: it has no pixel size")
     return found
-
-
-def _value(log: dict[str, str], start: str) -> str:
-    """The value of the parameter whose name begins so; units in the log are in an unknown character set."""
-    return next((value for name, value in log.items() if name.startswith(start)), "0")
 
 
 def _write_toml(folder: Path, fields: dict[str, Any]) -> None:

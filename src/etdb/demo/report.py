@@ -23,6 +23,10 @@ _OUTCOME_MARKS = {
     "not checked": "[yellow]· not checked[/yellow]",
     "not possible": "[cyan]- not possible[/cyan]",
 }
+_SHOWN_FIELDS = (
+    *("acquired_on", "voltage_kv", "magnification", "pixel_spacing_angstrom", "voxel_spacing_angstrom"),
+    *("tilt_scheme", "tilt_count", "tilt_min_deg", "tilt_max_deg", "tilt_step_deg", "exposure_s"),
+)
 _MEGA = 1e6
 _ID_SHOWN = 12
 
@@ -36,6 +40,7 @@ def show_report(console: Console, facts: dict[str, Any]) -> None:
             border_style="green",
         )
     )
+    _described(console, facts)
     _published(console, facts)
     _found(console, facts)
     _received(console, facts)
@@ -43,10 +48,36 @@ def show_report(console: Console, facts: dict[str, Any]) -> None:
     _next(console, facts)
 
 
+def _described(console: Console, facts: dict[str, Any]) -> None:
+    """Of the first dataset, some of what no person typed, and who says otherwise."""
+    evidence = facts["described"]["datasets"][0]["evidence"]
+    console.print("\n[bold]1  Described[/bold] from the files themselves; whoever disagrees is named")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name in _SHOWN_FIELDS:
+        if name not in evidence:
+            continue
+        one = evidence[name]
+        table.add_row(one["label"], _with_unit(one["value"], one["unit"]), f"[dim]{_witness(one['chosen'])}[/dim]")
+        for other in one["witnesses"]:
+            if other["is_usable"] and not other["agrees"]:
+                value = _with_unit(other["value"], one["unit"])
+                table.add_row("", f"[yellow]≠ {value}[/yellow]", f"[dim]{_witness(other)}[/dim]")
+    console.print(Padding(table, (0, 3)))
+
+
+def _with_unit(value: Any, unit: str) -> str:
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return escape(f"{number}{'' if unit == '°' else ' '}{unit}".rstrip())
+
+
+def _witness(witness: dict[str, Any]) -> str:
+    return escape(", ".join(filter(None, (witness["source"], witness["where"]))))
+
+
 def _published(console: Console, facts: dict[str, Any]) -> None:
     report = facts["published"]
     ledger = escape(str(facts["ledger"]))
-    console.print(f"\n[bold]1  Published[/bold] by an address of its own, on {ledger}, files left in place")
+    console.print(f"\n[bold]2  Published[/bold] by an address of its own, on {ledger}, files left in place")
     table = Table(
         "dataset", "record", "transactions", "in block", "root CID", box=None, header_style="dim", pad_edge=False
     )
@@ -63,12 +94,14 @@ def _published(console: Console, facts: dict[str, Any]) -> None:
         f"   tomogram of 256 x 256 x 256 voxels reconstructed in {facts['reconstruction_seconds']:.1f} s; "
         f"{report['transactions_sent']} transactions sent in {facts['publish_seconds']:.1f} s"
     )
+    if facts["pictures"]:
+        console.print(f"   made and published with it: {escape(', '.join(facts['pictures']))}")
 
 
 def _found(console: Console, facts: dict[str, Any]) -> None:
     results = facts["found"]["results"]
     console.print(
-        "\n[bold]2  Found[/bold] in another process, with a fresh workspace that knows only the ledger and a gateway"
+        "\n[bold]3  Found[/bold] in another process, with a fresh workspace that knows only the ledger and a gateway"
     )
     console.print(f"   search [bold]{escape(facts['query'])}[/bold]: {len(results)} dataset(s)")
     for hit in results:
@@ -80,7 +113,7 @@ def _found(console: Console, facts: dict[str, Any]) -> None:
 def _received(console: Console, facts: dict[str, Any]) -> None:
     compared = facts["compared"]
     rate = compared["bytes"] / _MEGA / max(facts["download_seconds"], 1e-3)
-    console.print(f"\n[bold]3  Fetched back[/bold] from {escape(facts['gateway'])}, each block checked by its address")
+    console.print(f"\n[bold]4  Fetched back[/bold] from {escape(facts['gateway'])}, each block checked by its address")
     console.print(
         f"   {compared['files']} files, {compared['bytes'] / _MEGA:.1f} MB in {facts['download_seconds']:.1f} s "
         f"({rate:.0f} MB/s with start-up), [green]equal to the originals by SHA-256[/green]"
@@ -88,7 +121,7 @@ def _received(console: Console, facts: dict[str, Any]) -> None:
 
 
 def _claims(console: Console, facts: dict[str, Any]) -> None:
-    console.print("\n[bold]4  Verified[/bold], claim by claim")
+    console.print("\n[bold]5  Verified[/bold], claim by claim")
     table = Table(box=None, show_header=False, pad_edge=False)
     for claim in facts["claims"]:
         table.add_row(_OUTCOME_MARKS.get(claim["outcome"], claim["outcome"]), escape(claim_words(claim)))

@@ -26,6 +26,8 @@ __all__ = ["MARKER", "compare_files", "prepare_folder", "run_demo"]
 MARKER = ".made-by-etdb-demo"
 _QUERY = "layered needle"
 _NOTE = "passphrase.txt"
+_MADE = frozenset({"key_image", "thumbnail", "key_movie", "preview"})
+"""The roles of what is made when a dataset is published."""
 
 
 def run_demo(workspace: Path, console: Console, stage: Stage | None = None) -> dict[str, Any]:
@@ -115,7 +117,9 @@ def _publish(workspace: Path, lab: Path, stage: Stage, say: Callable[[str], None
     stage.init_publisher(etdb, workspace)
     key = etdb.run("key", "new", "demo", passphrase=True)
     stage.fund(str(key["address"]))
-    say("Publishing: hashing the files, signing and sending the records")
+    say("Describing: what headers, logs and lists of angles tell")
+    described = etdb.run("describe", str(lab))
+    say("Publishing: making pictures and movies, hashing the files, signing and sending the records")
     published = etdb.run("publish", str(lab), "--yes", *stage.publish_options, passphrase=True)
     publish_seconds = etdb.seconds
     say("Indexing the ledger")
@@ -123,6 +127,7 @@ def _publish(workspace: Path, lab: Path, stage: Stage, say: Callable[[str], None
     listed = etdb.run("search")
     return {
         "key": key,
+        "described": described,
         "published": published,
         "publish_seconds": publish_seconds,
         "indexed": indexed,
@@ -152,6 +157,7 @@ def _fetch_elsewhere(workspace: Path, stage: Stage, say: Callable[[str], None]) 
     return {
         "gateway": url,
         "found": found,
+        "pictures": [entry["path"] for entry in found["results"][0]["tomogram"]["files"] if entry["role"] in _MADE],
         "received": received,
         "received_folder": str(folder),
         "download_seconds": seconds,

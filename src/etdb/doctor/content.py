@@ -75,7 +75,9 @@ def check_roots(patient: Patient) -> Found:
         return
     journal = Journal(workspace.journal_path)
     try:
-        entries = journal.datasets(*SENT_STATES)
+        # Of a dataset that was edited only what it is now: the files of before may be others by right.
+        sent = [entry for entry in journal.datasets(*SENT_STATES) if entry.has_content]
+        entries = list({(entry.publisher, entry.sid): entry for entry in sent}.values())
     finally:
         journal.close()
     if not entries:

@@ -10,12 +10,30 @@ import msgspec
 from etdb.catalogue import CONFLICTING_PART, Batch, PartRow, StoredMessage
 from etdb.errors import FormatError
 from etdb.flo import REGTEST, Network
-from etdb.oip import Joined, OtherMessage, Part, PartJoiner, PublishMessage, parse_message
-from etdb.trust import Claim, ClaimResult, Outcome, check_artifact, check_transaction_signatures, is_part_signed
+from etdb.index.revising import Revising, sent_by
+from etdb.oip import (
+    ActionMessage,
+    Joined,
+    OtherMessage,
+    Part,
+    PartJoiner,
+    PublishMessage,
+    RegisterMessage,
+    parse_message,
+)
+from etdb.trust import (
+    Claim,
+    ClaimResult,
+    Outcome,
+    check_artifact,
+    check_transaction_signatures,
+    is_part_signed,
+    is_registration,
+)
 
 __all__ = ["FOLD_VERSION", "Fold"]
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised when the same messages would give other rows: the catalogue is then folded anew."""
 
 _SHORT_REFERENCE: Final = 10
@@ -27,6 +45,7 @@ _NO_WORK: Final = ClaimResult(
 _NO_PARTS: Final = ClaimResult(
     claim=Claim.MULTIPART_SIGNATURES, outcome=Outcome.NOT_POSSIBLE, detail="the record is in one transaction"
 )
+_SIGNED: Final = ClaimResult(claim=Claim.ARTIFACT_SIGNATURE, outcome=Outcome.HELD)
 _PARTS_HELD: Final = ClaimResult(claim=Claim.MULTIPART_SIGNATURES, outcome=Outcome.HELD)
 
 
@@ -52,6 +71,7 @@ class Fold:
         self._publishers = publishers
         self._raw = raw_transaction
         self._given = tuple(given)
+        self._revising = Revising(network, raw_transaction, self._claims)
 
     @property
     def rule(self) -> str:
@@ -70,7 +90,7 @@ class Fold:
         if parsed is None:
             batch.add_aside(message.message_id, "not of the protocol")
         elif isinstance(parsed, OtherMessage):
-            batch.add_other(message.message_id, parsed.protocol, parsed.kind, parsed.title, parsed.publisher)
+            self._add_other(batch, parsed, [message], "")
         elif isinstance(parsed, PublishMessage):
             return self._add_record(batch, parsed, message, [message])
         elif not is_part_signed(parsed, self._network):
@@ -78,6 +98,20 @@ class Fold:
         else:
             return self._add_part(batch, parsed, message)
         return False
+
+    def refold(self, batch: Batch, dataset_id: str) -> None:
+        """Fold what was said about a record anew: some of it, or the record, has gone."""
+        self._revising.refold(batch, dataset_id)
+
+    def _add_other(self, batch: Batch, parsed: OtherMessage, parts: Sequence[StoredMessage], signed_by: str) -> None:
+        if isinstance(parsed, ActionMessage):
+            self._revising.add(batch, parsed, parts, signed_by)
+            return
+        number = max(one.message_id for one in parts)
+        if isinstance(parsed, RegisterMessage) and is_registration(parsed, sent_by(parts, signed_by), self._network):
+            batch.add_name(number, parsed.publisher, parsed.title, parsed.timestamp)
+        else:
+            batch.add_other(number, parsed.protocol, parsed.kind, parsed.title, parsed.publisher)
 
     def _add_part(self, batch: Batch, part: Part, message: StoredMessage) -> bool:
         row = PartRow(
@@ -115,7 +149,7 @@ class Fold:
             batch.add_aside(completed_by.message_id, "damaged", f"{parts[0].txid}, joined: {error.message}")
             return False
         if isinstance(parsed, OtherMessage):
-            batch.add_other(completed_by.message_id, parsed.protocol, parsed.kind, parsed.title, parsed.publisher)
+            self._add_other(batch, parsed, parts, address)
         elif not isinstance(parsed, PublishMessage):
             batch.add_aside(completed_by.message_id, "not of the protocol", f"{parts[0].txid}, joined")
         elif parsed.tomogram.publisher != address:
@@ -144,13 +178,6 @@ class Fold:
         if batch.has_record(parts[0].txid):
             batch.add_aside(completed_by.message_id, "its id is taken", parts[0].txid)
             return False
-        claims = [artifact, _PARTS_HELD if len(parts) > 1 else _NO_PARTS]
-        claims += self._given
-        if self._network is REGTEST:
-            claims.append(_NO_WORK)
-        if self._raw is not None:
-            raws = ((self._raw(one.txid), one.data) for one in parts)
-            claims.append(check_transaction_signatures(raws, publisher, self._network))
         batch.add_record(
             dataset_id=parts[0].txid,
             tomogram=record.tomogram,
@@ -158,9 +185,20 @@ class Fold:
             completed_by=completed_by,
             part_ids=[one.message_id for one in parts],
             signature=record.signature,
-            claims=claims,
+            claims=self._claims(parts, publisher),
         )
+        self._revising.refold(batch, parts[0].txid)
         return True
+
+    def _claims(self, parts: Sequence[StoredMessage], publisher: str) -> list[ClaimResult]:
+        """What the texts prove of a record whose own signature holds; ``publisher`` is who sent it."""
+        claims = [_SIGNED, _PARTS_HELD if len(parts) > 1 else _NO_PARTS, *self._given]
+        if self._network is REGTEST:
+            claims.append(_NO_WORK)
+        if self._raw is not None:
+            raws = ((self._raw(one.txid), one.data) for one in parts)
+            claims.append(check_transaction_signatures(raws, publisher, self._network))
+        return claims
 
 
 def _first_txid(part: Part, message: StoredMessage) -> str:

@@ -35,12 +35,16 @@ Stop = Callable[[], bool]
 
 
 class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``height`` is the tip after it, None while there is no block."""
+    """What a run did. ``height`` is the tip after it, None while there is no block.
+
+    ``revisions_new`` counts messages about records that count: edits, withdrawals, transfers.
+    """
 
     blocks: int = 0
     messages: int = 0
     records_new: int = 0
     records_removed: int = 0
+    revisions_new: int = 0
     blocks_removed: int = 0
     aside: int = 0
     height: int | None = None
@@ -49,7 +53,7 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Totals:
     def __init__(self) -> None:
-        self.blocks = self.messages = self.new = self.removed = self.blocks_removed = self.aside = 0
+        self.blocks = self.messages = self.new = self.removed = self.blocks_removed = self.aside = self.revised = 0
 
     def report(self, height: int | None, seconds: float) -> IndexReport:
         return IndexReport(
@@ -57,6 +61,7 @@ class _Totals:
             messages=self.messages,
             records_new=self.new,
             records_removed=self.removed,
+            revisions_new=self.revised,
             blocks_removed=self.blocks_removed,
             aside=self.aside,
             height=height,
@@ -101,11 +106,11 @@ def follow(
         given=given,
     )
     totals = _Totals()
-    _go_back(ledger, catalogue, totals)
+    _go_back(ledger, catalogue, fold, totals)
     _apply_rule(catalogue, fold, totals)
     missed = 0
     for _ in range(_MAX_RESTARTS):
-        _go_back(ledger, catalogue, totals)
+        _go_back(ledger, catalogue, fold, totals)
         try:
             if _go_on(ledger, catalogue, fold, totals, progress=progress, stop=stop):
                 break
@@ -187,7 +192,7 @@ def _apply_rule(catalogue: Catalogue, fold: Fold, totals: _Totals) -> None:
     totals.removed += max(0, before - after)
 
 
-def _go_back(ledger: Ledger, catalogue: Catalogue, totals: _Totals) -> None:
+def _go_back(ledger: Ledger, catalogue: Catalogue, fold: Fold, totals: _Totals) -> None:
     """Roll back to the newest block that both have; one transaction, however deep."""
     tip = catalogue.tip()
     if tip is None:
@@ -204,7 +209,10 @@ def _go_back(ledger: Ledger, catalogue: Catalogue, totals: _Totals) -> None:
     with catalogue.batch() as batch:
         now = batch.tip()
         if now is not None:
+            touched = batch.touched_above(height)
             totals.removed += batch.rollback(height)
+            for dataset_id in touched:
+                fold.refold(batch, dataset_id)
             totals.blocks_removed += max(0, now.height - height)
 
 
@@ -250,7 +258,7 @@ def _add_blocks(batch: Batch, fold: Fold, group: list[LedgerBlock], totals: _Tot
     """Add what follows the tip; False at the first block that does not."""
     newest = batch.tip()
     tip = None if newest is None else (newest.height, newest.block_hash)
-    aside = batch.count("aside")
+    aside, revised = batch.count_aside(), batch.count_revisions()
     for block in group:
         # Heights may be left out by a ledger that has no blocks there, links never.
         follows = tip is None or (block.ref.height > tip[0] and block.previous_hash == tip[1])
@@ -263,5 +271,6 @@ def _add_blocks(batch: Batch, fold: Fold, group: list[LedgerBlock], totals: _Tot
         totals.messages += len(block.messages)
         totals.blocks += 1
         tip = (block.ref.height, block.ref.block_hash)
-    totals.aside += batch.count("aside") - aside
+    totals.aside += batch.count_aside() - aside
+    totals.revised += batch.count_revisions() - revised
     return tip == (group[-1].ref.height, group[-1].ref.block_hash)

@@ -31,8 +31,8 @@ def _from_deltas(rpc: RpcClient, address: str) -> list[int] | None:
         return None
     if not isinstance(rows, list):
         return None
-    heights = {row.get("height") if isinstance(row, dict) else None for row in rows}
-    return sorted(height for height in heights if isinstance(height, int) and height >= 0)
+    heights = [row.get("height") if isinstance(row, dict) else None for row in rows]
+    return sorted({height for height in heights if isinstance(height, int) and height >= 0})
 
 
 def _from_fcoin(rpc: RpcClient, address: str) -> list[int] | None:

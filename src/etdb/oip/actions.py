@@ -1,4 +1,4 @@
-"""Edit, transfer, deactivate, register: messages about a record or a publisher, read. Applying them is not done here.
+"""Edit, transfer, deactivate, register: messages about a record or a publisher, read. ``trust`` says which count.
 
 Forms: media-protocol's ``oip042`` package and its 0.41 messages (2018), the OIP daemon and js-oip (since 2019).
 """
@@ -12,7 +12,15 @@ from typing import Any, Final
 import msgspec
 
 from etdb.errors import FormatError
-from etdb.oip.named import MAX_SHOWN, DeactivateMessage, EditMessage, OtherMessage, PatchOperation, TransferMessage
+from etdb.oip.named import (
+    MAX_SHOWN,
+    DeactivateMessage,
+    EditMessage,
+    OtherMessage,
+    PatchOperation,
+    RegisterMessage,
+    TransferMessage,
+)
 from etdb.oip.strict_json import load_json
 
 __all__ = ["MAX_OPERATIONS", "parse_action", "shown", "text_of", "title_of"]
@@ -41,6 +49,7 @@ def parse_action(protocol: str, verb: str, noun: str, thing: dict[str, Any], sig
     if noun == "artifact" and verb in ("edit", "transfer", "deactivate"):
         dataset_id = _dataset_id(thing, verb)
         timestamp = _timestamp(thing, verb)
+        reason = text_of(thing, "reason")
         if verb == "edit":
             return EditMessage(
                 protocol=protocol,
@@ -49,6 +58,7 @@ def parse_action(protocol: str, verb: str, noun: str, thing: dict[str, Any], sig
                 signature=signature,
                 dataset_id=dataset_id,
                 timestamp=timestamp,
+                reason=reason,
                 patch=_patch(thing.get("patch")),
                 names_owner=protocol == "oip041" or "txid" not in thing,
             )
@@ -60,6 +70,7 @@ def parse_action(protocol: str, verb: str, noun: str, thing: dict[str, Any], sig
                 signature=signature,
                 dataset_id=dataset_id,
                 timestamp=timestamp,
+                reason=reason,
             )
         giver, taker = (text_of(thing, end) or text_of(thing, f"{end}FloAddress") for end in ("from", "to"))
         if not giver or not taker:
@@ -77,9 +88,21 @@ def parse_action(protocol: str, verb: str, noun: str, thing: dict[str, Any], sig
             ),
             dataset_id=dataset_id,
             timestamp=timestamp,
+            reason=reason,
             to_address=taker,
         )
     address = text_of(thing, "floAddress") or text_of(thing, "address")
+    stated = thing.get("timestamp")
+    if verb == "register" and noun == "pub" and isinstance(stated, int) and not isinstance(stated, bool):
+        return RegisterMessage(
+            protocol=protocol,
+            kind=kind,
+            title=text_of(thing, "alias"),
+            publisher=address,
+            signature=signature,
+            preimages=_preimages(verb, noun, address, thing),
+            timestamp=stated,
+        )
     return OtherMessage(
         protocol=protocol,
         kind=kind,

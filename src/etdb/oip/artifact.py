@@ -9,7 +9,15 @@ from etdb.oip.strict_json import encode_go_json
 from etdb.oip.tomogram import FileEntry, Tomogram
 from etdb.oip.wire import EXTRA_KEY, FIELDS, FILE_FIELDS, FILE_KINDS, Field, role_of
 
-__all__ = ["MAX_FILES", "artifact_preimage", "encode_publish", "from_oip041", "is_tomogram", "parse_tomogram"]
+__all__ = [
+    "MAX_FILES",
+    "artifact_preimage",
+    "encode_artifact",
+    "encode_publish",
+    "from_oip041",
+    "is_tomogram",
+    "parse_tomogram",
+]
 
 MAX_FILES: Final = 100_000
 _MILLISECONDS_FROM: Final = 10**11
@@ -93,8 +101,8 @@ def parse_tomogram(artifact: dict[str, Any], *, needs_date: bool = True) -> Tomo
     return Tomogram(**values, unknown=unknown)
 
 
-def encode_publish(tomogram: Tomogram, signature: str) -> bytes:
-    """The message that publishes a record, as go-etdb wrote it and its readers read it.
+def encode_artifact(tomogram: Tomogram, signature: str) -> dict[str, Any]:
+    """A record as an artifact, in the order of go-etdb.
 
     Raises:
         InputError: what the protocol or its readers demand is missing; all of it is named.
@@ -134,6 +142,16 @@ def encode_publish(tomogram: Tomogram, signature: str) -> bytes:
     for pointer, value in tomogram.unknown.items():
         _place(artifact, pointer, value)
     artifact["signature"] = signature
+    return artifact
+
+
+def encode_publish(tomogram: Tomogram, signature: str) -> bytes:
+    """The message that publishes a record, as go-etdb wrote it and its readers read it. Errors as ``encode_artifact``.
+
+    Raises:
+        InputError: a value has no form in JSON.
+    """
+    artifact = encode_artifact(tomogram, signature)
     try:
         return b"json:" + encode_go_json({"oip042": {"publish": {"artifact": artifact}}})
     except (ValueError, TypeError) as error:

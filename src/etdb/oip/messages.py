@@ -20,7 +20,7 @@ from etdb.oip.parts import Part, parse_part
 from etdb.oip.strict_json import load_json
 from etdb.oip.tomogram import Tomogram
 
-__all__ = ["Message", "PublishMessage", "parse_message"]
+__all__ = ["Message", "PublishMessage", "parse_artifact", "parse_message"]
 
 _TEXT: Final = re.compile(rb"(?:text:)*")
 """A wallet's own prefix. All of them at once: to cut them off one by one costs a megabyte of them its square."""
@@ -65,6 +65,28 @@ def parse_message(data: bytes) -> Message | None:
     if data.startswith(b"json:"):
         return _document(load_json(data[5:]))
     return _document(load_json(data)) if _ROOT.match(data) else None
+
+
+def parse_artifact(data: bytes) -> dict[str, Any]:
+    """The artifact of a record's whole text, in the form of OIP 0.42: what an edit patches.
+
+    Raises:
+        FormatError: the text publishes no artifact.
+    """
+    data = data[len(_TEXT.match(data)[0]) :]  # type: ignore[index]  # it may match nothing, but it matches
+    document = load_json(data.removeprefix(b"json:"))
+    for name in ("oip042", "oip-041", "oip041"):
+        body = document.get(name) if isinstance(document, dict) else None
+        if isinstance(body, dict) and name == "oip042":
+            body = body.get("publish")
+        artifact = body.get("artifact") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(artifact, dict):
+            continue
+        if name == "oip042":
+            return artifact
+        made = from_oip041(artifact)
+        return {**made, "signature": body["signature"]} if isinstance(body.get("signature"), str) else made
+    raise FormatError("not a record: it publishes no artifact")
 
 
 def _document(document: Any) -> Message:

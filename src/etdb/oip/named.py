@@ -9,7 +9,16 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["MAX_SHOWN", "DeactivateMessage", "EditMessage", "OtherMessage", "PatchOperation", "TransferMessage"]
+__all__ = [
+    "MAX_SHOWN",
+    "ActionMessage",
+    "DeactivateMessage",
+    "EditMessage",
+    "OtherMessage",
+    "PatchOperation",
+    "RegisterMessage",
+    "TransferMessage",
+]
 
 MAX_SHOWN: Final = 300
 """Letters of a foreign text that name a message."""
@@ -39,18 +48,28 @@ class PatchOperation(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-class EditMessage(OtherMessage, frozen=True, kw_only=True):
-    """A correction of an artifact, by its owner.
+class ActionMessage(OtherMessage, frozen=True, kw_only=True):
+    """What an artifact's owner does to it.
 
     Args:
         dataset_id: the transaction of the artifact's first message.
         timestamp: as the message shows it.
-        patch: what changes, in order.
-        names_owner: whether the signature names the owner as well, as the first writers had it (2018).
+        reason: why, as the owner says; shortened. Ours: other writers give none.
     """
 
     dataset_id: str
     timestamp: int
+    reason: str = ""
+
+
+class EditMessage(ActionMessage, frozen=True, kw_only=True):
+    """A correction of an artifact, by its owner.
+
+    Args:
+        patch: what changes, in order.
+        names_owner: whether the signature names the owner as well, as the first writers had it (2018).
+    """
+
     patch: tuple[PatchOperation, ...]
     names_owner: bool
 
@@ -60,11 +79,8 @@ class EditMessage(OtherMessage, frozen=True, kw_only=True):
         return f"{self.dataset_id}-{who}{self.timestamp}"
 
 
-class DeactivateMessage(OtherMessage, frozen=True, kw_only=True):
-    """A withdrawal of an artifact, by its owner. ``dataset_id`` and ``timestamp`` as in ``EditMessage``."""
-
-    dataset_id: str
-    timestamp: int
+class DeactivateMessage(ActionMessage, frozen=True, kw_only=True):
+    """A withdrawal of an artifact, by its owner."""
 
     def preimage(self, owner: str) -> str:
         """What the artifact's owner signs.
@@ -75,9 +91,13 @@ class DeactivateMessage(OtherMessage, frozen=True, kw_only=True):
         return f"{self.dataset_id}-{owner}-{self.timestamp}"
 
 
-class TransferMessage(OtherMessage, frozen=True, kw_only=True):
+class TransferMessage(ActionMessage, frozen=True, kw_only=True):
     """An artifact given to another address. ``publisher`` is who gives it and signs, ``to_address`` who gets it."""
 
-    dataset_id: str
-    timestamp: int
     to_address: str
+
+
+class RegisterMessage(OtherMessage, frozen=True, kw_only=True):
+    """A publisher's name for its address: ``title`` is the name."""
+
+    timestamp: int

@@ -1,10 +1,12 @@
 """Publish: the journal, the steps, the sender. Killed anywhere, the same command goes on; nothing is doubled."""
 
+from etdb.publish.contents import published_contents
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry, TransactionEntry
+from etdb.publish.known import Known, decode_draft, find_known, verify_may_act
 from etdb.publish.pace import Pace
 from etdb.publish.planning import (
-    decode_draft,
+    plan_message,
     plan_publish,
     plan_resume,
     verify_fee_rate,
@@ -19,6 +21,7 @@ from etdb.publish.submission import (
     PublishedDataset,
     PublishPlan,
     PublishReport,
+    Recorded,
     Submission,
 )
 from etdb.publish.troubles import RivalPublisherError, StillPendingError
@@ -29,6 +32,7 @@ __all__ = [
     "TRANSACTION_TRANSITIONS",
     "DatasetEntry",
     "Journal",
+    "Known",
     "Pace",
     "PlannedDataset",
     "Progress",
@@ -36,15 +40,20 @@ __all__ = [
     "PublishReport",
     "PublishedDataset",
     "Publisher",
+    "Recorded",
     "RivalPublisherError",
     "StillPendingError",
     "Submission",
     "TransactionEntry",
     "Transition",
     "decode_draft",
+    "find_known",
+    "plan_message",
     "plan_publish",
     "plan_resume",
+    "published_contents",
     "verify_fee_rate",
+    "verify_may_act",
     "verify_means",
     "verify_submission",
 ]

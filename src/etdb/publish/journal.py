@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from etdb.durable import storage_errors
 from etdb.errors import InputError, StorageError
 from etdb.ledger import SignedTransaction
-from etdb.publish.journal_reading import DatasetEntry, JournalReading, TransactionEntry
+from etdb.publish.journal_reading import DatasetEntry, JournalReading, Kind, TransactionEntry, journal_errors
 from etdb.publish.states import DATASET_TRANSITIONS, TRANSACTION_TRANSITIONS
 from etdb.schema import Schema, is_unchangeable, prepare_schema, reading_uri
 
@@ -27,19 +26,26 @@ Observer = Callable[[str, Literal["before", "after"]], None]
 """Called with a transition's name before it is written and after; the crash test kills the process in it."""
 Settling = Literal["send", "confirm", "finalise", "return", "reopen"]
 
-_SCRIPT: Final = """
-CREATE TABLE datasets(
+_DATASETS: Final = """
+CREATE TABLE datasets(          -- one row a message about a dataset, from the one that publishes it on
   id INTEGER PRIMARY KEY,
   publisher TEXT NOT NULL,      -- address
-  sid TEXT NOT NULL,            -- the lab's own id, unique within a publisher
+  sid TEXT NOT NULL,            -- the lab's own id, unique within a publisher; empty for the publisher itself
+  revision INTEGER NOT NULL,    -- which message about it, from 1
+  kind TEXT NOT NULL,           -- publish, edit, deactivate, transfer, register
+  about TEXT NOT NULL,          -- the dataset's id; empty for the message that publishes it
+  reason TEXT NOT NULL,
   source TEXT NOT NULL,         -- where the files were when it was planned; for people
   state TEXT NOT NULL,
   draft BLOB NOT NULL,          -- the record without location, time and signature
   files BLOB,                   -- JSON: path -> CID
   root_cid TEXT,
   record BLOB,                  -- the signed message, as the ledger carries it
-  UNIQUE(publisher, sid)
+  artifact BLOB,                -- of an edit: the record as it is then (JSON)
+  UNIQUE(publisher, sid, revision)
 ) STRICT;
+"""
+_TRANSACTIONS: Final = """
 CREATE TABLE transactions(
   seq INTEGER PRIMARY KEY,      -- the order of signing, which is an order in which they can be sent
   dataset INTEGER REFERENCES datasets(id),  -- NULL: a fan-out
@@ -61,7 +67,27 @@ CREATE TABLE other_ids(         -- every id under which the ledger once held one
 CREATE INDEX transactions_of ON transactions(dataset, part);
 CREATE INDEX transactions_open ON transactions(state) WHERE state IN ('signed', 'submitted');
 """
-SCHEMA: Final = Schema(what="the journal", version=1, script=_SCRIPT, is_precious=True)
+# The first version had one message a dataset, and a constraint that said so: constraints only go with their table.
+_TO_2: Final = f"""
+ALTER TABLE other_ids RENAME TO other_ids_1;
+ALTER TABLE transactions RENAME TO transactions_1;
+ALTER TABLE datasets RENAME TO datasets_1;
+DROP INDEX transactions_of;
+DROP INDEX transactions_open;
+{_DATASETS}
+{_TRANSACTIONS}
+INSERT INTO datasets
+  SELECT id, publisher, sid, 1, 'publish', '', '', source, state, draft, files, root_cid, record, NULL FROM datasets_1;
+INSERT INTO transactions SELECT seq, dataset, part, txid, seen_as, state, height, raw, data, fee_sat, spends, creates
+  FROM transactions_1;
+INSERT INTO other_ids SELECT txid, seq FROM other_ids_1;
+DROP TABLE other_ids_1;
+DROP TABLE transactions_1;
+DROP TABLE datasets_1;
+"""  # noqa: S608 - constants only
+SCHEMA: Final = Schema(
+    what="the journal", version=2, script=_DATASETS + _TRANSACTIONS, steps={1: _TO_2}, is_precious=True
+)
 
 
 class Journal(JournalReading):
@@ -73,7 +99,7 @@ class Journal(JournalReading):
 
     def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
         self._observer = observer
-        with _storage(path):
+        with journal_errors(path):
             is_fixed = is_unchangeable(path)
             self._db = sqlite3.connect(
                 reading_uri(path) if is_fixed else path.absolute().as_uri(), uri=True, isolation_level=None
@@ -90,29 +116,50 @@ class Journal(JournalReading):
 
     # -- transitions of datasets
 
-    def plan(self, publisher: str, sid: str, source: str, draft: bytes) -> DatasetEntry:
-        """A new dataset."""
+    def plan(
+        self,
+        publisher: str,
+        sid: str,
+        source: str,
+        draft: bytes,
+        *,
+        revision: int = 1,
+        kind: Kind = "publish",
+        about: str = "",
+        reason: str = "",
+    ) -> DatasetEntry:
+        """A new dataset, or another message about one."""
         with self._transition("plan"):
             self._db.execute(
-                "INSERT INTO datasets(publisher, sid, source, state, draft) VALUES (?, ?, ?, 'planned', ?)",
-                (publisher, sid, source, draft),
+                "INSERT INTO datasets(publisher, sid, revision, kind, about, reason, source, state, draft)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'planned', ?)",
+                (publisher, sid, revision, kind, about, reason, source, draft),
             )
         entry = self.find(publisher, sid)
         if entry is None:
             raise StorageError(f"the journal {self._path} did not keep {sid}")
         return entry
 
-    def restart(self, dataset_id: int, source: str, draft: bytes) -> None:
-        """The data or metadata changed before anything was sent: begin again with what is there now."""
+    def restart(self, dataset_id: int, source: str, draft: bytes, *, reason: str = "", kind: str | None = None) -> None:
+        """The data or metadata changed before anything was sent: begin again with what is there now.
+
+        What was dropped may become a message of another kind about the same dataset.
+        """
         with self._transition("restart"):
             self._move("restart", dataset_id)
             self._db.execute(
-                "UPDATE datasets SET source = ?, draft = ?, files = NULL, root_cid = NULL, record = NULL WHERE id = ?",
-                (source, draft, dataset_id),
+                "UPDATE datasets SET source = ?, draft = ?, reason = ?, kind = coalesce(?, kind), files = NULL,"
+                " root_cid = NULL, record = NULL, artifact = NULL WHERE id = ?",
+                (source, draft, reason, kind, dataset_id),
             )
 
+    def drop(self, dataset_id: int) -> None:
+        """The lab took back what was to be corrected, before anything was signed for the ledger: nothing to say."""
+        with self._transition("drop"):
+            self._move("drop", dataset_id)
+
     def add(self, dataset_id: int, files: dict[str, str], root_cid: str) -> None:
-        """The files are hashed and the manifest is stored."""
+        """The files are hashed and the manifest is stored; a message without files has none and no root."""
         with self._transition("add"):
             self._move("add", dataset_id)
             self._db.execute(
@@ -120,11 +167,13 @@ class Journal(JournalReading):
                 (msgspec.json.encode(files), root_cid, dataset_id),
             )
 
-    def sign(self, dataset_id: int, record: bytes) -> None:
-        """The record is signed."""
+    def sign(self, dataset_id: int, record: bytes, *, artifact: bytes | None = None) -> None:
+        """The message is signed; of an edit, the artifact as it is then."""
         with self._transition("sign"):
             self._move("sign", dataset_id)
-            self._db.execute("UPDATE datasets SET record = ? WHERE id = ?", (record, dataset_id))
+            self._db.execute(
+                "UPDATE datasets SET record = ?, artifact = ? WHERE id = ?", (record, artifact, dataset_id)
+            )
 
     def prepare(self, parts: Iterable[tuple[int, int, bytes, SignedTransaction]], finished: Iterable[int]) -> None:
         """Transactions of records are signed: (dataset, part number, floData, transaction); durable before it returns.
@@ -188,7 +237,7 @@ class Journal(JournalReading):
 
     def know_as(self, entry: TransactionEntry, txid: str) -> None:
         """This id is that of a stranger's copy of the transaction, whose state stays."""
-        with _storage(self._path):
+        with journal_errors(self._path):
             self._db.execute("INSERT OR IGNORE INTO other_ids VALUES (?, ?)", (txid, entry.seq))
 
     # -- inside
@@ -243,7 +292,7 @@ class Journal(JournalReading):
     def _transition(self, name: str, *, durable: bool = False) -> Iterator[None]:
         if self._observer is not None:
             self._observer(name, "before")
-        with _storage(self._path):
+        with journal_errors(self._path):
             # Without FULL a commit survives a killed process but not a power cut: enough for notes that can be
             # made again by asking the ledger, not for signed bytes that are about to leave.
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -257,9 +306,3 @@ class Journal(JournalReading):
             self._db.execute("COMMIT")
         if self._observer is not None:
             self._observer(name, "after")
-
-
-def _storage(path: Path) -> AbstractContextManager[None]:
-    """Give SQLite's errors the names that users know."""
-    backup = "put back the copy from your backup: it holds what was sent but not yet confirmed"
-    return storage_errors(path, what="the journal", damaged=backup)

@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from etdb.durable import storage_errors
 from etdb.ledger import Coin, Outpoint, SignedTransaction
 
-__all__ = ["DatasetEntry", "JournalReading", "RecordProgress", "TransactionEntry", "WaitingTransaction"]
+__all__ = [
+    "DatasetEntry",
+    "JournalReading",
+    "Kind",
+    "RecordProgress",
+    "TransactionEntry",
+    "WaitingTransaction",
+    "journal_errors",
+]
+
+
+Kind = Literal["publish", "edit", "deactivate", "transfer", "register"]
+"""What a message does."""
 
 
 class DatasetEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset as the journal knows it."""
+    """A message about a dataset as the journal knows it: the one that publishes it, or a later one.
+
+    ``about`` is the dataset's id, empty for the message that publishes it. ``artifact`` is the record as an edit leaves
+    it. ``files`` and ``root_cid`` are empty for messages that leave the content alone.
+    """
 
     id: int
     publisher: str
     sid: str
+    revision: int
+    kind: Kind
+    about: str
+    reason: str
     source: str
     state: str
     draft: bytes
     files: dict[str, str]
     root_cid: str
     record: bytes
+    artifact: bytes
+
+    @property
+    def has_content(self) -> bool:
+        """Whether it says what the dataset is."""
+        return self.kind in ("publish", "edit")
 
 
 class TransactionEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,10 +106,42 @@ class JournalReading:
     """The reading half of the journal, over its database."""
 
     _db: sqlite3.Connection
+    _path: Path
 
     def find(self, publisher: str, sid: str) -> DatasetEntry | None:
-        """The dataset of this publisher and sid, if the journal has it."""
-        return next(self._datasets("publisher = ? AND sid = ?", publisher, sid), None)
+        """The newest message about the dataset of this publisher and sid, if the journal has it."""
+        return next(iter(self.messages_about(publisher, sid)[::-1]), None)
+
+    def messages_about(self, publisher: str, sid: str) -> list[DatasetEntry]:
+        """All messages about a dataset, the first one first; those that were dropped left out."""
+        found = self._datasets("publisher = ? AND sid = ? AND state <> 'dropped'", publisher, sid)
+        return sorted(found, key=lambda entry: entry.revision)
+
+    def dropped(self, publisher: str, sid: str, revision: int) -> DatasetEntry | None:
+        """A message that was begun and dropped, whose place is free."""
+        where = "publisher = ? AND sid = ? AND revision = ? AND state = 'dropped'"
+        return next(self._datasets(where, publisher, sid, revision), None)
+
+    def sid_of(self, publisher: str, dataset_id: str) -> str | None:
+        """The sid of the dataset with this id on the ledger, if the journal has a message about it."""
+        rows = self._rows(
+            "SELECT sid FROM datasets WHERE publisher = ?1 AND about = ?2 UNION ALL "
+            "SELECT d.sid FROM transactions t JOIN datasets d ON d.id = t.dataset WHERE t.part = 0 "
+            "AND d.publisher = ?1 AND d.kind = 'publish' AND coalesce(t.seen_as, t.txid) = ?2 AND t.state <> 'void' "
+            "LIMIT 1",
+            publisher,
+            dataset_id,
+        )
+        return str(rows[0][0]) if rows else None
+
+    def dataset_id(self, entry: DatasetEntry) -> str:
+        """The id of the dataset that a message is about; empty while nothing of it is signed for the ledger."""
+        return entry.about or self.revision_id(entry)
+
+    def revision_id(self, entry: DatasetEntry) -> str:
+        """The first transaction of a message; empty while it has none."""
+        parts = self.parts(entry.id)
+        return parts[0].ledger_txid if parts and parts[0].part == 0 else ""
 
     def dataset(self, dataset_id: int) -> DatasetEntry:
         """The dataset with this number."""
@@ -93,7 +154,7 @@ class JournalReading:
 
     def state_counts(self) -> dict[str, int]:
         """How many datasets are in which state."""
-        return dict(self._db.execute("SELECT state, count(*) FROM datasets GROUP BY state ORDER BY state"))
+        return dict(self._rows("SELECT state, count(*) FROM datasets GROUP BY state ORDER BY state"))
 
     def transactions(self, dataset_id: int | None = None, *, states: Iterable[str] = ()) -> list[TransactionEntry]:
         """Transactions in the order of signing: of one dataset, or of all, in the given states."""
@@ -105,7 +166,7 @@ class JournalReading:
         if dataset_id is not None:
             where, values = f"{where} AND dataset = ?", (*values, dataset_id)
         query = f"SELECT {_TX_COLUMNS} FROM transactions WHERE {where} ORDER BY seq"  # noqa: S608 - constants only
-        return [_transaction(row) for row in self._db.execute(query, values)]
+        return [_transaction(row) for row in self._rows(query, *values)]
 
     def unsettled(self, shallow_height: int) -> list[TransactionEntry]:
         """Transactions on whose place in the chain nobody should rely yet, in the order of signing.
@@ -118,20 +179,20 @@ class JournalReading:
             " WHERE t.state IN ('signed', 'submitted') OR (t.state = 'confirmed'"
             " AND (d.state <> 'final' OR (d.id IS NULL AND t.height > ?))) ORDER BY t.seq"
         )
-        return [_transaction(row) for row in self._db.execute(query, (shallow_height,))]
+        return [_transaction(row) for row in self._rows(query, shallow_height)]
 
     def count_void(self) -> int:
         """How many transactions are void."""
-        return int(self._db.execute("SELECT count(*) FROM transactions WHERE state = 'void'").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM transactions WHERE state = 'void'")[0][0])
 
     def is_dead(self, txid: str) -> bool:
         """Whether this is an id of one of our transactions that is void or goes by another id now."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT state, coalesce(seen_as, txid) FROM transactions"
             " WHERE txid = ?1 OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)",
-            (txid,),
-        ).fetchone()
-        return row is not None and (row[0] == "void" or row[1] != txid)
+            txid,
+        )
+        return bool(rows) and (rows[0][0] == "void" or rows[0][1] != txid)
 
     def parts(self, dataset_id: int) -> list[TransactionEntry]:
         """The live transactions of a dataset's record, by part number."""
@@ -140,7 +201,7 @@ class JournalReading:
 
     def progress(self) -> list[RecordProgress]:
         """Of each record that is on its way, how far its live transactions are."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT d.id, d.state, count(t.seq), coalesce(sum(t.state = 'signed'), 0),"
             " coalesce(sum(t.state = 'confirmed'), 0), coalesce(max(t.height), 0)"
             " FROM datasets d LEFT JOIN transactions t ON t.dataset = d.id AND t.state <> 'void'"
@@ -153,7 +214,7 @@ class JournalReading:
 
     def undone(self) -> list[int]:
         """Final records of which a transaction waits for a block again."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT DISTINCT d.id FROM transactions t JOIN datasets d ON d.id = t.dataset"
             " WHERE t.state IN ('signed', 'submitted') AND d.state = 'final' ORDER BY d.id"
         )
@@ -167,7 +228,8 @@ class JournalReading:
 
     def unfinished(self, ids: Iterable[int]) -> set[int]:
         """Those of these datasets that are not final."""
-        return {row[0] for row in self._db.execute("SELECT id FROM datasets WHERE state <> 'final'")}.intersection(ids)
+        rows = self._rows("SELECT id FROM datasets WHERE state NOT IN ('final', 'dropped')")
+        return {row[0] for row in rows}.intersection(ids)
 
     def under_way(self, publisher: str) -> list[DatasetEntry]:
         """Records of which the ledger may know something already, and that lack a transaction."""
@@ -177,7 +239,7 @@ class JournalReading:
     def waiting(self) -> dict[str, WaitingTransaction]:
         """Transactions that the ledger has taken and no block holds, by the ledger's id."""
         query = f"SELECT coalesce(seen_as, txid), seq, part FROM transactions WHERE state = 'submitted' AND {_IS_OPEN}"  # noqa: S608 - constants only
-        return {txid: WaitingTransaction(seq, part) for txid, seq, part in self._db.execute(query)}
+        return {txid: WaitingTransaction(seq, part) for txid, seq, part in self._rows(query)}
 
     def find_transaction(self, txid: str) -> TransactionEntry | None:
         """Our transaction of this id, or that once went by it."""
@@ -185,27 +247,28 @@ class JournalReading:
             f"SELECT {_TX_COLUMNS} FROM transactions WHERE txid = ?1"  # noqa: S608 - constants only
             " OR seq = (SELECT seq FROM other_ids WHERE txid = ?1)"
         )
-        row = self._db.execute(query, (txid,)).fetchone()
-        return _transaction(row) if row else None
+        rows = self._rows(query, txid)
+        return _transaction(rows[0]) if rows else None
 
     def last_final(self, publisher: str) -> Iterator[TransactionEntry]:
         """Transactions of final records, the newest block first."""
-        places = self._db.execute(
+        places = self._rows(
             "SELECT t.seq FROM transactions t JOIN datasets d ON d.id = t.dataset WHERE d.state = 'final'"
             " AND d.publisher = ? AND t.state = 'confirmed' ORDER BY t.height DESC, t.seq DESC LIMIT ?",
-            (publisher, _MOST_FINAL),
-        ).fetchall()
-        for place in places:
-            row = self._db.execute(f"SELECT {_TX_COLUMNS} FROM transactions WHERE seq = ?", place).fetchone()  # noqa: S608 - constants only
+            publisher,
+            _MOST_FINAL,
+        )
+        for (seq,) in places:
+            (row,) = self._rows(f"SELECT {_TX_COLUMNS} FROM transactions WHERE seq = ?", seq)  # noqa: S608 - constants only
             yield _transaction(row)
 
     def void_spends(self, dataset_id: int | None = None, part: int | None = None) -> set[Outpoint]:
         """Coins of void transactions, of one part of a dataset or of all, under all names that they have had."""
         where = "" if dataset_id is None else " AND dataset = ? AND part = ?"
         values = () if dataset_id is None else (dataset_id, part)
-        rows = self._db.execute(f"SELECT spends FROM transactions WHERE state = 'void'{where}", values)  # noqa: S608 - constants only
+        rows = self._rows(f"SELECT spends FROM transactions WHERE state = 'void'{where}", *values)  # noqa: S608 - constants only
         found: set[Outpoint] = set()
-        for row in rows.fetchall():
+        for row in rows:
             for coin in _coins.decode(row[0]):
                 maker = self.find_transaction(coin.outpoint.txid)
                 names = {coin.outpoint.txid} | ({maker.signed.txid, maker.ledger_txid} if maker else set())
@@ -213,8 +276,11 @@ class JournalReading:
         return found
 
     def _datasets(self, where: str, *values: str | int) -> Iterator[DatasetEntry]:
-        query = f"SELECT id, publisher, sid, source, state, draft, files, root_cid, record FROM datasets WHERE {where}"  # noqa: S608 - constants only
-        for row in self._db.execute(query + " ORDER BY id", values):
+        query = (
+            "SELECT id, publisher, sid, source, state, draft, files, root_cid, record, revision, kind, about, reason,"  # noqa: S608 - constants only
+            f" artifact FROM datasets WHERE {where}"
+        )
+        for row in self._rows(query + " ORDER BY id", *values):
             yield DatasetEntry(
                 id=row[0],
                 publisher=row[1],
@@ -225,7 +291,27 @@ class JournalReading:
                 files=_paths.decode(row[6]) if row[6] else {},
                 root_cid=row[7] or "",
                 record=row[8] or b"",
+                revision=row[9],
+                kind=row[10],
+                about=row[11],
+                reason=row[12],
+                artifact=row[13] or b"",
             )
+
+    def _rows(self, query: str, *values: str | int | None) -> list[Any]:
+        """All rows of a query.
+
+        Raises:
+            StorageError: the file is damaged, or the disk does not give it.
+        """
+        with journal_errors(self._path):
+            return self._db.execute(query, values).fetchall()
+
+
+def journal_errors(path: Path) -> AbstractContextManager[None]:
+    """Give SQLite's errors the names that users know."""
+    backup = "put back the copy from your backup: it holds what was sent but not yet confirmed"
+    return storage_errors(path, what="the journal", damaged=backup)
 
 
 def _transaction(

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from etdb.errors import InputError, InsufficientFundsError
 from etdb.ledger import Ledger, Limits, plan_send
-from etdb.oip import Tomogram, plan_parts
+from etdb.oip import Tomogram, encode_register, plan_parts
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
+from etdb.publish.known import RESUMED, changes_of, decode_draft, find_known, verify_may_act
 from etdb.publish.states import SENT_STATES
-from etdb.publish.steps import draft_for, stand_in_record
-from etdb.publish.submission import PlannedDataset, PublishPlan, Submission
+from etdb.publish.steps import as_draft, draft_for, stand_in_record
+from etdb.publish.submission import PlannedDataset, PublishPlan, Recorded, Submission
+from etdb.publish.wanted import Wanted, plan_action, plan_edit, plan_one
 
 __all__ = [
-    "decode_draft",
     "message_sizes",
     "open_datasets",
+    "plan_message",
     "plan_publish",
     "plan_resume",
     "refuse_twins",
@@ -32,7 +35,7 @@ __all__ = [
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
 _OPEN_STATES: Final = ("signed", "prepared", "sent", "confirmed")
-_draft = msgspec.json.Decoder(Tomogram)
+_NOTHING: Final = ("unchanged", "withdrawn", "waiting")
 
 
 def verify_submission(submission: Submission, publisher: str) -> None:
@@ -53,11 +56,22 @@ def plan_publish(
     limits: Limits,
     final_depth: int = 1,
     block_spacing_s: float = 0,
+    revise: bool = False,
+    reasons: Mapping[str, str] | None = None,
+    withdraw: Mapping[str, str] | None = None,
+    recorded: Recorded = lambda _owner, _name: None,
+    is_unchanged: Callable[[Path], bool] = lambda _path: True,
 ) -> PublishPlan:
     """What publishing these datasets will do and cost; needs no key.
 
     Args:
         submissions: what is to be published.
+        revise: plan edits for datasets that have changed; else they are refused.
+        reasons: by sid, why a dataset is edited.
+        withdraw: by sid or dataset id, why a dataset is to be deactivated.
+        recorded: as ``Publisher`` has it.
+        is_unchanged: whether a file is as it was when it was hashed (``FilesInPlace.is_unchanged``). Nothing is read
+            for a plan: without it, a file of the same name and size is taken for the same.
         publisher: the address that will sign.
         journal: of the workspace, if it has one yet.
         ledger: where it goes.
@@ -69,12 +83,61 @@ def plan_publish(
         InputError: two datasets have the same sid, or a record cannot be written as it is.
     """
     refuse_twins(submissions)
-    wanted = []
+    wanted, reasons = [], reasons or {}
     for submission in submissions:
         draft = draft_for(submission, publisher)
-        entry = journal.find(publisher, draft.sid) if journal else None
-        wanted.append(_Wanted(draft, submission.source, submission.size_bytes, entry))
+        known = find_known(journal, recorded, publisher, draft.sid)
+        wanted.append(
+            plan_one(submission, draft, known, revise=revise, reason=reasons.get(draft.sid, ""), is_same=is_unchanged)
+        )
+    wanted += [
+        plan_action(
+            find_known(journal, recorded, publisher, name), "deactivate", name, publisher=publisher, reason=reason
+        )
+        for name, reason in (withdraw or {}).items()
+    ]
     plan = _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
+    return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
+
+
+def plan_message(
+    kind: Literal["edit", "transfer", "register"],
+    name: str,
+    *,
+    publisher: str,
+    journal: Journal | None,
+    ledger: Ledger,
+    limits: Limits,
+    tomogram: Tomogram | None = None,
+    to_address: str = "",
+    reason: str = "",
+    final_depth: int = 1,
+    block_spacing_s: float = 0,
+    recorded: Recorded = lambda _owner, _name: None,
+) -> PublishPlan:
+    """What one message will do and cost: an edit over the same files, a transfer, or a publisher's name.
+
+    ``name`` is the dataset's sid or id, or the name that the publisher takes. ``tomogram`` is of an edit, the record as
+    it is to be; ``to_address`` of a transfer, whose it will be. The other arguments are those of ``plan_publish``.
+
+    Raises:
+        InputError: it may not be done now, or nothing would change.
+    """
+    if kind == "register":
+        message = encode_register(name, publisher, int(time.time()), sign=lambda _text: "A" * 88)
+        draft = Tomogram(title=name, publisher=publisher)
+        one = Wanted(draft, "", 0, None, message=message, what="registered")
+    elif kind == "transfer":
+        known = find_known(journal, recorded, publisher, name)
+        one = plan_action(known, "transfer", name, publisher=publisher, reason=reason, to=to_address)
+    else:
+        known = verify_may_act(find_known(journal, recorded, publisher, name), publisher, name)
+        draft = as_draft(tomogram or known.tomogram, publisher)
+        changes = changes_of(known, draft, None)
+        if not changes:
+            raise InputError(f"nothing differs: {name} says all of it already", hint="see: etdb show")
+        one = plan_edit(known, draft, changes, reason, what="edited", source=known.sid, size_bytes=0)
+    plan = _cost([one], publisher=publisher, journal=journal, ledger=ledger, limits=limits)
     return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
 
 
@@ -97,7 +160,8 @@ def plan_resume(
     wanted = []
     for entry in open_datasets(journal, publisher):
         draft = decode_draft(entry)
-        wanted.append(_Wanted(draft, entry.source, sum(file.size_bytes or 0 for file in draft.files), entry))
+        size_bytes = sum(file.size_bytes or 0 for file in draft.files)
+        wanted.append(Wanted(draft, entry.source, size_bytes, entry, revision=entry.revision, what=RESUMED[entry.kind]))
     plan = _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
     return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
 
@@ -107,39 +171,32 @@ def open_datasets(journal: Journal, publisher: str) -> list[DatasetEntry]:
     return [one for one in journal.datasets(*_OPEN_STATES) if one.publisher == publisher]
 
 
-def decode_draft(entry: DatasetEntry) -> Tomogram:
-    """The record of a dataset as far as it was known before its files were read."""
-    return _draft.decode(entry.draft)
-
-
-class _Wanted(NamedTuple):
-    draft: Tomogram
-    source: str
-    size_bytes: int
-    entry: DatasetEntry | None
-
-
 def _cost(
-    wanted: Sequence[_Wanted], *, publisher: str, journal: Journal | None, ledger: Ledger, limits: Limits
+    wanted: Sequence[Wanted], *, publisher: str, journal: Journal | None, ledger: Ledger, limits: Limits
 ) -> PublishPlan:
     datasets, sizes = [], []
-    for draft, source, size_bytes, entry in wanted:
-        record = entry.record if entry and entry.record else stand_in_record(draft, int(time.time()))
+    for one in wanted:
+        entry, draft = one.entry, one.draft
+        record = one.message or (entry.record if entry else b"") or stand_in_record(draft, int(time.time()))
         messages = message_sizes(record, publisher, limits)
-        sent = entry is not None and entry.state in SENT_STATES
+        sent = one.what in _NOTHING or (entry is not None and entry.state in SENT_STATES)
         if not sent:
-            live = {one.part for one in journal.parts(entry.id)} if journal and entry else set()
+            live = {part.part for part in journal.parts(entry.id)} if journal and entry else set()
             sizes += [size for part, size in enumerate(messages) if part not in live]
         datasets.append(
             PlannedDataset(
                 sid=draft.sid,
                 title=draft.title,
-                source=source,
+                source=one.source,
                 files=len(draft.files),
-                size_bytes=size_bytes,
+                size_bytes=one.size_bytes,
                 transactions=len(messages),
                 record_bytes=len(record),
-                status=_status(entry),
+                status=_status(entry) if entry or one.what not in _NOTHING else "published",
+                what=one.what,
+                fields=one.fields,
+                revision=one.revision,
+                reason=one.reason,
             )
         )
     cost = plan_send(sizes, ledger.coins(publisher), limits)

@@ -1,4 +1,6 @@
-"""The states of a dataset and of a transaction on their way to the ledger, as tables.
+"""The states of a message about a dataset, and of a transaction, on their way to the ledger, as tables.
+
+What is said of a dataset here goes for every message about it: the record, an edit, a withdrawal.
 
 Everything that the journal may do is a row here; the journal refuses what is not, and the crash test kills the
 publisher before and after each row. This file knows neither SQLite nor the ledger.
@@ -14,12 +16,13 @@ __all__ = [
     "DATASET_TRANSITIONS",
     "SENT_STATES",
     "TRANSACTION_TRANSITIONS",
+    "UNSENT_STATES",
     "DatasetState",
     "TransactionState",
     "Transition",
 ]
 
-DatasetState = Literal["new", "planned", "added", "signed", "prepared", "sent", "confirmed", "final"]
+DatasetState = Literal["new", "planned", "added", "signed", "prepared", "sent", "confirmed", "final", "dropped"]
 TransactionState = Literal["new", "signed", "submitted", "confirmed", "void"]
 
 
@@ -32,6 +35,8 @@ class Transition(msgspec.Struct, frozen=True):
     meaning: str
 
 
+UNSENT_STATES: Final = ("planned", "added", "signed")
+"""Until here the ledger knows nothing of it, unless a transaction of it was stored before and is to be signed anew."""
 SENT_STATES: Final = ("prepared", "sent", "confirmed", "final")
 """From here on the ledger may know the dataset: what it says stays."""
 
@@ -41,14 +46,19 @@ def _table(*rows: Transition) -> dict[str, Transition]:
 
 
 DATASET_TRANSITIONS: Final = _table(
-    Transition("plan", ("new",), "planned", "the dataset is known by its publisher and sid"),
+    Transition("plan", ("new",), "planned", "the dataset is known by its publisher, sid and revision"),
     Transition("add", ("planned",), "added", "every file is hashed, the manifest is stored, the root CID is known"),
     Transition("sign", ("added",), "signed", "the record is written with its time and signed"),
     Transition("prepare", ("signed",), "prepared", "every transaction of the record is signed and stored"),
     Transition("send", ("prepared",), "sent", "the ledger has taken every transaction"),
     Transition("confirm", ("sent",), "confirmed", "every transaction is in a block"),
     Transition("finalise", ("confirmed",), "final", "every transaction is as deep as the user asks"),
-    Transition("restart", ("planned", "added", "signed"), "planned", "the data changed before anything was sent"),
+    Transition(
+        "restart", ("planned", "added", "signed", "dropped"), "planned", "the data changed before anything was sent"
+    ),
+    Transition(
+        "drop", ("planned", "added", "signed"), "dropped", "a correction is not wanted any more, nothing was sent"
+    ),
     Transition("reopen", ("prepared", "sent", "confirmed"), "signed", "a stranger's copy took a transaction's place"),
     Transition("return", ("confirmed", "final"), "sent", "a reorganisation took the blocks back"),
 )

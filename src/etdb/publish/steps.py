@@ -16,7 +16,7 @@ from etdb.oip import Tomogram
 from etdb.oip.strict_json import MAX_JSON_BYTES
 from etdb.publish.submission import Submission
 
-__all__ = ["HashedFiles", "draft_for", "hash_files", "sign_record", "stand_in_record", "store_manifest"]
+__all__ = ["HashedFiles", "as_draft", "draft_for", "hash_files", "sign_record", "stand_in_record", "store_manifest"]
 
 _CID_LENGTH = 59  # a CIDv1 of sha2-256 in base32, with its prefix
 _SIGNATURE_LENGTH = 88  # 65 bytes in base64
@@ -42,7 +42,16 @@ def draft_for(submission: Submission, publisher: str) -> Tomogram:
             hint="rename it, or move it out of the dataset",
             path=str(submission.paths[MANIFEST_NAME]),
         )
-    return msgspec.structs.replace(submission.tomogram, publisher=publisher, timestamp_s=0, location="")
+    return as_draft(submission.tomogram, publisher)
+
+
+def as_draft(tomogram: Tomogram, publisher: str) -> Tomogram:
+    """A record as its readers will see it, without location and time.
+
+    The wire has all tags in one text: a comma in a tag makes two of it, and the manifest must say the same.
+    """
+    tags = tuple(piece.strip() for tag in tomogram.tags for piece in tag.split(",") if piece.strip())
+    return msgspec.structs.replace(tomogram, publisher=publisher, timestamp_s=0, location="", tags=tags)
 
 
 def hash_files(

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from etdb.oip import Tomogram
 
-__all__ = ["PlannedDataset", "Progress", "PublishPlan", "PublishReport", "PublishedDataset", "Submission"]
+if TYPE_CHECKING:
+    from etdb.catalogue.values import CurrentRecord
+
+__all__ = [
+    "PlannedDataset",
+    "Progress",
+    "PublishPlan",
+    "PublishReport",
+    "PublishedDataset",
+    "Recorded",
+    "Submission",
+    "What",
+]
+
+What = Literal[
+    "new",
+    "unchanged",
+    "edited",
+    "files changed",
+    "deactivated",
+    "transferred",
+    "registered",
+    "waiting",
+    "withdrawn",
+]
+"""What a run means for a dataset.
+
+"edited" leaves the files as they were, "files changed" does not; both are an edit of the record with a new location.
+"waiting" must be edited, but its former message is not final yet: the next run does it. "withdrawn" was deactivated
+before, and stays so.
+"""
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, what is done and the total: bytes in "add", datasets or transactions elsewhere."""
@@ -37,10 +67,18 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.size_bytes or 0 for entry in self.tomogram.files)
 
 
+class Recorded(Protocol):
+    """What the ledger's index says of datasets. ``Catalogue.current`` is one."""
+
+    def __call__(self, owner: str, name: str, /) -> CurrentRecord | None:
+        """The dataset of an owner's sid, or with an id whoever owns it; None when there is none."""
+
+
 class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the plan.
 
-    ``status``: new, unfinished (a former run was cut off), pending (sent, not final yet), or published.
+    ``status``: new, unfinished (a former run was cut off), pending (sent, not final yet), or published. ``what`` says
+    what the run does with it, ``fields`` what differs for it, ``revision`` which one it will be or is.
     """
 
     sid: str
@@ -51,6 +89,10 @@ class PlannedDataset(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     record_bytes: int
     status: Literal["new", "unfinished", "pending", "published"]
+    what: What = "new"
+    fields: tuple[str, ...] = ()
+    revision: int = 1
+    reason: str = ""
 
 
 class PublishPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +135,11 @@ class PublishPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishedDataset(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one dataset: its state in the journal, its id on the ledger, its root CID."""
+    """What became of one dataset: its state in the journal, its id on the ledger, its root CID.
+
+    ``dataset_id`` stays for ever; ``revision_id`` is the first transaction of this very message. ``what`` and
+    ``fields`` as in the plan.
+    """
 
     sid: str
     title: str
@@ -102,6 +148,11 @@ class PublishedDataset(msgspec.Struct, frozen=True, kw_only=True):
     root_cid: str
     transactions: int
     fee_sat: int
+    what: What = "new"
+    fields: tuple[str, ...] = ()
+    revision: int = 1
+    revision_id: str = ""
+    reason: str = ""
 
 
 class PublishReport(msgspec.Struct, frozen=True, kw_only=True):

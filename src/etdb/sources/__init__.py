@@ -1,10 +1,14 @@
-"""Where a lab's datasets come from: a folder. Nothing is ever written there."""
+"""Where a lab's datasets come from: folders, tables, databases. Nothing is ever written there.
+
+Databases and YAML need libraries that are extras: those adapters are imported by their own names.
+"""
 
 from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
 from etdb.sources.folder import FolderSource
 from etdb.sources.forms import guess_media_type
 from etdb.sources.metadata import DATASET_TOML, DatasetMetadata, FileNote, parse_dataset_toml
 from etdb.sources.names import collision_key, portability_problem
+from etdb.sources.port import Listing, Source
 from etdb.sources.received import (
     RECEIVED_NAME,
     ReceivedDataset,
@@ -22,10 +26,12 @@ __all__ = [
     "DatasetMetadata",
     "FileNote",
     "FolderSource",
+    "Listing",
     "Problem",
     "ProblemKind",
     "ReceivedDataset",
     "ReceivedFile",
+    "Source",
     "SourceDataset",
     "SourceFile",
     "TransactionEvidence",

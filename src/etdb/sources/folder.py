@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import UNSET, Struct
@@ -28,7 +28,7 @@ from etdb.sources.metadata import DATASET_TOML, MAX_DATASET_TOML_BYTES, DatasetM
 from etdb.sources.names import collision_key, name_problem, shown
 from etdb.sources.roles import Seen, guess_roles
 
-__all__ = ["FolderSource"]
+__all__ = ["FolderReading", "FolderSource", "refusal"]
 
 MAX_FILES = 100_000
 MAX_DEPTH = 32
@@ -113,19 +113,24 @@ class FolderSource:
         """
         dataset, problems = self.survey(root)
         if problems:
-            raise _refusal(root, problems)
+            raise refusal(root.name, root, problems)
         return dataset
 
     def survey(self, root: Path) -> tuple[SourceDataset, tuple[Problem, ...]]:
         """Look at one dataset that may have problems: what can be read of it, and what keeps it from publication."""
-        return _Reading(root).run()
+        return FolderReading(root).run()
 
 
-class _Reading:
-    """One look at one dataset; problems are collected, not raised one by one."""
+class FolderReading:
+    """One look at one dataset; problems are collected, not raised one by one.
 
-    def __init__(self, root: Path) -> None:
+    ``run`` looks at all of a folder. Who knows the files from a table gives them to ``take``, then calls ``finish``.
+    A file called `leave_out` is none of the dataset's.
+    """
+
+    def __init__(self, root: Path, *, leave_out: str = "") -> None:
         self.root = root
+        self.leave_out = leave_out
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.hidden = 0
@@ -133,106 +138,115 @@ class _Reading:
         self.metadata = DatasetMetadata()
 
     def run(self) -> tuple[SourceDataset, tuple[Problem, ...]]:
+        """Look at a folder, or a single file."""
         single = not self.root.is_dir()
         if self.root.is_symlink():
-            self._refuse("link", self.root.name, "is a link: give the folder that it points to by its own path")
+            self.refuse("link", self.root.name, "is a link: give the folder that it points to by its own path")
         elif single:
-            self._take(PurePosixPath(self.root.name), self.root)
+            self.take(PurePosixPath(self.root.name), self.root)
         else:
             if problem := name_problem(self.root.name):
-                self._refuse("name", self.root.name, problem)
+                self.refuse("name", self.root.name, problem)
             self._walk(self.root, PurePosixPath())
+        return self.finish(is_single_file=single)
+
+    def finish(self, *, is_single_file: bool = False) -> tuple[SourceDataset, tuple[Problem, ...]]:
+        """The dataset of what was taken, and what is wrong with it."""
         self.found.sort(key=lambda f: f.path.encode("utf-8"))
         if not self.found and not self.problems:
-            self._refuse("nothing", "", "there is no file to publish in it")
+            self.refuse("nothing", "", "there is no file to publish in it")
         self._check_collisions()
         self._check_notes()
         files = self._look_at_all()
         if self.hidden:
             self.notes.append(f"{self.hidden} hidden files or folders were left out")
         dataset = SourceDataset(
-            name=self.root.stem if single else self.root.name,
-            root=self.root.parent if single else self.root,
+            name=self.root.stem if is_single_file else self.root.name,
+            root=self.root.parent if is_single_file else self.root,
             files=files,
             metadata=self.metadata.given(),
             file_notes=self.metadata.files,
             notes=tuple(self.notes),
-            is_single_file=single,
+            is_single_file=is_single_file,
         )
         return dataset, tuple(self.problems)
 
-    def _refuse(self, kind: ProblemKind, path: PurePosixPath | str, text: str) -> None:
+    def refuse(self, kind: ProblemKind, path: PurePosixPath | str, text: str) -> None:
+        """Note what keeps it from being published."""
         self.problems.append(Problem(kind=kind, path=shown(str(path)), text=text))
 
     def _walk(self, folder: Path, inside: PurePosixPath) -> None:
         if len(inside.parts) > MAX_DEPTH:
-            self._refuse("too-many", inside, f"is nested deeper than {MAX_DEPTH} folders")
+            self.refuse("too-many", inside, f"is nested deeper than {MAX_DEPTH} folders")
             return
         try:
             entries = _list_folder(folder, hidden=True)
         except SourceFileError as error:
-            self._refuse("unreadable", inside, error.message)
+            self.refuse("unreadable", inside, error.message)
             return
         for entry in entries:
             relative = inside / entry.name
             if entry.name.startswith(".") and entry.name not in ZARR_NAMES:
                 self.hidden += 1
+            elif str(relative) == self.leave_out:
+                continue
             elif problem := name_problem(entry.name):
-                self._refuse("name", relative, problem)
+                self.refuse("name", relative, problem)
             elif entry.is_dir(follow_symlinks=False):
                 self._walk(Path(entry.path), relative)
             elif str(relative) == DATASET_TOML:
                 self._read_metadata(Path(entry.path))
             elif str(relative) == RESERVED_NAME:
-                self._refuse("manifest-name", relative, "is the name of the manifest that etdb writes: rename it")
+                self.refuse("manifest-name", relative, "is the name of the manifest that etdb writes: rename it")
             elif len(self.found) == MAX_FILES:
-                self._refuse("too-many", relative, f"more than {MAX_FILES} files in one dataset")
+                self.refuse("too-many", relative, f"more than {MAX_FILES} files in one dataset")
                 return
             else:
-                self._take(relative, Path(entry.path))
+                self.take(relative, Path(entry.path))
 
-    def _take(self, relative: PurePosixPath, path: Path) -> None:
+    def take(self, relative: PurePosixPath, path: Path) -> None:
+        """Take up one file, `relative` in the dataset and at `path` on the disk, or note why not."""
         try:
             target = path
             if path.is_symlink():
                 target = path.resolve(strict=True)
                 if not target.is_relative_to(self.root.resolve()):
-                    self._refuse("link", relative, "is a link to outside of the dataset: put the file itself here")
+                    self.refuse("link", relative, "is a link to outside of the dataset: put the file itself here")
                     return
                 if target.is_dir():
-                    self._refuse("link", relative, "is a link to a folder: put the folder itself here")
+                    self.refuse("link", relative, "is a link to a folder: put the folder itself here")
                     return
             found = target.stat()
             if not stat.S_ISREG(found.st_mode):
-                self._refuse("special", relative, "is not a regular file (a pipe, socket or device): remove it")
+                self.refuse("special", relative, "is not a regular file (a pipe, socket or device): remove it")
                 return
             if problem := name_problem(relative.name):
-                self._refuse("name", relative, problem)
+                self.refuse("name", relative, problem)
             elif found.st_size == 0:
-                self._refuse("empty", relative, "is empty: complete or remove it")
+                self.refuse("empty", relative, "is empty: complete or remove it")
             else:
                 with target.open("rb"):
                     self.found.append(_Found(path=str(relative), absolute=target, size_bytes=found.st_size))
         except PermissionError:
-            self._refuse("unreadable", relative, "cannot be read: allow this user to read it")
+            self.refuse("unreadable", relative, "cannot be read: allow this user to read it")
         except (FileNotFoundError, RuntimeError):
-            self._refuse("link", relative, "is a link to nothing, or was removed just now")
+            self.refuse("link", relative, "is a link to nothing, or was removed just now")
         except OSError as error:
             if error.errno == errno.ELOOP:
-                self._refuse("link", relative, "is a link to nothing")
+                self.refuse("link", relative, "is a link to nothing")
             else:
-                self._refuse("unreadable", relative, f"cannot be read: {error.strerror}")
+                self.refuse("unreadable", relative, f"cannot be read: {error.strerror}")
 
     def _read_metadata(self, path: Path) -> None:
         try:
             if path.is_symlink() or not path.is_file():
-                self._refuse("metadata", DATASET_TOML, "is not a regular file: put the file itself here")
+                self.refuse("metadata", DATASET_TOML, "is not a regular file: put the file itself here")
                 return
             self.metadata, problems = parse_dataset_toml(_read_beginning(path, MAX_DATASET_TOML_BYTES + 1))
         except OSError as error:
             problems = [f"cannot be read: {error.strerror}"]
         for problem in problems:
-            self._refuse("metadata", DATASET_TOML, problem)
+            self.refuse("metadata", DATASET_TOML, problem)
 
     def _check_collisions(self) -> None:
         seen: dict[str, str] = {}
@@ -246,7 +260,7 @@ class _Reading:
         paths = {f.path for f in self.found}
         for name in self.metadata.files:
             if name not in paths:
-                self._refuse("metadata", DATASET_TOML, f'[files."{shown(name)}"]: there is no such file here')
+                self.refuse("metadata", DATASET_TOML, f'[files."{shown(name)}"]: there is no such file here')
 
     def _look_at_all(self) -> tuple[SourceFile, ...]:
         where = {file.path: file.absolute for file in self.found}
@@ -277,7 +291,7 @@ class _Reading:
         try:
             looked = look_at(found.path, found.absolute, found.size_bytes, where)
         except OSError as error:
-            self._refuse("unreadable", found.path, f"cannot be read: {error.strerror}")
+            self.refuse("unreadable", found.path, f"cannot be read: {error.strerror}")
             return Looked()
         if looked.unread and not looked.is_missing_part:
             self.notes.append(f"{found.path}: {looked.unread}")
@@ -294,8 +308,9 @@ class _Reading:
             self.notes.append(f"{len(unread)} files were not looked into: {unread[0].unread}")
 
 
-def _refusal(root: Path, problems: tuple[Problem, ...]) -> SourceFileError:
-    name = shown(root.name)
+def refusal(name: str, root: Path, problems: Sequence[Problem]) -> SourceFileError:
+    """The error of a dataset that cannot be published: every problem in its message, a line each."""
+    name = shown(name)
     lines = [str(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
     if rest := len(problems) - len(lines):
         lines.append(f"... and {rest} more")

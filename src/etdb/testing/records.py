@@ -7,7 +7,18 @@ import hashlib
 from typing import Any
 
 from etdb.flo import REGTEST, PrivateKey, sign_message
-from etdb.oip import Split, Tomogram, artifact_preimage, encode_publish, split
+from etdb.oip import (
+    Split,
+    Tomogram,
+    artifact_preimage,
+    encode_deactivate,
+    encode_edit,
+    encode_publish,
+    encode_register,
+    encode_transfer,
+    revise_artifact,
+    split,
+)
 
 __all__ = ["RecordSigner"]
 
@@ -49,3 +60,20 @@ class RecordSigner:
     def split(self, data: bytes, *, limit: int = 700) -> Split:
         """A message in parts that this publisher signs."""
         return split(data, self.address, sign=self.sign, limit=limit)
+
+    def edit(self, dataset_id: str, old: Tomogram, new: Tomogram, *, reason: str = "") -> bytes:
+        """A correction, signed by this publisher; ``new`` at a time of its own."""
+        before, after = (revise_artifact(one, self.sign) for one in (old, new))
+        return encode_edit(dataset_id, before, after, new.timestamp_s, sign=self.sign, reason=reason)
+
+    def deactivate(self, dataset_id: str, *, timestamp_s: int = 1_700_000_009, reason: str = "") -> bytes:
+        """A withdrawal, signed by this publisher."""
+        return encode_deactivate(dataset_id, self.address, timestamp_s, sign=self.sign, reason=reason)
+
+    def transfer(self, dataset_id: str, to: str, *, timestamp_s: int = 1_700_000_009, reason: str = "") -> bytes:
+        """A gift, signed by this publisher."""
+        return encode_transfer(dataset_id, self.address, to, timestamp_s, sign=self.sign, reason=reason)
+
+    def register(self, name: str, *, timestamp_s: int = 1_700_000_009) -> bytes:
+        """A name, signed by this publisher."""
+        return encode_register(name, self.address, timestamp_s, sign=self.sign)

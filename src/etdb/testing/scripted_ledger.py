@@ -39,29 +39,32 @@ class ScriptedLedger:
 
     def add_block(
         self,
-        messages: Sequence[bytes | tuple[str, bytes]] = (),
+        messages: Sequence[bytes | tuple[str, bytes] | tuple[str, bytes, str]] = (),
         *,
         senders: Sequence[str] = (),
         time_s: int | None = None,
     ) -> list[str]:
-        """Append a block; the transaction ids of its messages."""
+        """Append a block; the transaction ids of its messages.
+
+        A message is a text, or its transaction id and text, or these and who sent it; else ``senders`` sent it.
+        """
         placed = [(self.txid_of(one), one) if isinstance(one, bytes) else one for one in messages]
         height = len(self.chain)
         previous = self.chain[-1].ref.block_hash if self.chain else _NO_BLOCK
         self._salt += 1
-        text = f"{height}:{previous}:{self._salt}:{[txid for txid, _ in placed]}"
+        text = f"{height}:{previous}:{self._salt}:{[one[0] for one in placed]}"
         self.chain.append(
             LedgerBlock(
                 ref=BlockRef(height, hashlib.sha256(text.encode()).hexdigest()),
                 previous_hash=previous,
                 time_s=1_700_000_000 + height * self._interval_s if time_s is None else time_s,
                 messages=tuple(
-                    LedgerMessage(txid=txid, position=place + 1, data=data, sender=tuple(senders))
-                    for place, (txid, data) in enumerate(placed)
+                    LedgerMessage(txid=one[0], position=place + 1, data=one[1], sender=tuple(one[2:]) or tuple(senders))
+                    for place, one in enumerate(placed)
                 ),
             )
         )
-        return [txid for txid, _ in placed]
+        return [one[0] for one in placed]
 
     def take_back(self, count: int) -> list[LedgerBlock]:
         """Remove the newest blocks, as a reorganisation does; what was removed."""

@@ -1,5 +1,6 @@
 """What the formats together prove about a record: claims, and the functions that check them."""
 
+from etdb.trust.actions import MAX_REVISIONS, RecordState, Refusal, is_registration, judge_action
 from etdb.trust.checks import (
     check_artifact,
     check_inclusion,
@@ -12,9 +13,12 @@ from etdb.trust.checks import (
 from etdb.trust.claims import Claim, ClaimResult, Outcome, Verification
 
 __all__ = [
+    "MAX_REVISIONS",
     "Claim",
     "ClaimResult",
     "Outcome",
+    "RecordState",
+    "Refusal",
     "Verification",
     "check_artifact",
     "check_inclusion",
@@ -23,4 +27,6 @@ __all__ = [
     "check_transaction_signatures",
     "check_work",
     "is_part_signed",
+    "is_registration",
+    "judge_action",
 ]

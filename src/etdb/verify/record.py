@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from etdb.errors import EtdbError, FormatError
-from etdb.flo import REGTEST, BlockHeader, Network, Transaction, network, parse_header, parse_transaction
-from etdb.oip import Joined, OtherMessage, Part, PartJoiner, PublishMessage, Tomogram, parse_message
+from etdb.flo import REGTEST, BlockHeader, Network, network, parse_header, parse_transaction
+from etdb.oip import Tomogram
 from etdb.trust import (
     Claim,
     ClaimResult,
@@ -18,6 +18,7 @@ from etdb.trust import (
     check_transaction_signatures,
     check_work,
 )
+from etdb.verify.revisions import read_revisions
 
 __all__ = ["FLO_NETWORK_OF", "OF_THE_LEDGER", "LedgerEvidence", "verify_record"]
 
@@ -29,7 +30,7 @@ OF_THE_LEDGER = (
     Claim.HEADER_CHAIN_WORK,
 )
 """The claims that a ledger's evidence speaks to."""
-MAX_TRANSACTIONS = 1000
+MAX_TRANSACTIONS = 10_000
 MAX_HEIGHT = 1 << 31
 FLO_NETWORK_OF = {"local": "regtest"}
 """A chain of one's own is made with the constants of FLO's regtest."""
@@ -64,12 +65,12 @@ def verify_record(
     *,
     block_hash_at: Callable[[int], str | None] | None = None,
 ) -> list[ClaimResult]:
-    """Check what transactions prove of a record.
+    """Check what transactions prove of a record as the messages among them left it.
 
     Args:
         dataset_id: the id of the record's first transaction.
         tomogram: the record that is to be believed.
-        evidence: its transactions, in any order.
+        evidence: its transactions, in any order, with those of the edits and transfers that made it what it is.
         block_hash_at: the reader's own chain, of the evidence's network; without it no block is known to be in one.
     """
     if not evidence:
@@ -81,58 +82,30 @@ def verify_record(
             raise FormatError("the evidence is of too many transactions, or of several networks")
         flo = network(FLO_NETWORK_OF.get(name, name))
         parsed = [parse_transaction(one.raw_transaction) for one in evidence]
-        message, parts, used = _read_message(dataset_id, parsed)
+        # What is in no block comes last.
+        order = [(MAX_HEIGHT if one.height is None else one.height, one.position) for one in evidence]
+        said = read_revisions(dataset_id, parsed, order, flo)
     except EtdbError as error:
         detail = f"the evidence of the ledger cannot be read: {error.message}"
         return [ClaimResult(claim=c, outcome=Outcome.FAILED, detail=detail) for c in OF_THE_LEDGER]
-    by_txid = {transaction.txid: (one, transaction) for one, transaction in zip(evidence, parsed, strict=True)}
-    chosen = [by_txid[txid] for txid in used]
+    message = said[-1].record
+    signed = [
+        check_transaction_signatures(
+            [(evidence[place].raw_transaction, parsed[place].flo_data) for place in one.places], one.owner, flo
+        )
+        for one in said
+    ]
+    in_parts = [check_parts(one.parts, one.owner, flo) for one in said if one.parts]
     results = [
         check_artifact(message, flo),
-        check_parts(parts, message.tomogram.publisher, flo),
-        check_transaction_signatures(
-            [(one.raw_transaction, transaction.flo_data) for one, transaction in chosen],
-            message.tomogram.publisher,
-            flo,
-        ),
-        *_inclusion([one for one, _ in chosen], flo, block_hash_at),
+        _weakest(in_parts or [check_parts((), "", flo)]),
+        _weakest(signed),
+        *_inclusion([evidence[place] for one in said for place in one.places], flo, block_hash_at),
     ]
     if message.tomogram != tomogram:
         detail = "the record here is not the one in the ledger"
         results.append(ClaimResult(claim=Claim.ARTIFACT_SIGNATURE, outcome=Outcome.FAILED, detail=detail))
     return results
-
-
-def _read_message(
-    dataset_id: str, transactions: Sequence[Transaction]
-) -> tuple[PublishMessage, list[Part], tuple[str, ...]]:
-    """The record in these transactions, its parts, and the ids of those that carry it."""
-    first = next((t for t in transactions if t.txid == dataset_id), None)
-    if first is None:
-        raise FormatError(f"the transaction {dataset_id} is not among them", txid=dataset_id)
-    message = parse_message(first.flo_data)
-    if isinstance(message, PublishMessage):
-        return message, [], (dataset_id,)
-    if not isinstance(message, Part):
-        raise FormatError(f"the transaction {dataset_id} holds no record", txid=dataset_id)
-    joiner = PartJoiner(dataset_id, message.address, message.count)
-    parts: dict[str, Part] = {}
-    for transaction in transactions:
-        part = parse_message(transaction.flo_data)
-        if not isinstance(part, Part):
-            continue
-        parts[transaction.txid] = part
-        for event in joiner.feed(transaction.txid, part):
-            if isinstance(event, Joined):
-                whole = parse_message(event.data)
-                if isinstance(whole, PublishMessage):
-                    return whole, [parts[txid] for txid in event.txids], event.txids
-                raise FormatError(f"joined, the parts are no record{_kind(whole)}", txid=dataset_id)
-    raise FormatError(f"{len(joiner.missing)} of {message.count} parts are missing", txid=dataset_id)
-
-
-def _kind(message: object) -> str:
-    return f" but {message.kind}" if isinstance(message, OtherMessage) else ""
 
 
 def _inclusion(

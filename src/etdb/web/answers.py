@@ -23,6 +23,7 @@ from etdb.ipfs import RAW, Cid, parse_cid
 from etdb.web.cars import CarWriter
 from etdb.web.directory import PAGE_POLICY, directory_json, directory_page
 from etdb.web.wanted import (
+    PORTAL_VIA,
     RAW_TYPE,
     BusyError,
     Format,
@@ -53,6 +54,7 @@ CROSS_ORIGIN: Final = {
     ),
 }
 """What is served is public and is known by its content: pages from elsewhere may read it."""
+_Piece = bytes | memoryview | OpenPlace
 _OTHER = "application/octet-stream"
 _SYMLINK = "inode/symlink"
 _LOOKED_AT = {
@@ -92,6 +94,21 @@ class _UncheckedStore(Protocol):
     def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None: ...
 
 
+class _Asking(Protocol):
+    """A context for what is fetched while a request is answered."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def begun(self, *, may_wait: bool) -> None: ...
+
+
+@runtime_checkable
+class _FetchingStore(Protocol):
+    def within(self, cid: Cid, *, may_wait: bool = True) -> _Asking: ...
+
+
 class GatewayAnswers:
     """Answers from a store. Can be used from several threads.
 
@@ -104,11 +121,16 @@ class GatewayAnswers:
     def __init__(self, store: BlockStore, *, check: bool = True) -> None:
         self.store = store
         self.reader = DagReader(store)
+        self._fetching = store if isinstance(store, _FetchingStore) else None
         self._unchecked = store if not check and isinstance(store, _UncheckedStore) else None
         self._cars = CarWriter(self.reader, self._open_leaf if self._unchecked else None)
 
-    def answer(self, wanted: Wanted) -> Answer:
+    def answer(self, wanted: Wanted, *, may_wait: bool = True) -> Answer:
         """The response to a request; it blocks while files are read.
+
+        Args:
+            wanted: the request.
+            may_wait: whether it may also wait for what must be fetched from elsewhere; otherwise that is not found.
 
         Raises:
             EtdbError: see :func:`error_answer`.
@@ -120,12 +142,21 @@ class GatewayAnswers:
         if wanted.headers.get("service-worker") == "script" and wanted.url_path == f"/ipfs/{wanted.cid}":
             raise InputError("a service worker of a whole gateway is not given out", hint="end the path with a slash")
         kind = wanted_format(wanted)
+        only_kept = "only-if-cached" in wanted.headers.get("cache-control", "")
         try:
-            return self._found(wanted, root, kind)
+            if self._fetching is None:
+                return self._found(wanted, root, kind)
+            may_fetch = not only_kept and PORTAL_VIA not in wanted.headers.get("via", "")
+            asking = self._fetching.within(root, may_wait=may_wait and may_fetch)
+            with asking:
+                answer = self._found(wanted, root, kind)
         except NotFoundError as error:
-            if "only-if-cached" in wanted.headers.get("cache-control", ""):
+            if only_kept:
                 raise NotKeptError(error.message) from None
             raise
+        if answer.pieces is not None:
+            answer.pieces = _carried(answer.pieces, asking, may_fetch=may_fetch)
+        return answer
 
     def _found(self, wanted: Wanted, root: Cid, kind: Format) -> Answer:
         cids = self.reader.resolve(root, wanted.path)
@@ -134,6 +165,7 @@ class GatewayAnswers:
             "x-ipfs-path": wanted.quoted_path,
             "x-ipfs-roots": ",".join(map(str, cids)),
             "x-content-type-options": "nosniff",
+            "content-security-policy": _CONTENT_POLICY,
             **CROSS_ORIGIN,
         }
         location = None if kind == "file" else content_location(wanted, kind)
@@ -231,7 +263,6 @@ class GatewayAnswers:
             "etag": etag,
             "content-type": _SYMLINK if is_symlink else content_type or _LOOKED_AT.get(suffix, _OTHER),
             "accept-ranges": "bytes",
-            "content-security-policy": _CONTENT_POLICY,
         }
         if wanted.query.get("filename") or wanted.query.get("download"):
             name = wanted.path.rstrip("/").rsplit("/", 1)[-1] or str(cid)
@@ -253,6 +284,22 @@ class GatewayAnswers:
             pieces = self.reader.content(cid, start, stop)
             answer.body, answer.pieces = next(pieces, b""), pieces
         return answer
+
+
+def _carried(pieces: Iterator[_Piece], asking: _Asking, *, may_fetch: bool) -> Iterator[_Piece]:
+    """Pieces that are read in the context of their request, by whichever thread."""
+    asking.begun(may_wait=may_fetch)
+    try:
+        while True:
+            with asking:
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
 
 
 def _part(wanted: Wanted, size: int, etag: str, headers: dict[str, str]) -> tuple[Answer, int, int]:
@@ -281,10 +328,17 @@ def error_answer(error: EtdbError) -> Answer:
         words = "this gateway does not have it"
     elif isinstance(error, (InputError, BusyError)):
         words = error.message
+    elif error.code == "not-offered":
+        words = "nobody offers it at the moment"
     else:
         words = "this gateway cannot serve it as it should be"
     body = msgspec.json.encode({"error": error.code, "message": words})
-    headers = {"content-type": "application/json", "cache-control": "no-store", **CROSS_ORIGIN}
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        **CROSS_ORIGIN,
+    }
     headers["content-length"] = str(len(body))
     if isinstance(error, BusyError):
         headers["retry-after"] = _RETRY_S

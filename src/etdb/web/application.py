@@ -16,6 +16,7 @@ from etdb.errors import EtdbError, NotFoundError
 from etdb.web.answers import GatewayAnswers
 from etdb.web.api import api_routes
 from etdb.web.gateway import gateway_routes, provider_routes
+from etdb.web.guard import Guard
 from etdb.web.machine import machine_routes
 from etdb.web.neuroglancer import neuroglancer_routes
 from etdb.web.pages import error_page, page_routes
@@ -47,7 +48,7 @@ def portal_app(portal: Portal, *, check: bool = True) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(_Compressed)],
+        middleware=[Middleware(Guard), Middleware(_Compressed)],
         exception_handlers={404: functools.partial(_not_here, "there is no such page")},
     )
     app.state.portal, app.state.gateway, app.state.providers = portal, answers, providers

@@ -9,9 +9,11 @@ all, as if nobody had looked. So the answers are the same, and slow clients neve
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import queue
+import resource
 import selectors
 import socket
 import struct
@@ -26,18 +28,20 @@ from etdb.blocks.files import OpenPlace
 from etdb.errors import EtdbError
 from etdb.web.answers import Answer, GatewayAnswers
 from etdb.web.httphead import MAX_HEAD_BYTES, parse_plain_request
+from etdb.web.patience import SILENCE_S
 from etdb.web.wanted import Wanted
 
 __all__ = ["ByteLane"]
 
 THREADS = 16
 MAX_WAITING = 1024
-"""Connections that wait for their next request; beyond them the longest waiting is closed."""
+"""Connections that wait for their next request, and at most half of the descriptors that this process may have: the
+others are for files. Beyond them the longest waiting is closed."""
 IDLE_S = 30.0
-SILENCE_S = 30.0
-"""A client that takes nothing for this long is left."""
 STAY_S = 0.02
 """How long a thread waits for the next request of the connection it has just served, when nobody else wants it."""
+_NO_ROOM_S = 0.05
+"""How long nobody is accepted when there is no descriptor for them, and nobody waits who could give one."""
 _PIECE_BYTES = 4 << 20
 _LIMITS = ((socket.SO_SNDTIMEO, SILENCE_S), (socket.SO_RCVTIMEO, STAY_S))
 _MORE = getattr(socket, "MSG_MORE", 0)
@@ -70,6 +74,8 @@ class ByteLane:
         self._waiting: dict[socket.socket, float] = {}
         self._serving: set[socket.socket] = set()
         self._lock = threading.Lock()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_waiting = MAX_WAITING if descriptors < 0 else min(MAX_WAITING, descriptors // 2)
         self._free = threads
         self._closing = False
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -115,7 +121,7 @@ class ByteLane:
                         self._accept(selector)
                     elif key.fileobj is self._wake_reader:
                         self._take_back(selector)
-                    elif isinstance(key.fileobj, socket.socket):
+                    elif key.fileobj in self._waiting and isinstance(key.fileobj, socket.socket):
                         selector.unregister(key.fileobj)
                         self._waiting.pop(key.fileobj)
                         self._dispatch(key.fileobj)
@@ -126,8 +132,10 @@ class ByteLane:
     def _accept(self, selector: selectors.BaseSelector) -> None:
         try:
             connection, _address = self._listener.accept()
-        except OSError:
-            return  # gone again, or no descriptor is left: those that wait are closed in time
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self._make_room(selector)
+            return  # else it is gone again
         connection.settimeout(0.0)
         if connection.family != getattr(socket, "AF_UNIX", None):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,14 +150,24 @@ class ByteLane:
         selector.register(connection, selectors.EVENT_READ)
         self._waiting[connection] = time.monotonic()
 
+    def _make_room(self, selector: selectors.BaseSelector) -> None:
+        """No descriptor is left for who comes: whoever waits longest gives one; else it takes a moment."""
+        if not self._waiting:
+            time.sleep(_NO_ROOM_S)
+            return
+        self._close_waiting(next(iter(self._waiting)), selector)
+
     def _close_idle(self, selector: selectors.BaseSelector) -> None:
         limit = time.monotonic() - IDLE_S
         for connection, since in list(self._waiting.items()):  # the longest waiting first
-            if since > limit and len(self._waiting) <= MAX_WAITING:
+            if since > limit and len(self._waiting) <= self._most_waiting:
                 return
-            selector.unregister(connection)
-            del self._waiting[connection]
-            connection.close()
+            self._close_waiting(connection, selector)
+
+    def _close_waiting(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        selector.unregister(connection)
+        del self._waiting[connection]
+        connection.close()
 
     def _dispatch(self, connection: socket.socket) -> None:
         with self._lock:
@@ -207,7 +225,8 @@ class ByteLane:
     def _try_answer(self, wanted: Wanted) -> Answer | None:
         """The answer, when it is content; None for the general server to answer again."""
         try:
-            answer = self._answers.answer(wanted)
+            # What is elsewhere takes its time: the general server waits for it, and this thread is free.
+            answer = self._answers.answer(wanted, may_wait=False)
         except EtdbError:
             return None
         if answer.status in {200, 206} and (_has_length(answer) or not wanted.is_head):

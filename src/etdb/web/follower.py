@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from etdb.errors import EtdbError
+from etdb.errors import EtdbError, LockedError
 from etdb.index import IndexReport
 
 __all__ = ["FollowerState", "following"]
@@ -21,12 +21,29 @@ Follow = Callable[[Callable[[], bool]], Iterable[IndexReport]]
 
 
 class FollowerState:
-    """How following goes; written by its thread, read by anyone."""
+    """How following goes; written by its thread, read by anyone.
+
+    Attributes:
+        is_following: this process follows, and nothing is wrong.
+        is_followed_elsewhere: another process does; what it writes is shown.
+        trouble: what is wrong, with names and paths of this machine: not for strangers.
+        height: of the newest block.
+    """
 
     def __init__(self) -> None:
-        self.is_following = False
+        self.is_following = self.is_followed_elsewhere = False
         self.trouble = ""
         self.height: int | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the catalogue is brought to the newest block by anybody."""
+        return self.is_following or self.is_followed_elsewhere
+
+    @property
+    def public_trouble(self) -> str:
+        """What is wrong, for strangers."""
+        return "" if self.is_ready or not self.trouble else "the ledger cannot be followed now"
 
 
 @contextmanager
@@ -43,14 +60,17 @@ def following(follow: Follow, *, note: Callable[[str], None] = lambda _text: Non
         while not ended.is_set():
             try:
                 for report in follow(lambda: ended.wait(POLL_S)):
-                    state.is_following, state.trouble, state.height = True, "", report.height
+                    state.is_following, state.is_followed_elsewhere = True, False
+                    state.trouble, state.height = "", report.height
             except EtdbError as error:
                 if error.message != state.trouble:
                     note(error.message)
                 state.is_following, state.trouble = False, error.message
+                state.is_followed_elsewhere = isinstance(error, LockedError)
             except Exception:  # noqa: BLE001 - a server goes on serving what it knows
                 _log.exception("following the ledger broke off")
-                state.is_following, state.trouble = False, "an error inside; the log says which"
+                state.is_following = state.is_followed_elsewhere = False
+                state.trouble = "an error inside; the log says which"
             ended.wait(AGAIN_S)
 
     thread = threading.Thread(target=run, name="etdb-follower", daemon=True)

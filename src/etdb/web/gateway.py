@@ -29,8 +29,6 @@ from etdb.web.wanted import Wanted
 __all__ = ["gateway_app", "gateway_routes", "provider_routes"]
 
 _PIECE_BYTES = 256 * 1024
-SILENCE_S = 30
-"""A client that takes nothing for this long is left: what it holds, others wait for."""
 _END = object()
 _log = logging.getLogger(__name__)
 
@@ -160,16 +158,12 @@ class _Stream(Response):
         piece, coming = self._first, self._next()
         try:
             while piece is not _END and not gone.done():
-                async with asyncio.timeout(SILENCE_S):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await coming
                 if piece is not _END:
                     coming = self._next()
             if piece is _END:
                 await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
-            _log.info("left a client that takes nothing")
-            raise
         except EtdbError as error:
             # The status is out: only breaking the connection off tells the client that the body is not whole.
             _log.warning("broke off a response: %s", error.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
@@ -13,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from etdb.blocks import BlockStore
 from etdb.catalogue import MAX_PAGE, DatasetView, Query
 from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.web.api.problems import problem_response
+from etdb.web.fetching import FetchingStore
 from etdb.web.portal import Portal
 from etdb.web.shown import file_url, safe
 
@@ -205,8 +208,8 @@ def _ready(request: Request) -> Response:
         height = request.app.state.portal.statistics().height
     except EtdbError as error:
         return problem_response(error)
-    is_ready = follower is None or follower.is_following
-    document = {"ready": is_ready, "height": height, "trouble": follower.trouble if follower else ""}
+    is_ready = follower is None or follower.is_ready
+    document = {"ready": is_ready, "height": height, "trouble": follower.public_trouble if follower else ""}
     return Response(
         msgspec.json.encode(document),
         status_code=200 if is_ready else 503,
@@ -218,7 +221,10 @@ def _ready(request: Request) -> Response:
 def _metrics(request: Request) -> Response:
     """Prometheus' text format, version 0.0.4."""
     portal: Portal = request.app.state.portal
-    numbers = portal.statistics()
+    try:
+        numbers = portal.statistics()
+    except EtdbError as error:
+        return problem_response(error)
     follower = getattr(request.app.state, "follower", None)
     rows = [
         ("etdb_datasets", "gauge", "datasets that this portal shows", numbers.datasets),
@@ -226,10 +232,22 @@ def _metrics(request: Request) -> Response:
         ("etdb_ledger_height", "gauge", "the newest indexed block", -1 if numbers.height is None else numbers.height),
         ("etdb_ledger_block_time_seconds", "gauge", "the time of that block", numbers.block_time_s or 0),
         ("etdb_follower_up", "gauge", "whether the ledger is followed", int(bool(follower and follower.is_following))),
+        *_fetched(portal.store),
         *((f"etdb_catalogue_{name}", "gauge", f"rows: {name}", n) for name, n in portal.catalogue.counts().items()),
     ]
     lines = [f"# HELP {name} {words}\n# TYPE {name} {kind}\n{name} {value}\n" for name, kind, words, value in rows]
     return Response("".join(lines), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _fetched(store: BlockStore) -> Iterator[tuple[str, str, str, int]]:
+    """What a portal that fetches did since its start; nothing of one that does not."""
+    if isinstance(store, FetchingStore):
+        yield "etdb_fetched_blocks_total", "counter", "blocks that came from elsewhere", store.numbers.blocks
+        yield "etdb_fetched_bytes_total", "counter", "bytes that came from elsewhere", store.numbers.bytes
+        yield "etdb_fetch_failures_total", "counter", "blocks that nobody gave", store.numbers.failures
+        yield "etdb_cache_hits_total", "counter", "blocks that had been kept", store.numbers.cached
+        yield "etdb_cache_bytes", "gauge", "what is kept, about", store.cache.used_bytes
+        yield "etdb_banned_sources", "gauge", "sources that gave wrong bytes of late", len(store.providers.banned)
 
 
 def _text(request: Request, body: str, media_type: str) -> Response:

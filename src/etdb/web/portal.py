@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Literal
 
 import msgspec
 
 from etdb.blocks import BlockStore, DagReader
 from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
-from etdb.errors import NotFoundError
+from etdb.errors import EtdbError, NotFoundError
+from etdb.ipfs import DAG_PB, Cid, parse_cid
+from etdb.web.fetching import FetchingStore
 from etdb.web.volumes import VolumeShelf
 from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
@@ -24,6 +29,12 @@ __all__ = ["Portal", "Statistics", "role_file"]
 _COUNTED = ("species", "publisher", "lab", "institution", "microscope", "year", "licence")
 _ALL_VALUES = 1_000
 _STATE_S = 1.0
+_SHOWN_S = 10.0
+_SHOWN_ROOTS = 4_096
+
+Availability = Literal["here", "elsewhere", "offered", "nobody", "not here"]
+"""Where the files of a dataset are: on this machine; with others, not asked lately; with others, who gave some of it
+lately; with nobody who could be reached; not here, and nobody can be asked."""
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +79,7 @@ class Portal:
         self._lock = threading.Lock()
         self._state: tuple[float, str] | None = None
         self._numbers: tuple[str, Statistics] | None = None
+        self._shown_roots: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
 
     @property
     def is_partial(self) -> bool:
@@ -98,10 +110,53 @@ class Portal:
         """
         found = self.catalogue.get(dataset_id)
         if self.is_partial:
-            asked = Query(terms={"location": (found.tomogram.location,)}, limit=1_000)
+            location = (found.tomogram.location,)
+            asked = Query(terms={"location": location}, withdrawn=found.withdrawn is not None, limit=1_000)
             if all(one.dataset_id != found.dataset_id for one in self.search(asked).results):
                 raise NotFoundError(f"{self.settings.name} does not show dataset {found.dataset_id}")
         return found
+
+    def is_shown(self, root: Cid) -> bool:
+        """Whether a CID is the location of a dataset that this portal shows; known for ten seconds."""
+        now = time.monotonic()
+        with self._lock:
+            found = self._shown_roots.get(root.digest)
+        if found is not None and now - found[0] < _SHOWN_S:
+            return found[1]
+        names = dict.fromkeys((str(root), str(Cid(codec=root.codec, digest=root.digest))))
+        if root.codec == DAG_PB:
+            names[str(Cid(version=0, codec=DAG_PB, digest=root.digest))] = None
+        page = self.search(Query(terms={"location": tuple(names)}, limit=1_000))
+        # A search does not tell capital letters from small ones; CIDs of version 0 do.
+        is_shown = any(one.tomogram.location in names for one in page.results)
+        with self._lock:
+            self._shown_roots[root.digest] = now, is_shown
+            if len(self._shown_roots) > _SHOWN_ROOTS:
+                self._shown_roots.popitem(last=False)
+        return is_shown
+
+    def availability(self, view: DatasetView) -> Availability:
+        """Where the files of a dataset are, as far as is known without asking anybody."""
+        try:
+            root = parse_cid(view.tomogram.location)
+        except EtdbError:
+            return "not here"
+        if not isinstance(self.store, FetchingStore):
+            return "here" if self.store.has(root) else "not here"
+        if self.store.local.has(root):
+            return "here"
+        offer = self.store.offer(root)
+        return offer.state if offer is not None else "elsewhere"
+
+    def holds(self, view: DatasetView, path: str) -> bool:
+        """Whether a file of a dataset is here, or its beginning is; nobody is asked."""
+        try:
+            root = parse_cid(view.tomogram.location)
+            within = self.store.within(root, may_wait=False) if isinstance(self.store, FetchingStore) else nullcontext()
+            with within:
+                return self.store.has(self.reader.resolve(root, path)[-1])
+        except EtdbError:
+            return False
 
     def newest(self, count: int) -> tuple[DatasetView, ...]:
         """The newest datasets that have a picture, then others, up to ``count``."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -15,10 +17,17 @@ import uvicorn
 from etdb.errors import InputError
 from etdb.web.answers import GatewayAnswers
 from etdb.web.bytelane import ByteLane
+from etdb.web.patience import PatientConnection
 
 __all__ = ["serve", "serving"]
 
 _BACKLOG = 256
+MAX_CONNECTIONS = 256
+"""Of the general server at a time, each with up to 4 MiB that its client has not taken; then 503."""
+MAX_REQUEST_HEAD_BYTES = 16 * 1024
+_DESCRIPTORS = 8192
+THREADS = 48
+"""That answer what the lane for bytes does not; some of them wait for what is fetched from elsewhere."""
 
 
 def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[str], None] | None = None) -> None:
@@ -34,6 +43,7 @@ def serve(app: Any, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callabl
     Raises:
         InputError: the address cannot be listened at.
     """
+    _allow_many_files()
     with _listening(host, port) as listener:
         _Server(app, listener, on_ready).run()
 
@@ -63,13 +73,25 @@ def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 class _Server(uvicorn.Server):
     def __init__(self, app: Any, listener: socket.socket, on_ready: Callable[[str], None] | None) -> None:
         # http.client and browsers need neither websockets nor a log of each request.
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5))
+        config = uvicorn.Config(
+            app,
+            http=PatientConnection,
+            ws="none",
+            log_config=None,
+            server_header=False,
+            h11_max_incomplete_event_size=MAX_REQUEST_HEAD_BYTES,
+            access_log=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
         self._listener, self._on_ready = listener, on_ready
         answers = getattr(getattr(app, "state", None), "gateway", None)
         self._answers = answers if isinstance(answers, GatewayAnswers) else None
         self._lane: ByteLane | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="etdb-answers"))
         await super().startup(sockets=[] if self._answers else [self._listener])
         if self.started and self._answers is not None:
             loop = asyncio.get_running_loop()
@@ -100,6 +122,15 @@ class _Server(uvicorn.Server):
             await loop.connect_accepted_socket(create_protocol, connection)
         except OSError:
             connection.close()
+
+
+def _allow_many_files() -> None:
+    """Connections and files are descriptors; many systems give a process 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from etdb.errors import EtdbError, InputError, NotFoundError
 
 __all__ = [
     "CAR_TYPE",
+    "PORTAL_VIA",
     "RAW_TYPE",
     "BusyError",
     "Format",
@@ -30,6 +31,9 @@ __all__ = [
 
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 CAR_TYPE: Final = "application/vnd.ipld.car"
+PORTAL_VIA: Final = "etdb-portal"
+"""How a portal that fetches names itself in ``Via`` (RFC 9110, 7.6.3): others then give it only what they hold, so that
+portals which name each other do not ask in circles."""
 _NOT_MADE: Final = frozenset({"tar", "json", "cbor", "dag-json", "dag-cbor", "ipns-record"})
 """Formats of the specifications that a gateway may leave out, as this one does."""
 _TYPES_NOT_MADE: Final = frozenset(
@@ -164,13 +168,17 @@ def disposition(wanted: Wanted, name: str, *, is_attachment: bool) -> str:
     """The header ``Content-Disposition``: the name that was asked for, else ``name``."""
     kind = "attachment" if is_attachment or wanted.query.get("download") == "true" else "inline"
     # The last part only, and nothing that a file system or a header could take for more than a name.
-    asked = wanted.query.get("filename", "").replace("\\", "/").rsplit("/", 1)[-1]
-    shown = "".join(letter for letter in asked if letter.isprintable())[:_MAX_NAME].lstrip(".") or name
+    shown = _plain_name(wanted.query.get("filename", "")) or _plain_name(name) or "file"
     plain = shown
     if not shown.isascii() or '"' in shown or "%" in shown:
         plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in shown)
     exact = "" if plain == shown else f"; filename*=UTF-8''{quote(shown, safe='')}"
     return f'{kind}; filename="{plain}"{exact}'
+
+
+def _plain_name(text: str) -> str:
+    last = text.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:_MAX_NAME].lstrip(". ")
 
 
 def wanted_range(wanted: Wanted, size: int, etag: str) -> tuple[int, int] | None:

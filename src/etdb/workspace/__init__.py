@@ -15,6 +15,7 @@ from etdb.workspace.settings import (
     Settings,
     parse_settings,
 )
+from etdb.workspace.source_settings import SourceSettings, StageSettings
 
 __all__ = [
     "CONFIG_NAME",
@@ -31,6 +32,8 @@ __all__ = [
     "PortalSettings",
     "PublisherSettings",
     "Settings",
+    "SourceSettings",
+    "StageSettings",
     "Workspace",
     "Worth",
     "lock_key",

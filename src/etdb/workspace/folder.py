@@ -150,6 +150,16 @@ class Workspace:
         return self.root / "journal.sqlite"
 
     @property
+    def sync_path(self) -> Path:
+        """Which source each published dataset came from: precious, a withdrawal there is noticed by it."""
+        return self.root / "sync.sqlite"
+
+    @property
+    def reports_folder(self) -> Path:
+        """What each `etdb sync` did."""
+        return self.root / "reports"
+
+    @property
     def chain_folder(self) -> Path:
         """The local chain: precious."""
         return self.root / "chain"
@@ -178,6 +188,11 @@ class Workspace:
     def catalogue_path(self) -> Path:
         """The catalogue, a fold of the ledger: free."""
         return self.cache_folder / "catalogue.sqlite"
+
+    @property
+    def blocks_folder(self) -> Path:
+        """Blocks that a portal fetched from others: free, they are fetched again."""
+        return self.cache_folder / "blocks"
 
     @property
     def node_path(self) -> Path:
@@ -218,6 +233,8 @@ class Workspace:
             measure("settings", self.config_path, "precious", "your choices"),
             measure("keys", self.keys_folder, "precious", "without them nothing can be published or corrected"),
             measure("journal", self.journal_path, "precious", "what was sent, and what is on its way"),
+            measure("sync", self.sync_path, "precious", "datasets that a source withdraws would stay published"),
+            measure("reports", self.reports_folder, "free", "what each `etdb sync` did"),
             measure("chain", self.chain_folder, "precious", "the local ledger itself"),
             measure(
                 "content", self.content_folder, "precious", "manifests and previews that published roots commit to"
@@ -228,6 +245,6 @@ class Workspace:
                 "cache",
                 self.cache_folder,
                 "free",
-                "the catalogue and what was read of a node's chain; made again from the ledger",
+                "the catalogue, what was read of a node's chain, and what a portal fetched; all of it comes again",
             ),
         )

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from etdb.errors import ConfigurationError
+from etdb.workspace.source_settings import SOURCE_NAME, SOURCE_TEMPLATE, SourceSettings, StageSettings
 
 __all__ = [
     "CONFIG_NAME",
@@ -118,6 +119,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     species: tuple[str, ...] = ()
     query: str = ""
     url: str = ""
+    cache_bytes: Annotated[int, Meta(ge=0, le=2**60)] = 10_000_000_000
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +135,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kubo: KuboSettings = KuboSettings()
     node: NodeSettings = NodeSettings()
     portal: PortalSettings = PortalSettings()
+    source: dict[str, SourceSettings] = {}
+    stage: StageSettings = StageSettings()
 
 
 def settings_template(
@@ -248,7 +252,10 @@ network = "{network}"
 # query = ""
 # Where others reach the site, for links in feeds and embeds ("https://etdb.example.org").
 # url = ""
-"""
+# How much is kept on disk of files that are fetched from `gateways` and from whom [fetch] routers name.
+# cache_bytes = 10000000000
+
+{SOURCE_TEMPLATE}"""
 
 
 def parse_settings(text: bytes, path: Path) -> Settings:
@@ -285,6 +292,11 @@ def parse_settings(text: bytes, path: Path) -> Settings:
             path=str(path),
             key="network",
         )
+    for name in settings.source:
+        if not SOURCE_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{path}: source.{name}: not the name of a source", hint="letters, digits, - and _", path=str(path)
+            )
     for key, urls in (("gateways", settings.gateways), ("fetch.routers", settings.fetch.routers)):
         for url in urls:
             if not url.startswith(("http://", "https://")):
@@ -310,3 +322,7 @@ def _refuse_unknown(table: dict[str, Any], shape: type[Struct], path: Path, pref
         inner = fields[key].type
         if isinstance(inner, type) and issubclass(inner, Struct) and isinstance(value, dict):
             _refuse_unknown(value, inner, path, f"{prefix}{key}.")
+        elif inner == dict[str, SourceSettings] and isinstance(value, dict):
+            for name, table_of_it in value.items():
+                if isinstance(table_of_it, dict):
+                    _refuse_unknown(table_of_it, SourceSettings, path, f"{prefix}{key}.{name}.")

@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -196,6 +197,7 @@ def store_result(
         },
     }
     result["kills_per_second"] = round(result["kills"] / seconds, 2)
+    result["complete"] = result["kills"] >= options.kills
     text = json.dumps(result, indent=2) + "\n"
     if options.out:
         options.out.write_text(text)
@@ -204,8 +206,12 @@ def store_result(
 
 
 def versions() -> dict[str, str]:
-    """What ran."""
+    """What ran; the commit where this is a checkout."""
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, check=False, capture_output=True, text=True
+    )
     return {
+        "commit": head.stdout.strip(),
         "etdb": etdb.__version__,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -94,7 +94,7 @@ class Desk:
             return []
         journal = Journal(self.workspace.journal_path)
         try:
-            return [one.txid for one in journal.transactions()]
+            return [one.signed.txid for one in journal.transactions()]
         finally:
             journal.close()
 

@@ -108,15 +108,21 @@ def test_a_published_dataset_keeps_what_its_record_names(lab, monkeypatch):
             monkeypatch.setattr(publish_previews, "PreviewKeeper", lambda *_, **__: None)
         said = lab.run("--json", *words)
         assert said.status == 0, said.err
-        assert said.document["datasets"] == first["datasets"]
+        assert standing(said.document) == standing(first)
         assert said.document["transactions_sent"] == 0
+
+
+def standing(report):
+    """What is on the ledger of each dataset, whatever this run had to do for it."""
+    names = ("sid", "state", "dataset_id", "revision", "root_cid")
+    return [{name: one[name] for name in names} for one in report["datasets"]]
 
 
 def test_without_previews_and_later_with_them(lab):
     plain = lab.run("--json", "publish", lab.data / "cell", "--no-previews", "--yes", "--passphrase-file", lab.secret)
     again = lab.run("--json", "publish", lab.data / "cell", "--yes", "--passphrase-file", lab.secret)
     assert again.status == 0  # what is published stays as it is
-    assert again.document["datasets"] == plain.document["datasets"]
+    assert standing(again.document) == standing(plain.document)
     assert len(list(lab.workspace.content_folder.iterdir())) == 1
 
 

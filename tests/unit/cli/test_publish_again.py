@@ -7,7 +7,7 @@ from tests.unit.describe.test_files_told import mdoc, mrc
 
 from etdb.describe import describe
 from etdb.publish import Submission
-from etdb.publish.publisher import _changes
+from etdb.publish.known import changes_of, stated_changes
 from etdb.sources import FolderSource
 from etdb.workspace import Settings
 
@@ -50,12 +50,13 @@ def test_what_an_etdb_of_before_published_has_not_changed(tmp_path):
     )
 
     def changes(former, submission, cids=files):
-        entry = SimpleNamespace(draft=msgspec.json.encode(former), files=files)
-        return _changes(entry, submission.tomogram, cids, submission)
+        known = SimpleNamespace(tomogram=former, files=files)
+        found = changes_of(known, submission.tomogram, cids)
+        return [one.field for one in stated_changes(found, submission)]
 
     assert changes(before, now) == []
-    assert changes(before, now, {**files, "ts.st": "cid 3"}) == ["file ts.st"]
+    assert changes(before, now, {**files, "ts.st": "cid 3"}) == ["files[ts.st]"]
     (tmp_path / "dataset.toml").write_text(
         SAID.replace("FEI Polara", "TFS Krios") + "voltage_kv = 200\n[extra]\nx = 1\n"
     )
-    assert sorted(changes(before, submitted())) == ["extra", "microscope", "voltage_kv"]
+    assert sorted(changes(before, submitted())) == ["extra.x", "microscope", "voltage_kv"]

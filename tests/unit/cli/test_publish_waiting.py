@@ -29,7 +29,7 @@ def chain(desk, monkeypatch):
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(desk.root))
     monkeypatch.setattr(command, "open_ledger", opened)
-    monkeypatch.setattr(command, "_pace", pace)
+    monkeypatch.setattr(command, "pace_of", pace)
     settings = desk.workspace.config_path
     settings.write_text(
         settings.read_text().replace('network = "local"', 'network = "regtest"').replace("final_depth = 1\n", "")

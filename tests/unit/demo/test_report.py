@@ -9,6 +9,18 @@ from rich.console import Console
 from etdb.demo.report import claim_words, show_report
 from etdb.trust import Claim, Outcome
 
+VOLTAGE = {
+    "label": "voltage",
+    "unit": "kV",
+    "value": 300.0,
+    "chosen": {"source": "a[red].mrc", "where": "header"},
+    "witnesses": [
+        {"value": 300.0, "source": "a[red].mrc", "where": "header", "is_usable": True, "agrees": True},
+        {"value": 200.0, "source": "b.mdoc", "where": "", "is_usable": True, "agrees": False},
+        {"value": 0.0, "source": "c.mrc", "where": "", "is_usable": False, "agrees": False},
+    ],
+}
+
 
 def facts_with(outcome):
     return {
@@ -22,6 +34,8 @@ def facts_with(outcome):
         "publish_seconds": 1.0,
         "reconstruction_seconds": 4.0,
         "compared": {"files": 7, "bytes": 40_000_000},
+        "pictures": ["keymov_a.mp4"],
+        "described": {"datasets": [{"evidence": {"voltage_kv": VOLTAGE}}]},
         "published": {
             "transactions_sent": 5,
             "datasets": [{"sid": "a[b]", "dataset_id": "ab" * 32, "transactions": 3, "root_cid": "bafy" + "x" * 55}],
@@ -59,3 +73,12 @@ def test_foreign_text_is_not_markup():
 
 def test_a_claim_of_a_later_version_is_still_shown():
     assert claim_words({"claim": "some_new_claim"}) == "some new claim"
+
+
+def test_what_files_tell_stands_beside_who_disagrees():
+    text = printed(facts_with("held"))
+    assert "300 kV" in text
+    assert "a[red].mrc, header" in text
+    assert "≠ 200 kV" in text
+    assert "c.mrc" not in text
+    assert "keymov_a.mp4" in text

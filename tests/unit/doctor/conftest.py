@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from etdb.doctor import Finding, examine, repair
+from etdb.testing.images import mrc_header
 from etdb.workspace import Workspace
 
 PASSPHRASE = "a long enough passphrase"
@@ -67,7 +68,8 @@ def make_lab(folder):
         dataset.mkdir(parents=True)
         text = f'title = "Cell {name}"\nspecies = "V"\nacquired_on = 2014-01-14\n'
         (dataset / "dataset.toml").write_text(text)
-        (dataset / "cell.mrc").write_bytes(name.encode() * 400_000)
+        data = name.encode() * 400_000
+        (dataset / "cell.mrc").write_bytes(mrc_header(len(data)) + data)
         (dataset / "note.txt").write_text(f"of {name}")
     lab.run("init", str(lab.root))
     lab.run("key", "new", "lab")

@@ -11,6 +11,7 @@ from etdb.blocks import DagReader, FilesInPlace
 from etdb.errors import VerificationError
 from etdb.ipfs import parse_cid
 from etdb.publish import Journal
+from etdb.testing.images import mrc_header
 
 
 def roots(lab):
@@ -36,7 +37,7 @@ def test_workspace_and_data_at_another_place(own):
     assert own.publish()["transactions_sent"] == 0
     assert own.run("index")["records_new"] == 0
     assert own.examine(deep=True) == []
-    assert read(own, "one", "cell.mrc") == b"one" * 400_000
+    assert read(own, "one", "cell.mrc") == mrc_header(1_200_000) + b"one" * 400_000
     assert b"ro/crate" in read(own, "one", "ro-crate-metadata.json")
 
 

@@ -67,6 +67,8 @@ def test_describe_folder_tells_worth_and_size(tmp_path):
     assert {n: (h.worth, h.size_bytes, h.files) for n, h in by_name.items() if n != "settings"} == {
         "keys": ("precious", 0, 0),
         "journal": ("precious", 0, 0),
+        "sync": ("precious", 0, 0),
+        "reports": ("free", 0, 0),
         "chain": ("precious", 0, 0),
         "content": ("precious", 5, 1),
         "previews": ("costly", 0, 0),

@@ -1,9 +1,10 @@
 // Makes tests/vectors/ipfs_unixfs.json with npm ipfs-unixfs-importer 17.1.1: the oracle of the 1 MiB profile.
-//   npm install ipfs-unixfs-importer@17.1.1 && node ipfs_unixfs.mjs > tests/vectors/ipfs_unixfs.json
+//   sh tests/interop/setup.sh && node tests/vectors/make/ipfs_unixfs.mjs > tests/vectors/ipfs_unixfs.json
 // Content of a row: byte i is (i * 7 + (i >> 12) * 13 + (i >> 20) * 31 + seed) mod 256, so that no file need be kept.
-import { importer } from 'ipfs-unixfs-importer'
-import { fixedSize } from 'ipfs-unixfs-importer/chunker'
-import { balanced } from 'ipfs-unixfs-importer/layout'
+const judge = (file) => import(new URL(`../../interop/node_modules/ipfs-unixfs-importer/dist/src/${file}`, import.meta.url))
+const { importer } = await judge('index.js')
+const { fixedSize } = await judge('chunker/index.js')
+const { balanced } = await judge('layout/index.js')
 
 const MIB = 1024 * 1024
 

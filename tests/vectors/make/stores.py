@@ -2,6 +2,8 @@
 
     python tests/vectors/make/stores.py CHECKOUT OUT.json            a whole workspace
     python tests/vectors/make/stores.py CHECKOUT OUT.json --chain    a local chain alone
+    python tests/vectors/make/stores.py CHECKOUT OUT.json --ledgers  what was read of a node, and imported texts
+    python tests/vectors/make/stores.py CHECKOUT OUT.json --sync     which source each dataset came from
 
 CHECKOUT is a clone of this repository at the version in question; its own code runs in a process of its own. Databases
 are kept as SQL with their version, block files as hexadecimal, all else as text. The lab's folder, which stands in the
@@ -91,6 +93,55 @@ def main_chain(checkout: Path, out: Path) -> None:
     out.write_text(json.dumps(document, indent=1) + "\n")
 
 
+def main_ledgers(checkout: Path, out: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from contextlib import closing\n"
+        "from etdb.flo import REGTEST, PrivateKey\n"
+        "from etdb.ledger import LocalChain\n"
+        "from etdb.ledger.legacy import LegacyMessage\n"
+        "from etdb.ledger.legacy_store import LegacyLedger\n"
+        "from etdb.ledger.node import FloNode\n"
+        "from etdb.ledger.rpc import RpcClient\n"
+        "from etdb.testing.fake_node import FakeNode\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "address = PrivateKey(bytes(range(1, 33))).address(REGTEST)\n"
+        "chain = LocalChain(folder / 'chain', writable=True)\n"
+        "for number in range(4): chain.mine(1, address, flo_data=b'text:%d' % number)\n"
+        "with FakeNode(chain) as fake, closing(\n"
+        "    FloNode(RpcClient(fake.url), REGTEST, folder / 'node.sqlite', watch=[address])) as node:\n"
+        "    list(node.blocks(0))\n"
+        "with closing(LegacyLedger(folder / 'exported.sqlite', 'main', writable=True)) as texts:\n"
+        "    texts.add(LegacyMessage(txid='%064x' % n, height=5 + n // 2, time_s=9 + n, data=b'text:%d' % n)\n"
+        "              for n in range(3))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+        subprocess.run([sys.executable, "-c", code, folder], env=environment, check=True)
+        document = made_by(checkout) | {
+            "node.sqlite": dump(Path(folder) / "node.sqlite"),
+            "exported.sqlite": dump(Path(folder) / "exported.sqlite"),
+            "blk00000.dat": (Path(folder) / "chain" / "blk00000.dat").read_bytes().hex(),
+        }
+    out.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def main_sync(checkout: Path, out: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from contextlib import closing\n"
+        "from etdb.sync.state import SyncState\n"
+        "with closing(SyncState(pathlib.Path(sys.argv[1]) / 'sync.sqlite', writable=True)) as state:\n"
+        "    state.note('F' * 34, 'lab', ['one', 'two'])\n"
+        "    state.settle('F' * 34, [('one', bytes(range(32)))])\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+        subprocess.run([sys.executable, "-c", code, folder], env=environment, check=True)
+        document = made_by(checkout) | {"sync.sqlite": dump(Path(folder) / "sync.sqlite")}
+    out.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def made_by(checkout: Path) -> dict:
     """What made a document."""
     head = subprocess.run(["git", "-C", checkout, "rev-parse", "HEAD"], stdout=subprocess.PIPE, check=True)
@@ -115,4 +166,5 @@ def dump(path: Path) -> str:
     return "\n".join([*lines, f"PRAGMA user_version = {version};", f"PRAGMA application_id = {application};"])
 
 
-(main_chain if "--chain" in sys.argv else main)(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))
+makers = {"--chain": main_chain, "--ledgers": main_ledgers, "--sync": main_sync}
+makers.get(sys.argv[-1], main)(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))

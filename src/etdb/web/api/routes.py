@@ -40,7 +40,7 @@ def api_routes() -> list[Route]:
     """Every operation, and the description of all of them."""
     routes = [Route(BASE + one.path, _respond(one), methods=["GET", "OPTIONS"], name=one.name) for one in OPERATIONS]
     return [
-        Route(f"{BASE}/openapi.json", _describe, methods=["GET"]),
+        Route(f"{BASE}/openapi.json", _describe, methods=["GET", "OPTIONS"]),
         *routes,
         Route(f"{BASE}/{{rest:path}}", _nothing, methods=["GET", "OPTIONS"]),
     ]
@@ -80,6 +80,8 @@ def _refuse_unknown(request: Request, operation: Operation) -> None:
 
 
 def _describe(request: Request) -> Response:
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=_CORS | _PREFLIGHT)
     portal: Portal = request.app.state.portal
     body = msgspec.json.encode(openapi_document(portal.settings.name, OPERATIONS, BASE))
     return Response(body, media_type="application/json", headers=_CORS | {"cache-control": _WHILE_SAME})

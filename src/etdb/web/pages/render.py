@@ -30,6 +30,11 @@ PAGE_HEADERS: Final = {
 EMBED_HEADERS: Final = {name: value for name, value in PAGE_HEADERS.items() if name != "cross-origin-opener-policy"} | {
     "content-security-policy": _POLICY.format(ancestors="*")
 }
+STATIC_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
+"""Of the site's own files: a worker lives by the policy of its script."""
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("etdb.web"),
@@ -64,11 +69,20 @@ def render(template: str, portal: Portal, **values: Any) -> bytes:
 
 
 def page(
-    request: Request, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    variant: str = "",
+    **values: Any,
 ) -> Response:
-    """A page as a response: kept by those who ask again only while the catalogue's state is the same."""
+    """A page as a response: kept by those who ask again only while the catalogue's state is the same.
+
+    ``variant`` is a word for what else the page depends on.
+    """
     portal: Portal = request.app.state.portal
-    etag = f'"{portal.state()}-{static_url.version}"'
+    etag = f'"{portal.state()}-{static_url.version}{variant}"'
     own = PAGE_HEADERS | {"etag": etag, "cache-control": "no-cache"} | (headers or {})
     if status == 200 and etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=own)

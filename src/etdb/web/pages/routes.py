@@ -18,7 +18,7 @@ from etdb.web.machine import json_ld
 from etdb.web.pages.browsing import RANGES_SHOWN, Browsing
 from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
-from etdb.web.pages.render import EMBED_HEADERS, page
+from etdb.web.pages.render import EMBED_HEADERS, STATIC_HEADERS, page
 from etdb.web.pages.texts import TEXTS, load_text
 from etdb.web.portal import Portal, role_file
 from etdb.web.static import static_file
@@ -28,6 +28,7 @@ __all__ = ["page_routes"]
 _WALL: Final = 12
 _SIMILAR: Final = 6
 _LEDGER_ROWS: Final = 50
+_MISSING: Final = ("nobody", "not here")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -95,20 +96,32 @@ def _dataset(request: Request, portal: Portal) -> Response:
     if asked != view.dataset_id:
         return RedirectResponse(f"/datasets/{view.dataset_id}", status_code=302)
     messages = portal.catalogue.messages(view.dataset_id)
+    availability = portal.availability(view)
+
+    def comes(path: str) -> bool:
+        """Whether it is worth asking this site for a file."""
+        return availability not in _MISSING or portal.holds(view, path)
+
     return page(
         request,
         "dataset.html",
+        variant="" if availability == "here" else f"-{availability.replace(' ', '-')}",
+        availability=availability,
         view=view,
         tomogram=view.tomogram,
         groups=described(view.tomogram),
         claims=[(view.claims[claim], claim.meaning) for claim in Claim],
         messages=messages,
         similar=portal.similar(view, _SIMILAR),
-        key_movie=role_file(view, ("key_movie",), when=_plays),
-        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
-        snapshots=[one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path)],
+        key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
+        key_image=role_file(
+            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: _is_picture(path) and comes(path)
+        ),
+        snapshots=[
+            one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path) and comes(one.path)
+        ],
         citation=citation(view, portal, "txt").strip(),
-        has_volume=any(is_volume(one.path) for one in view.tomogram.files),
+        has_volume=any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files),
         json_ld=json_ld(view, portal, (portal.settings.url or str(request.base_url)).rstrip("/")),
         manifest_name=MANIFEST_NAME,
         source=str(request.base_url).rstrip("/"),
@@ -201,7 +214,7 @@ def _static(request: Request) -> Response:
     if found is None:
         return error_page(request, NotFoundError("there is no such file"))
     kept = _FOREVER if request.query_params.get("v") == found.digest else "no-cache"
-    headers = {"cache-control": kept, "etag": f'"{found.digest}"', "x-content-type-options": "nosniff"}
+    headers = STATIC_HEADERS | {"cache-control": kept, "etag": f'"{found.digest}"'}
     if headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(found.data, media_type=found.media_type, headers=headers)

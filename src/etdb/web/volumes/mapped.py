@@ -22,7 +22,7 @@ from etdb.errors import FormatError, InputError
 from etdb.ipfs import Cid
 from etdb.web.volumes.volume import MAX_TOUCHED_BYTES, Axis, Shape, VolumeFacts, binned, too_much
 
-__all__ = ["MappedVolume", "file_identity", "map_volume"]
+__all__ = ["MappedVolume", "file_identity", "map_volume", "mrc_facts"]
 
 _HEAD_BYTES: Final = 4 << 20
 _SAMPLED_PLANES: Final = 5
@@ -135,7 +135,16 @@ def map_volume(cid: Cid, place: OpenPlace) -> MappedVolume:
         mark: Any = "<" if layout.byte_order == "little" else ">"
         stored = np.dtype("u1") if layout.unsigned_bytes else layout.dtype.newbyteorder(mark)
         values = np.frombuffer(data, stored, math.prod(shape), layout.data_offset).reshape(shape)
-    unset = VolumeFacts(
+    unset = mrc_facts(look, layout)
+    volume = MappedVolume(cid=cid, facts=unset, layout=layout, values=values, data=data, file=file_identity(place))
+    sampled = [volume.plane(section) for section in spread_indices(look.sections, _SAMPLED_PLANES)]
+    return msgspec.structs.replace(volume, facts=msgspec.structs.replace(unset, levels=robust_levels(sampled)))
+
+
+def mrc_facts(look: MrcLook, layout: PlaneLayout) -> VolumeFacts:
+    """What a header tells, with the contrast left open."""
+    shape = look.sections, look.rows, look.columns
+    return VolumeFacts(
         kind="mrc",
         shape=shape,
         data_type=look.data_type,
@@ -147,9 +156,6 @@ def map_volume(cid: Cid, place: OpenPlace) -> MappedVolume:
         plane_bytes=layout.plane_bytes,
         byte_order=layout.byte_order,
     )
-    volume = MappedVolume(cid=cid, facts=unset, layout=layout, values=values, data=data, file=file_identity(place))
-    sampled = [volume.plane(section) for section in spread_indices(look.sections, _SAMPLED_PLANES)]
-    return msgspec.structs.replace(volume, facts=msgspec.structs.replace(unset, levels=robust_levels(sampled)))
 
 
 def file_identity(place: OpenPlace) -> tuple[int, int]:

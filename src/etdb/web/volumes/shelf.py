@@ -15,12 +15,13 @@ from etdb.blocks import DagReader
 from etdb.blocks.files import OpenPlace
 from etdb.errors import NotFoundError
 from etdb.ipfs import Cid
+from etdb.web.volumes.fetched import FetchedVolume, FetchingStore, fetch_volume
 from etdb.web.volumes.mapped import MappedVolume, file_identity, map_volume
 from etdb.web.volumes.multiscale import ChunkCache, MultiscaleVolume, open_multiscale
 
 __all__ = ["VolumeShelf"]
 
-_V = TypeVar("_V", MappedVolume, MultiscaleVolume)
+_V = TypeVar("_V", MappedVolume, MultiscaleVolume, FetchedVolume)
 MAX_OPEN: Final = 32
 
 
@@ -38,12 +39,12 @@ class VolumeShelf:
 
     def __init__(self, reader: DagReader) -> None:
         self._reader = reader
-        self._open: OrderedDict[Cid, MappedVolume | MultiscaleVolume] = OrderedDict()
+        self._open: OrderedDict[Cid, MappedVolume | MultiscaleVolume | FetchedVolume] = OrderedDict()
         self._chunks = ChunkCache()
         self._lock = threading.Lock()
 
-    def volume(self, cid: Cid) -> MappedVolume | MultiscaleVolume:
-        """The volume in a file, or in a folder.
+    def volume(self, cid: Cid) -> MappedVolume | MultiscaleVolume | FetchedVolume:
+        """The volume in a file, or in a folder; what is not on this machine is read through the store.
 
         Raises:
             NotFoundError: it is not here.
@@ -54,7 +55,14 @@ class VolumeShelf:
             return found
         if found is None and self._reader.is_directory(cid):
             return self._keep(open_multiscale(cid, self._reader, self._chunks))
-        return self.mapped(cid)
+        if isinstance(found, FetchedVolume):
+            return found
+        try:
+            return self.mapped(cid)
+        except NotFoundError:
+            if not isinstance(self._reader.store, FetchingStore):
+                raise
+            return self._keep(fetch_volume(cid, self._reader))
 
     def mapped(self, cid: Cid) -> MappedVolume:
         """The volume in a file, which is looked at each time: what shrinks while it is mapped must not be read.
@@ -79,7 +87,7 @@ class VolumeShelf:
         finally:
             place.close()
 
-    def _kept(self, cid: Cid) -> MappedVolume | MultiscaleVolume | None:
+    def _kept(self, cid: Cid) -> MappedVolume | MultiscaleVolume | FetchedVolume | None:
         with self._lock:
             found = self._open.get(cid)
             if found is not None:
