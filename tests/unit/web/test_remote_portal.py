@@ -11,6 +11,7 @@ from tests.unit.web.labs import MOVIE, VOLUME, World, two_labs
 
 from etdb.ipfs import cid_of
 from etdb.web.fetching import asking, providers
+from etdb.web.volumes.fetched import FetchedVolume
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +71,18 @@ def test_a_dataset_can_be_downloaded_leaf_by_leaf_through_it(world, tmp_path):
 def test_slices_of_a_volume_elsewhere(world):
     volumes = get(f"{world.url}/api/v1/datasets/{world.page_of(world.b).rsplit('/', 1)[1]}/volumes")
     assert volumes[0] == 200
+    assert b'"zarr_url":""' in volumes[2]  # a virtual Zarr is cut from files that are here
     assert b'"shape":[6,700,500]' in volumes[2]
     cid = world.b.cids["raw/vol.mrc"]
     assert get(f"{world.url}/api/v1/volumes/{cid}/slice?index=3")[1]["content-type"] == "image/jpeg"
     volume = world.portal.volumes.volume(cid)
-    assert not volume.is_mapped
+    assert isinstance(volume, FetchedVolume)
     assert (volume.plane(5) == VOLUME[5]).all()
     assert get(f"{world.url}/api/v1/volumes/{cid}/slice?axis=x&index=3")[0] == 200  # small enough to be read whole
 
 
 def test_a_large_volume_elsewhere_is_cut_along_z_alone(world, monkeypatch):
-    monkeypatch.setattr("etdb.web.volumes.shelf.MAX_READ_ACROSS_BYTES", 1 << 20)
+    monkeypatch.setattr("etdb.web.volumes.fetched.MAX_READ_ACROSS_BYTES", 1 << 20)
     cid = world.b.cids["raw/vol.mrc"]
     get(f"{world.url}/ipfs/{world.b.root}/raw/vol.mrc", Range="bytes=0-0")
     status, _, body = get(f"{world.url}/api/v1/volumes/{cid}/slice?axis=y&index=3")

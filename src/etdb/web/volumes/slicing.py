@@ -9,7 +9,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from etdb.em.contrast import Levels, to_grey
-from etdb.errors import InputError
+from etdb.errors import InputError, NotFoundError
 from etdb.web.volumes.volume import AXES, Axis, Volume
 
 __all__ = ["MAX_BINNING", "MAX_EDGE", "MAX_THICKNESS", "SliceRequest", "cut_slice"]
@@ -45,12 +45,13 @@ def cut_slice(volume: Volume, asked: SliceRequest) -> NDArray[np.uint8]:
     """A slice as 8-bit grey, ``(rows, columns)``, as it is drawn: the first row on top.
 
     Raises:
-        InputError: there is no such slice, or it would be too much.
+        NotFoundError: there is no such slice.
+        InputError: it would be too much.
     """
     shape = volume.facts.shape
     extent = shape[AXES[asked.axis]]
     if not 0 <= asked.index < extent:
-        raise InputError(f"there is no slice {asked.index} along {asked.axis}: there are {extent}")
+        raise NotFoundError(f"there is no slice {asked.index} along {asked.axis}: there are {extent}")
     if not 1 <= asked.thickness <= MAX_THICKNESS or not 1 <= asked.binning <= MAX_BINNING:
         raise InputError(f"thickness is 1 to {MAX_THICKNESS}, binning 1 to {MAX_BINNING}")
     first = max(0, asked.index - (asked.thickness - 1) // 2)

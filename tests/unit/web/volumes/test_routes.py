@@ -108,7 +108,7 @@ def test_pictures(client, listed, form, mark):
 @pytest.mark.parametrize(
     "query",
     [
-        "axis=t", "index=6", "index=-1", "index=1e3", "thickness=0", "thickness=65", "binning=65", "format=tiff",
+        "axis=t", "index=-1", "index=1e3", "thickness=0", "thickness=65", "binning=65", "format=tiff",
         "black=1", "black=nan&white=2", "projection=min", "unknown=1",
     ],
 )  # fmt: skip
@@ -116,6 +116,10 @@ def test_questions_without_meaning(client, listed, query):
     found = client.get(f"{listed[0]['slice_url']}?{query}")
     assert found.status_code == 400
     assert found.headers["content-type"] == "application/problem+json"
+
+
+def test_a_slice_beyond_the_volume(client, listed):
+    assert client.get(f"{listed[0]['slice_url']}?index=6").status_code == 404
 
 
 @pytest.mark.parametrize("url", ["/api/v1/volumes/x/slice", "/api/v1/models/x", "/zarr/x/zarr.json"])
