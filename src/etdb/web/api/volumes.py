@@ -50,7 +50,8 @@ class VolumeDocument(Struct, frozen=True, kw_only=True):
     ``tilt_angles_deg`` has an angle for each section of a tilt series. ``black`` and ``white`` are the contrast that
     suits it. ``finest_binning`` is the least binning of a slice along x, y and z. ``data_offset`` and ``plane_bytes``
     say where a section lies in the file, for those who check; 0 for an OME-Zarr. ``zarr_url`` is a folder of OME-Zarr
-    to be read by others (empty where the file is not on this machine), ``neuroglancer_url`` where Neuroglancer is on this portal, if it is.
+    to be read by others (empty where the file is not on this machine), ``neuroglancer_url`` where Neuroglancer is on
+    this portal, if it is.
     """
 
     path: str
