@@ -19,7 +19,7 @@ from benchmarks.table import write_table
 
 CASES = (
     *("cids", "serve", "gateway", "download", "scan", "headers", "records", "archive", "sync", "nodes", "validate"),
-    "preview",
+    *("preview", "portal"),
 )
 HERE = Path(__file__).resolve().parent
 _ROOM = 2 * GIB

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import Peak
 
-__all__ = ["gateway", "plain_server", "plain_server_name"]
+__all__ = ["gateway", "plain_server", "plain_server_name", "portal_server"]
 
 _NGINX_CONF = """\
 worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -59,6 +59,14 @@ def gateway(digests: Path, content: Path, *, check: bool = True) -> Iterator[tup
     """Our gateway over files in place; gives the URL and its memory."""
     command = [sys.executable, "-m", "benchmarks.gateway_process", str(digests), str(content)]
     with _started([*command, *([] if check else ["--no-check"])]) as (process, peak):
+        assert process.stdout is not None
+        yield process.stdout.readline().strip().rstrip("/"), peak
+
+
+@contextmanager
+def portal_server(arguments: list[str]) -> Iterator[tuple[str, Peak]]:
+    """What `benchmarks.portal_process` makes of these; gives the URL and its memory."""
+    with _started([sys.executable, "-m", "benchmarks.portal_process", *arguments]) as (process, peak):
         assert process.stdout is not None
         yield process.stdout.readline().strip().rstrip("/"), peak
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
+    "AmbiguousError",
     "CancelledError",
     "ConfigurationError",
     "DiskFullError",
@@ -71,6 +72,13 @@ class NotFoundError(InputError, LookupError):
 
     code = "not-found"
     http_status = 404
+
+
+class AmbiguousError(InputError):
+    """What was asked for is the beginning of several; ``candidates`` lists them."""
+
+    code = "ambiguous"
+    http_status = 409
 
 
 class ConfigurationError(InputError):

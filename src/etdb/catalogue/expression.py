@@ -1,12 +1,13 @@
 """Conditions joined by AND, OR and NOT: the advanced search, as values, and the set of records that meet them.
 
-Text is compared after folding case, accents and spaces; ``contains`` finds pieces of words too. A record without a
-value meets no condition on it, and so meets the denial of one.
+Text is compared after folding case, accents and spaces; ``contains`` finds pieces of words too. Numbers are compared
+as numbers and dates as days. A record without a value meets no condition on it, and so meets the denial of one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import msgspec
 
 from etdb.catalogue.fields import FIELDS_BY_NAME
 from etdb.catalogue.sets import RecordSets, as_set
-from etdb.catalogue.text import fold_term, parse_text
+from etdb.catalogue.text import fold_term, parse_text, split_words
 from etdb.errors import InputError
 
 __all__ = [
@@ -28,11 +29,12 @@ __all__ = [
     "Not",
     "Test",
     "check_expression",
+    "operators_of",
     "records_meeting",
 ]
 
 MAX_CONDITIONS: Final = 100
-MAX_DEPTH: Final = 16
+MAX_DEPTH: Final = 12
 MAX_TEXT: Final = 1_000
 ANYWHERE: Final = "any"
 """Instead of a field's name: the words may stand anywhere in the record."""
@@ -40,12 +42,16 @@ TEXT_FIELDS: Final = ("title", "description", "notes", "sample_preparation", "ro
 """Fields of the record that are searched by their text, though they are no filters."""
 
 Operator = Literal["contains", "is", "starts", "ends", "above", "below", "between"]
-_TEXT: Final = frozenset({"contains", "is", "starts", "ends"})
-_NUMBER: Final = frozenset({"is", "above", "below", "between"})
+_TEXT: Final = ("contains", "is", "starts", "ends")
+_NUMBER: Final = ("is", "above", "below", "between")
+_FLAGS: Final = ("tilt_constant_increment", "nsfw")
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
-    """One condition. ``value`` is text, a number or a date; ``high`` is the other end of ``between``, both included."""
+    """One condition. ``value`` is text, a number or a date; ``high`` is the other end of ``between``, both included.
+
+    To contain "" is to have any value.
+    """
 
     field: str
     operator: Operator
@@ -98,25 +104,47 @@ def check_expression(expression: Expression) -> None:
     check(expression, 0)
 
 
+def operators_of(name: str) -> tuple[str, ...]:
+    """The operators that a field is compared by.
+
+    Raises:
+        InputError: there is no such field.
+    """
+    if name == ANYWHERE:
+        return ("contains",)
+    if name in TEXT_FIELDS:
+        return _TEXT
+    field = FIELDS_BY_NAME.get(name)
+    if field is None:
+        hint = "fields: " + ", ".join((ANYWHERE, *TEXT_FIELDS, *FIELDS_BY_NAME))
+        raise InputError(f"there is no field {name[:64]!r}", hint=hint)
+    if name in _FLAGS or (field.is_made and not field.column):
+        return ("is",)
+    return _NUMBER if field.column else _TEXT
+
+
 def _check_test(test: Test) -> None:
     if len(test.value) > MAX_TEXT or len(test.high) > MAX_TEXT:
         raise InputError(f"a condition has at most {MAX_TEXT} characters", field=test.field)
-    if test.field in (ANYWHERE, *TEXT_FIELDS):
-        known: frozenset[str] = frozenset({"contains"}) if test.field == ANYWHERE else _TEXT
-    else:
-        field = FIELDS_BY_NAME.get(test.field)
-        if field is None:
-            hint = "fields: " + ", ".join((ANYWHERE, *TEXT_FIELDS, *FIELDS_BY_NAME))
-            raise InputError(f"there is no field {test.field[:64]!r}", hint=hint)
-        known = (_TEXT if field.terms else frozenset()) | (_NUMBER if field.column else frozenset())
-        if field.column and test.operator in _NUMBER:
-            _ends(test)
+    known = operators_of(test.field)
     if test.operator not in known:
         raise InputError(
             f"{test.field} is not compared by {test.operator!r}",
-            hint=f"for {test.field}: {', '.join(sorted(known))}",
+            hint=f"for {test.field}: {', '.join(known)}",
             field=test.field,
         )
+    if known is _NUMBER:
+        _ends(test)
+    elif test.field in _FLAGS and fold_term(test.value) not in ("yes", "no"):
+        raise InputError(f"{test.field} is yes or no, not {test.value[:64]!r}", field=test.field)
+    elif not _has_value(test):
+        raise InputError(f"the condition on {test.field} has no value", field=test.field)
+
+
+def _has_value(test: Test) -> bool:
+    if test.field == ANYWHERE:
+        return bool(split_words(test.value))
+    return test.operator == "contains" or bool(fold_term(test.value))
 
 
 def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expression, everything: int) -> int:
@@ -141,14 +169,13 @@ def records_meeting(db: sqlite3.Connection, sets: RecordSets, expression: Expres
 
 def _meeting_test(db: sqlite3.Connection, sets: RecordSets, test: Test) -> int:
     if test.field == ANYWHERE:
-        wanted = parse_text('"' + test.value.replace('"', " ") + '"').wanted
-        return sets.of_rows(db, "SELECT rowid FROM search WHERE search MATCH ?", wanted) if wanted else 0
+        return _saying(db, sets, test.value)
     if test.field in TEXT_FIELDS:
         holds = _holds(test)
         rows = db.execute("SELECT id, json_extract(CAST(document AS TEXT), ?) FROM records", (f"$.{test.field}",))
         return _chosen([row for row, text in rows if text and holds(fold_term(text))])
     field = FIELDS_BY_NAME[test.field]
-    if field.column and test.operator in _NUMBER:
+    if field.column:
         low, high = _ends(test)
         rows_of = sets.column(db, field.column)
         if test.operator == "above":
@@ -157,8 +184,28 @@ def _meeting_test(db: sqlite3.Connection, sets: RecordSets, test: Test) -> int:
             return _chosen([row for row, value in rows_of if value < low])
         return _chosen([row for row, value in rows_of if low <= value <= high])
     holds = _holds(test)
+    if field.is_made:
+        records = (rows for (folded, _), rows in (sets.values(db, test.field) or {}).items() if holds(folded))
+        return functools.reduce(int.__or__, records, 0)
     terms = db.execute("SELECT record_id, folded FROM terms WHERE field = ?", (test.field,))
     return _chosen([row for row, folded in terms if holds(folded)])
+
+
+def _saying(db: sqlite3.Connection, sets: RecordSets, value: str) -> int:
+    """Whole words as the index knows them, in all their spellings, and pieces of words by looking at all text.
+
+    The names end with the record's id, publisher and location: a piece of a hash says nothing, so only the whole is
+    found there.
+    """
+    piece = " ".join(split_words(value))
+    found = sets.of_rows(
+        db,
+        "SELECT s.rowid FROM search s JOIN records r ON r.id = s.rowid WHERE instr(s.title, ?1) "
+        "OR instr(s.body, ?1) OR instr(substr(s.names, 1, instr(s.names, r.dataset_id) - 1), ?1)",
+        piece,
+    )
+    wanted = parse_text('"' + value.replace('"', " ") + '"').wanted
+    return found | sets.of_rows(db, "SELECT rowid FROM search WHERE search MATCH ?", wanted)
 
 
 def _chosen(rows: list[int]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from etdb.catalogue.matching import Conditions
 from etdb.catalogue.query import Query
-from etdb.catalogue.sets import RecordSets, has_each
+from etdb.catalogue.sets import RecordSets
 from etdb.catalogue.values import FacetValue
 
 __all__ = ["count_facets"]
@@ -27,18 +27,12 @@ def count_facets(
         within = conditions.all_met(without=name) if is_filtered else found
         values = sets.values(db, name)
         if values is None:
-            counts = _count_rows(db, name, within)
+            found_values = sets.coded(db, name).commonest(within, query.facet_limit)
+            counted[name] = tuple(FacetValue(value=value, count=count) for value, count in found_values)
         else:
             counts = [(folded, value, (records & within).bit_count()) for (folded, value), records in values.items()]
-        counted[name] = _commonest(counts, query.facet_limit)
+            counted[name] = _commonest(counts, query.facet_limit)
     return counted
-
-
-def _count_rows(db: sqlite3.Connection, name: str, within: int) -> list[tuple[str, str, int]]:
-    is_found = has_each(within)
-    rows = db.execute("SELECT folded, value, record_id FROM terms WHERE field = ?", (name,))
-    counter = Counter((folded, value) for folded, value, record_id in rows if is_found(record_id))
-    return [(folded, value, count) for (folded, value), count in counter.items()]
 
 
 def _commonest(counts: Iterable[tuple[str, str, int]], limit: int) -> tuple[FacetValue, ...]:

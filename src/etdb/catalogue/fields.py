@@ -24,7 +24,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     ``column`` is the column of ``records`` that holds it for ranges, or "" where only whole values are kept.
     ``terms`` says that whole values are kept, so that it can be a facet. ``attribute`` is its name in ``Tomogram``,
-    or "" where it is made from something else. ``unit`` is for people.
+    or "" where it is made from something else. ``is_made`` says that its whole values are made when they are asked
+    for (``etdb.catalogue.made``). ``unit`` is for people.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     column: str = ""
     terms: bool = False
     attribute: str = ""
+    is_made: bool = False
 
 
 def _term(name: str, help_: str, *, attribute: str | None = None) -> Field:
@@ -56,6 +58,14 @@ FIELDS: Final[tuple[Field, ...]] = (
     _term("publisher", "the publisher's address"),
     _term("sid", "the lab's own id"),
     _term("emdb_id", "an entry in EMDB"),
+    Field(name="in_emdb", kind="term", help="yes or no: EMDB has an entry of it", terms=True, is_made=True),
+    Field(
+        name="verified",
+        kind="term",
+        help="a claim that held, such as artifact_signature or file_bytes; or: something failed",
+        terms=True,
+        is_made=True,
+    ),
     _term("publications", "a publication's DOI"),
     _term("tags", "a tag"),
     _term("keywords", "a keyword"),
@@ -83,7 +93,16 @@ FIELDS: Final[tuple[Field, ...]] = (
     _range("magnification", "number", "magnification"),
     _range("voxel_spacing_angstrom", "number", "voxel size of the reconstruction", "angstrom"),
     _range("pixel_spacing_angstrom", "number", "pixel size of the tilt series", "angstrom"),
-    _range("voltage_kv", "number", "acceleration voltage", "kilovolt"),
+    Field(
+        name="voltage_kv",
+        kind="number",
+        help="acceleration voltage",
+        unit="kilovolt",
+        column="voltage_kv",
+        terms=True,
+        attribute="voltage_kv",
+        is_made=True,
+    ),
     _range("size_bytes", "integer", "all files together, as the record says", "byte", own=False),
     _range("file_count", "integer", "how many files it has", own=False),
     _range("timestamp_s", "integer", "the record's own time", "Unix second"),
@@ -167,7 +186,7 @@ def term_values(tomogram: Tomogram) -> list[tuple[str, str]]:
     """The whole values that a record is filtered by: pairs of field and value, as written, each once."""
     found: dict[tuple[str, str], None] = {}
     for field in FIELDS:
-        if field.terms and field.attribute:
+        if field.terms and field.attribute and not field.is_made:
             found.update(((field.name, text), None) for text in _texts(getattr(tomogram, field.attribute)))
     for entry in tomogram.files:
         found[("file_role", entry.role)] = None

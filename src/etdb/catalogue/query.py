@@ -18,6 +18,7 @@ __all__ = ["MAX_PAGE", "Query", "Range", "parse_query", "query_pairs"]
 
 MAX_PAGE: Final = 1_000
 MAX_VALUES: Final = 200
+MAX_OFFSET: Final = 10_000
 _EXACT: Final = 2**53
 MAX_FACET_VALUES: Final = 1_000
 
@@ -44,6 +45,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         sort: one of ``SORTS``; "" is relevance where there is text, else newest.
         limit: results a page, 1 to 1,000.
         cursor: ``Page.next_cursor`` of the page before, with the same text, filters and sort.
+        offset: results that are left out before the page, at most 10,000; a cursor goes on at less cost.
         facets: fields whose values are counted. A field that is itself filtered is counted as if it were not, so
             that other values of it can be chosen.
         facet_limit: the commonest values a facet.
@@ -59,6 +61,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     sort: str = ""
     limit: int = 20
     cursor: str = ""
+    offset: int = 0
     facets: tuple[str, ...] = ()
     facet_limit: int = 20
     withdrawn: bool = False
@@ -94,6 +97,8 @@ def check_query(query: Query) -> None:
         raise InputError(f"{query.sort[:64]!r} is no sort", hint="one of: " + ", ".join(SORTS_BY_NAME))
     if not 1 <= query.limit <= MAX_PAGE:
         raise InputError(f"a page has 1 to {MAX_PAGE} results, not {query.limit}")
+    if not 0 <= query.offset <= MAX_OFFSET:
+        raise InputError(f"at most {MAX_OFFSET} results can be left out, not {query.offset}", hint="use the cursor")
     if not 0 <= query.facet_limit <= MAX_FACET_VALUES:
         raise InputError(f"a facet has 0 to {MAX_FACET_VALUES} values, not {query.facet_limit}")
 

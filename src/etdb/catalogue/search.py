@@ -93,7 +93,7 @@ def search_rows(db: sqlite3.Connection, sets: RecordSets, query: Query) -> Found
         rows = _by_age(found, after, newest_first=SORTS_BY_NAME[name].descending)
     else:
         rows = _by_key(db, sets, SORTS_BY_NAME[name], found, after)
-    shown = list(itertools.islice(rows, query.limit + 1))
+    shown = list(itertools.islice(rows, query.offset, query.offset + query.limit + 1))
     cursor = ""
     if len(shown) > query.limit:
         del shown[query.limit :]
@@ -149,13 +149,13 @@ def _by_relevance(
 def _by_key(
     db: sqlite3.Connection, sets: RecordSets, sort: Sort, found: int, after: tuple[Any, int] | None
 ) -> Iterator[tuple[Any, int]]:
-    ordered = sets.ordered(db, sort.key)
-    first, last = 0, len(ordered)
+    order = sets.ordered(db, sort.key)
+    first, last = 0, len(order.keys)
     if after is not None:
         try:
-            first, last = (0, bisect_left(ordered, after)) if sort.descending else (bisect_right(ordered, after), last)
+            first, last = (
+                (0, bisect_left(order.keys, after)) if sort.descending else (bisect_right(order.keys, after), last)
+            )
         except TypeError:  # a number where this sort has text
             raise _wrong_cursor() from None
-    is_found = has_each(found)
-    places = range(last - 1, first - 1, -1) if sort.descending else range(first, last)
-    return (ordered[place] for place in places if is_found(ordered[place][1]))
+    return order.found(found, first, last, descending=sort.descending)

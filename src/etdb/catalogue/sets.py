@@ -13,16 +13,25 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from itertools import compress
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-__all__ = ["MAX_VALUES", "RecordSets", "as_set", "has_each", "highest_first", "lowest_first"]
+from etdb.catalogue.made import MADE_FIELDS, made_rows, made_state
 
-MAX_VALUES: Final = 4_096
-"""A field of more values (a sid, a location) is counted row by row: its sets would take too much memory."""
+if TYPE_CHECKING:
+    from etdb.catalogue.coded import CodedField
+
+__all__ = ["MAX_VALUES", "Order", "RecordSets", "as_flags", "as_set", "has_each", "highest_first", "lowest_first"]
+
+MAX_VALUES: Final = 256
+"""A field of more values (a sid, a location) has no sets, which would take too much memory: its codes are counted."""
 _MAX_CONDITIONS: Final = 256
 """Of the conditions that were asked last."""
+
+_FLAGS: Final = bytes.maketrans(b"01", b"\0\1")
 
 Kept = TypeVar("Kept")
 ValueSets = dict[tuple[str, str], int]
@@ -42,6 +51,11 @@ def has_each(records: int) -> Callable[[int], int]:
     octets = records.to_bytes((records.bit_length() >> 3) + 1, "little")
     end = len(octets) << 3
     return lambda record_id: record_id < end and octets[record_id >> 3] >> (record_id & 7) & 1
+
+
+def as_flags(records: int, length: int) -> bytes:
+    """A set as one byte a row, 1 for those in it; made without a step for each."""
+    return bin(records)[:1:-1].encode().translate(_FLAGS).ljust(length, b"\0")
 
 
 def highest_first(records: int) -> Iterator[int]:
@@ -74,13 +88,30 @@ class _Entry(msgspec.Struct, Generic[Kept], frozen=True):
     kept: Kept
 
 
+class Order:
+    """All records by a key: ``keys`` are (key, row), ascending."""
+
+    def __init__(self, keys: list[tuple[Any, int]]) -> None:
+        self.keys = keys
+        self._length = max((row for _, row in keys), default=0) + 1
+        rows = [row for _, row in keys]
+        self._gather = itemgetter(*rows) if len(rows) > 1 else lambda flags: tuple(flags[row] for row in rows)
+
+    def found(self, records: int, first: int, last: int, *, descending: bool) -> Iterator[tuple[Any, int]]:
+        """Those of a set that stand from one place to another, in order, or the other way round."""
+        flags = self._gather(as_flags(records, self._length))[first:last]
+        keys = self.keys[first:last]
+        return compress(reversed(keys), reversed(flags)) if descending else compress(keys, flags)
+
+
 class RecordSets:
     """The sets of one catalogue, as of the read transaction that each method is given."""
 
     def __init__(self) -> None:
         self._values: dict[str, _Entry[ValueSets | None]] = {}
+        self._coded: dict[str, _Entry[CodedField]] = {}
         self._columns: dict[str, _Entry[Column]] = {}
-        self._orders: dict[str, _Entry[list[tuple[Any, int]]]] = {}
+        self._orders: dict[str, _Entry[Order]] = {}
         self._conditions: dict[object, _Entry[int]] = {}
 
     def everything(self, db: sqlite3.Connection, *, withdrawn: bool = False) -> int:
@@ -113,12 +144,29 @@ class RecordSets:
         """The records of each (folded, value) of a field; None when the field has too many values."""
         stamp = _stamp(db)
         entry = self._values.get(name)
-        if entry is None or entry.stamp != stamp:
+        if name in MADE_FIELDS:
+            stamp = msgspec.structs.replace(stamp, rule=stamp.rule + made_state(db, name))
+            if entry is None or entry.stamp != stamp:
+                made = {key: as_set(rows, stamp.last_id) for key, rows in made_rows(db, name).items()}
+                self._values[name] = entry = _Entry(stamp, made)
+        elif entry is None or entry.stamp != stamp:
             if entry is not None and _is_earlier(db, entry.stamp, stamp):
                 entry = _Entry(stamp, _more_values(db, name, entry))
             else:
                 entry = _Entry(stamp, _all_values(db, name, stamp.last_id))
             self._values[name] = entry
+        return entry.kept
+
+    def coded(self, db: sqlite3.Connection, name: str) -> CodedField:
+        """The values of all records for a field, as numbers: for fields of many values."""
+        from etdb.catalogue.coded import grown  # noqa: PLC0415 - numpy takes longer than most searches
+
+        stamp = _stamp(db)
+        entry = self._coded.get(name)
+        if entry is None or entry.stamp != stamp:
+            is_earlier = entry is not None and _is_earlier(db, entry.stamp, stamp)
+            former, last_id = (entry.kept, entry.stamp.last_id) if entry is not None and is_earlier else (None, 0)
+            self._coded[name] = entry = _Entry(stamp, grown(db, name, former, last_id))
         return entry.kept
 
     def column(self, db: sqlite3.Connection, name: str) -> Column:
@@ -132,13 +180,13 @@ class RecordSets:
             self._columns[name] = entry = _Entry(stamp, former + rows.fetchall())
         return entry.kept
 
-    def ordered(self, db: sqlite3.Connection, key: str) -> list[tuple[Any, int]]:
-        """The (key, row) of all records in ascending order; ``key`` is an expression of ours over ``records r``."""
+    def ordered(self, db: sqlite3.Connection, key: str) -> Order:
+        """All records by a key, which is an expression of ours over ``records r``."""
         stamp = _stamp(db)
         entry = self._orders.get(key)
         if entry is None or entry.stamp != stamp:
             rows = db.execute(f"SELECT {key}, r.id FROM records r ORDER BY 1, 2").fetchall()  # noqa: S608
-            self._orders[key] = entry = _Entry(stamp, rows)
+            self._orders[key] = entry = _Entry(stamp, Order(rows))
         return entry.kept
 
 

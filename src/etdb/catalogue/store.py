@@ -8,16 +8,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from etdb.catalogue.database import Database
 from etdb.catalogue.history import load_artifact, load_history, publisher_name
 from etdb.catalogue.query import Query
+from etdb.catalogue.raw import messages_like, parts_of
 from etdb.catalogue.reading import list_rows, load_observations, load_revision, load_views
 from etdb.catalogue.revising import MAX_DETAIL
 from etdb.catalogue.schema import FOLD_TABLES
 from etdb.catalogue.search import search_rows, total_rows
 from etdb.catalogue.sets import RecordSets
+from etdb.catalogue.snapshot import write_snapshot
 from etdb.catalogue.values import (
     CurrentRecord,
     DatasetView,
@@ -31,7 +33,7 @@ from etdb.catalogue.values import (
     stored_message,
 )
 from etdb.catalogue.writing import Batch
-from etdb.errors import InputError, NotFoundError
+from etdb.errors import AmbiguousError, InputError, NotFoundError
 from etdb.oip import encode_go_json
 from etdb.trust import Claim, Outcome
 
@@ -195,7 +197,7 @@ class Catalogue:
             return rows[0][0], rows[0][2]
         if rows:
             shown = [row[1] for row in rows[:_CANDIDATES]] + (["..."] if len(rows) > _CANDIDATES else [])
-            raise InputError(
+            raise AmbiguousError(
                 f"{len(rows[:_CANDIDATES])} or more datasets begin with {asked}"
                 if len(rows) > _CANDIDATES
                 else f"{len(rows)} datasets begin with {asked}",
@@ -218,6 +220,39 @@ class Catalogue:
         with self._database.read() as db:
             record_id, _ = self._find(db, dataset_id)
             return load_history(db, record_id)
+
+    def artifact(self, dataset_id: str, *, revision: int | None = None) -> dict[str, Any]:
+        """A dataset's artifact in the protocol's own names, as it stood on the ledger, or as a revision left it.
+
+        Raises:
+            StorageError: the catalogue holds no message to read it from. Else as ``get``.
+        """
+        with self._database.read() as db:
+            record_id, named = self._find(db, dataset_id)
+            number = revision if revision is not None else named
+            if number is None:
+                (number,) = db.execute("SELECT revision FROM records WHERE id = ?", (record_id,)).fetchone()
+            return load_artifact(db, record_id, number)
+
+    def messages_like(self, beginning: str, *, limit: int = 100) -> tuple[StoredMessage, ...]:
+        """Messages whose transaction's id begins so, in the order of their ids."""
+        with self._database.read() as db:
+            return messages_like(db, beginning, limit)
+
+    def parts_of(self, reference: str, *, limit: int = 1_000) -> tuple[StoredMessage, ...]:
+        """Signed parts of messages whose part 0 is here and has an id that begins so, message by message."""
+        with self._database.read() as db:
+            return parts_of(db, reference, limit)
+
+    def snapshot(self, target: Path) -> None:
+        """Write the fold, as it is at one moment, into a new file: what a catalogue can begin with.
+
+        What was observed, and from where, is not part of it: that is of this machine.
+
+        Raises:
+            InputError: there is such a file already.
+        """
+        write_snapshot(self.path, target)
 
     def current(self, owner: str, name: str) -> CurrentRecord | None:
         """What an edit of a dataset would change: by its id or by the sid that its owner gave it; None without one.

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from etdb.catalogue import Catalogue, DatasetView, Observation, parse_query
+from etdb.catalogue import All, Catalogue, DatasetView, Expression, Observation, parse_query
 from etdb.cli.app import Context, command
-from etdb.cli.find import show_claims
+from etdb.cli.find import filter_option, show_claims
 from etdb.cli.kept_ledger import has_evidence
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable, size_text
@@ -49,6 +49,7 @@ from etdb.schema import is_unchangeable
 from etdb.sources.received import RECEIVED_NAME, load_received
 from etdb.trust import Claim, Outcome, Verification
 from etdb.verify import FLO_NETWORK_OF, OF_THE_LEDGER, verify_dataset, verify_folder
+from etdb.web.complexfilter import load_filter
 
 __all__ = ["download", "verify"]
 
@@ -61,12 +62,14 @@ _MANY = 1000
     etdb download 3fa9c1                                   a dataset, by the beginning of its id
     etdb download --query 'carboxysome' --type reconstructions --dry-run
     etdb download --where species='Caulobacter crescentus' --type none     the metadata of all of them
+    etdb download --filter query.json --dry-run            what the portal's advanced search saved
     etdb download 3fa9c1 --output data --jobs 8 --gateway http://127.0.0.1:8080""",
 )
 @click.argument("ids", nargs=-1)
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Of one dataset, as this revision left it.")
 @click.option("--query", metavar="WORDS", help="All datasets that a search for these words finds.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="All datasets that a filter finds.")
+@filter_option
 @click.option(
     "--type",
     "types",
@@ -91,6 +94,7 @@ def download(
     revision: int | None,
     query: str | None,
     where: tuple[str, ...],
+    filter_file: Path | None,
     types: tuple[str, ...],
     output: str,
     jobs: int,
@@ -105,7 +109,8 @@ def download(
     out = context.out
     workspace = find_workspace(context)
     with open_catalogue(workspace) as catalogue:
-        views = _chosen(catalogue, ids, query, where, revision)
+        condition = load_filter(filter_file) if filter_file is not None else None
+        views = _chosen(catalogue, ids, query, where, revision, condition=condition)
     _remark_withdrawn(out, views)
     plan = plan_download([(one.dataset_id, one.tomogram) for one in views], types)
     if dry_run:
@@ -150,14 +155,25 @@ def _remark_withdrawn(out: Output, views: Sequence[DatasetView]) -> None:
 
 
 def _chosen(
-    catalogue: Catalogue, ids: Sequence[str], query: str | None, where: Sequence[str], revision: int | None
+    catalogue: Catalogue,
+    ids: Sequence[str],
+    query: str | None,
+    where: Sequence[str],
+    revision: int | None,
+    *,
+    condition: Expression | None,
 ) -> list[DatasetView]:
-    if not ids and query is None and not where:
-        raise InputError("say what to download", hint="dataset ids, --query WORDS, or --where FIELD=VALUE")
-    if revision is not None and (len(ids) != 1 or query is not None or where):
+    is_asked = query is not None or bool(where) or condition is not None
+    if not ids and not is_asked:
+        raise InputError(
+            "say what to download", hint="dataset ids, --query WORDS, --where FIELD=VALUE, or --filter FILE"
+        )
+    if condition == All(()):
+        raise InputError("an empty filter is everything", hint="to take all: --where size_bytes=0..")
+    if revision is not None and (len(ids) != 1 or is_asked):
         raise InputError("--revision is of one dataset, which is named by its id", hint="etdb history ID lists them")
     views = [catalogue.get(one, revision=revision) for one in ids]
-    if query is not None or where:
+    if is_asked:
         pairs = []
         for one in where:
             name, _, value = one.partition("=")
@@ -171,7 +187,8 @@ def _chosen(
             pairs.append((name, value))
         cursor = ""
         while True:
-            page = catalogue.search(parse_query(pairs, text=query or "", limit=_MANY, cursor=cursor))
+            asked = parse_query(pairs, text=query or "", limit=_MANY, cursor=cursor)
+            page = catalogue.search(msgspec.structs.replace(asked, condition=condition))
             views += page.results
             cursor = page.next_cursor
             if not cursor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import click
+from msgspec import structs
 
 from etdb.catalogue import FACETS, FIELDS, SORTS, DatasetView, Page, parse_query
 from etdb.cli.app import Context, command
@@ -13,8 +15,9 @@ from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
 from etdb.errors import InputError
 from etdb.trust import Claim, Outcome, Verification
+from etdb.web.complexfilter import load_filter
 
-__all__ = ["search", "show", "show_claims"]
+__all__ = ["filter_option", "search", "show", "show_claims"]
 
 _MARKS = {
     Outcome.HELD: "[green]held[/green]",
@@ -22,6 +25,15 @@ _MARKS = {
     Outcome.NOT_CHECKED: "[dim]not checked[/dim]",
     Outcome.NOT_POSSIBLE: "[yellow]not possible[/yellow]",
 }
+
+filter_option = click.option(
+    "--filter",
+    "filter_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Conditions joined by AND, OR, NOT: the JSON of complex-filter.",
+)
+"""The same file for every command that chooses datasets."""
 
 
 @command(
@@ -32,11 +44,13 @@ _MARKS = {
     etdb search --where species='Caulobacter crescentus' --where tilt_max_deg=60..
     etdb search --where acquired_on=2014-01-01..2014-12-31 --sort date
     etdb search --facet species --facet microscope --limit 5
+    etdb search --filter query.json            AND, OR, NOT, as the portal's advanced search saves it
     etdb search --withdrawn                    datasets that their owners have withdrawn
     etdb search --fields                       everything that can be asked for""",
 )
 @click.argument("words", nargs=-1)
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="A filter: a whole value, or a range MIN..MAX.")
+@filter_option
 @click.option("--sort", default="", type=click.Choice(["", *(one.name for one in SORTS)]), help="The order.")
 @click.option("--limit", default=20, show_default=True, help="Results a page.")
 @click.option("--after", default="", metavar="CURSOR", help="Go on behind a page; it ends with its cursor.")
@@ -47,6 +61,7 @@ def search(
     context: Context,
     words: tuple[str, ...],
     where: tuple[str, ...],
+    filter_file: Path | None,
     sort: str,
     limit: int,
     after: str,
@@ -67,6 +82,8 @@ def search(
     query = parse_query(
         pairs, text=" ".join(words), sort=sort, limit=limit, cursor=after, facets=facet, withdrawn=withdrawn
     )
+    if filter_file is not None:
+        query = structs.replace(query, condition=load_filter(filter_file))
     with open_catalogue(find_workspace(context)) as catalogue:
         page = catalogue.search(query)
     context.out.document(page)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_ledger, open_portal_store
 from etdb.cli.output import Output, printable
-from etdb.errors import EtdbError, StorageError
+from etdb.durable import storage_errors
+from etdb.errors import EtdbError, LockedError, StorageError
 from etdb.flo import network
 from etdb.ipfs import Cid
 from etdb.schema import is_unchangeable
@@ -37,6 +40,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
     etdb serve                       on http://127.0.0.1:8080, for this machine only
     etdb serve --port 0              on any free port; the first line says which
     etdb serve --announce https://data.example.org     behind a proxy on this machine that speaks HTTPS
+    etdb serve --access-log access.jsonl               a line of JSON for each request, without addresses
     etdb serve --host 0.0.0.0        to everybody who reaches this machine, over HTTP""",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -50,9 +54,23 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 @click.option(
     "--no-fetch", is_flag=True, help="Serve what is here; fetch nothing from gateways and routers of etdb.toml."
 )
+@click.option(
+    "--access-log",
+    metavar="FILE",
+    help="Append a line of JSON for each request: method, path, status, milliseconds, bytes; - is standard error.",
+)
+@click.option("--log-addresses", is_flag=True, help="Say in that log who asked: an address is a person's.")
 @click.option("--no-follow", is_flag=True, help="Show what is indexed already; do not follow the ledger.")
 def serve(
-    context: Context, host: str, port: int, announce: str | None, no_check: bool, no_fetch: bool, no_follow: bool
+    context: Context,
+    host: str,
+    port: int,
+    announce: str | None,
+    no_check: bool,
+    no_fetch: bool,
+    access_log: str | None,
+    log_addresses: bool,
+    no_follow: bool,
 ) -> None:
     """Serve the web site, the API and the published files, and follow the ledger meanwhile.
 
@@ -71,6 +89,7 @@ def serve(
     from etdb.web.follower import following
     from etdb.web.portal import Portal
     from etdb.web.serving import serve as run
+    from etdb.web.watching import RequestWatch
 
     out, workspace = context.out, find_workspace(context)
 
@@ -89,8 +108,10 @@ def serve(
         store = open_things.enter_context(
             open_portal_store(workspace, is_shown=is_shown, is_fetching=not no_fetch, note=out.remark)
         )
-        portal = Portal(catalogue, store, workspace.settings.portal, network=workspace.settings.network)
-        app = portal_app(portal, check=not no_check)
+        portal = Portal(catalogue, store, workspace.portal_settings, network=workspace.settings.network)
+        write = open_things.enter_context(_log_writer(access_log)) if access_log else None
+        watch = RequestWatch(write, with_addresses=log_addresses)
+        app = portal_app(portal, check=not no_check, watch=watch)
         if announce is not None:
             app.state.providers.announce(announce)
         # A signal is how serving ends: what was begun is sent, and then the signal comes once more as one of these.
@@ -111,23 +132,24 @@ class _Place(Struct, frozen=True):
 @contextlib.contextmanager
 def _catalogue_place(workspace: Workspace, out: Output) -> Iterator[_Place]:
     """The workspace's catalogue; of a workspace that cannot be written, one for as long as this process lives."""
-    path = workspace.catalogue_path
-    if path.exists():
-        is_written = not is_unchangeable(path)
-        if not is_written:
-            out.remark("this workspace can only be read: what is indexed is shown, and the ledger is not followed")
-        yield _Place(path, is_written)
-        return
+    path, is_written, trouble = workspace.catalogue_path, not is_unchangeable(workspace.catalogue_path), ""
     try:
-        Catalogue(path, writable=True).close()  # an empty one, to be filled
+        # An empty one is made, and one of an older etdb is begun anew.
+        Catalogue(path, writable=is_written).close()
+    except LockedError:
+        pass  # somebody writes it at this moment
     except StorageError as error:
+        trouble = error.message
+    if trouble:
         with tempfile.TemporaryDirectory(prefix="etdb-catalogue-") as folder:
-            out.remark(f"{printable(error.message)}; the ledger is indexed anew, for as long as this runs")
+            out.remark(f"{printable(trouble)}; the ledger is indexed anew, for as long as this runs")
             path = Path(folder, "catalogue.sqlite")
             Catalogue(path, writable=True).close()
             yield _Place(path, is_written=True)
         return
-    yield _Place(path, is_written=True)
+    if not is_written:
+        out.remark("this workspace can only be read: what is indexed is shown, and the ledger is not followed")
+    yield _Place(path, is_written)
 
 
 @contextlib.contextmanager
@@ -138,6 +160,27 @@ def _alone(workspace: Workspace, path: Path) -> Iterator[None]:
         return
     with workspace.lock("index"):
         yield
+
+
+@contextlib.contextmanager
+def _log_writer(name: str) -> Iterator[Callable[[bytes], None]]:
+    """What appends whole lines to a file, or to standard error; a log that cannot be written ends no request."""
+
+    def write(line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, line)
+
+    if name == "-":
+        descriptor = sys.stderr.fileno()
+        yield write
+        return
+    path = Path(name)
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        yield write
+    finally:
+        os.close(descriptor)
 
 
 def _follow(workspace: Workspace, path: Path, out: Output, wait: Callable[[], bool]) -> Iterator[IndexReport]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from etdb.catalogue import Catalogue
+from etdb.catalogue import Catalogue, begin_with
 from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import TEXTS_SUFFIX, kept_ledger_path
 from etdb.cli.opening import find_workspace, ledger_folder, open_ledger, open_node
@@ -30,6 +30,8 @@ __all__ = ["init", "status"]
     etdb init lab                          a workspace with a ledger of its own; no coins, no servers
     etdb init lab --network main --node http://127.0.0.1:7313 --node-cookie ~/.flo/.cookie
                                            one on a FLO full node
+    etdb init second --ledger ../lab/chain --catalogue catalogue.sqlite
+                                           one that begins with another portal's catalogue
     etdb init reader --ledger ../lab/chain --gateway http://127.0.0.1:8080
                                            one that reads another's ledger and fetches from a gateway""",
 )
@@ -41,6 +43,11 @@ __all__ = ["init", "status"]
 )
 @click.option("--ledger", type=click.Path(), help="Read the local chain in this folder, or this ledger file.")
 @click.option("--gateway", multiple=True, metavar="URL", help="A gateway to download from; may be repeated.")
+@click.option(
+    "--catalogue",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Begin with this file of a portal (/api/v1/export/catalogue.sqlite) instead of reading the whole ledger.",
+)
 @click.option("--node", metavar="URL", help="The JSON-RPC of a FLO full node.")
 @click.option("--node-cookie", metavar="FILE", help="The node's cookie file.")
 @click.option("--node-user", metavar="NAME", help="The user of its JSON-RPC, when there is no cookie.")
@@ -51,6 +58,7 @@ def init(
     network: str | None,
     ledger: str | None,
     gateway: tuple[str, ...],
+    catalogue: str | None,
     node: str | None,
     node_cookie: str | None,
     node_user: str | None,
@@ -69,6 +77,14 @@ def init(
     workspace = Workspace.init(
         folder, network, ledger=seen_from_here, gateways=gateway, node=settings, make_chain=make_chain
     )
+    if catalogue is not None:
+        try:
+            count = begin_with(Path(catalogue), workspace.catalogue_path)
+        except FormatError as error:
+            hint = "the workspace is made all the same: etdb index reads the whole ledger"
+            raise InputError(error.message, hint=hint) from error
+        context.out.say(f"Begins with {count} messages of {printable(catalogue)}")
+        context.out.remark("Their signatures are checked at the next etdb index; that they stand in the ledger is not.")
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")

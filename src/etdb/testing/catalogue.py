@@ -67,6 +67,8 @@ def naive_values(number: int, tomogram: Tomogram, name: str) -> list[Any]:
         "height": [height],
         "size_bytes": [sum(entry.size_bytes or 0 for entry in tomogram.files)],
         "file_count": [len(tomogram.files)],
+        "in_emdb": ["yes" if tomogram.emdb_id else "no"],
+        "verified": [],  # fill_catalogue signs nothing
     }
     if name in made:
         return made[name]

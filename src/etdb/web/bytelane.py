@@ -47,6 +47,7 @@ _LIMITS = ((socket.SO_SNDTIMEO, SILENCE_S), (socket.SO_RCVTIMEO, STAY_S))
 _MORE = getattr(socket, "MSG_MORE", 0)
 """More follows at once: the system need not send what is small by itself."""
 _Piece = bytes | memoryview | OpenPlace
+Note = Callable[[Wanted, int, float, int, socket.socket], None]
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +59,7 @@ class ByteLane:
         answers: what is answered.
         hand_over: takes a connection, unread, for the general server; called from any thread.
         threads: that answer at the same time.
+        note: told of each answer sent: the request, the status, seconds, bytes of the body, who asked.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class ByteLane:
         hand_over: Callable[[socket.socket], None],
         *,
         threads: int = THREADS,
+        note: Note | None = None,
     ) -> None:
         self._listener, self._answers, self._hand_over = listener, answers, hand_over
         self._requests: queue.SimpleQueue[socket.socket | None] = queue.SimpleQueue()
@@ -76,6 +79,7 @@ class ByteLane:
         self._lock = threading.Lock()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_waiting = MAX_WAITING if descriptors < 0 else min(MAX_WAITING, descriptors // 2)
+        self._note = note
         self._free = threads
         self._closing = False
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -198,6 +202,7 @@ class ByteLane:
         try:
             head = connection.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
             while head and not self._closing:
+                began = time.perf_counter()
                 found = parse_plain_request(head)
                 answer = self._try_answer(found[1]) if found else None
                 if found is None or answer is None:
@@ -206,6 +211,8 @@ class ByteLane:
                     return
                 connection.recv(found[0])
                 _send(connection, answer, is_head=found[1].is_head)
+                if self._note is not None:
+                    self._note(found[1], answer.status, time.perf_counter() - began, _length(answer), connection)
                 at_once = 0 if self._free else socket.MSG_DONTWAIT
                 try:
                     head = connection.recv(MAX_HEAD_BYTES, socket.MSG_PEEK | at_once)
@@ -256,6 +263,11 @@ def _send(connection: socket.socket, answer: Answer, *, is_head: bool) -> None:
 @lru_cache(maxsize=1)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
+
+
+def _length(answer: Answer) -> int:
+    """Bytes of the body; 0 when nobody counted them."""
+    return int(answer.headers.get("content-length", "0"))
 
 
 def _has_length(answer: Answer) -> bool:

@@ -236,7 +236,9 @@ def _metrics(request: Request) -> Response:
         *((f"etdb_catalogue_{name}", "gauge", f"rows: {name}", n) for name, n in portal.catalogue.counts().items()),
     ]
     lines = [f"# HELP {name} {words}\n# TYPE {name} {kind}\n{name} {value}\n" for name, kind, words, value in rows]
-    return Response("".join(lines), media_type="text/plain; version=0.0.4; charset=utf-8")
+    watch = getattr(request.app.state, "watch", None)
+    body = "".join(lines) + (watch.metrics() if watch else "")
+    return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _fetched(store: BlockStore) -> Iterator[tuple[str, str, str, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Literal
 
@@ -35,6 +35,7 @@ _SHOWN_ROOTS = 4_096
 Availability = Literal["here", "elsewhere", "offered", "nobody", "not here"]
 """Where the files of a dataset are: on this machine; with others, not asked lately; with others, who gave some of it
 lately; with nobody who could be reached; not here, and nobody can be asked."""
+_SCANNED = 200
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +94,34 @@ class Portal:
                 self._state = time.monotonic(), self.catalogue.state()
             return self._state[1]
 
+    def fresh_state(self) -> str | None:
+        """The state, when it was looked up within the last second; None when it has to be looked up."""
+        known = self._state
+        return known[1] if known is not None and time.monotonic() - known[0] <= _STATE_S else None
+
+    def base_url(self, asked: str) -> str:
+        """Where others reach this site: as its settings say, else as it was asked."""
+        return (self.settings.url or asked).rstrip("/")
+
+    def scan(self, query: Query) -> Iterator[DatasetView]:
+        """All datasets of a query, the oldest on the ledger first, a page in memory at a time.
+
+        Raises:
+            InputError: see ``Catalogue.search``; before anything is given.
+        """
+        asked = msgspec.structs.replace(query, sort="oldest", limit=_SCANNED, cursor="", facets=())
+        page = self.search(asked)
+
+        def rest() -> Iterator[DatasetView]:
+            following = page
+            while True:
+                yield from following.results
+                if not following.next_cursor:
+                    return
+                following = self.search(msgspec.structs.replace(asked, cursor=following.next_cursor))
+
+        return rest()
+
     def search(self, query: Query) -> Page:
         """A page of what this portal shows.
 
@@ -101,19 +130,16 @@ class Portal:
         """
         return self.catalogue.search(self._bounded(query))
 
-    def get(self, dataset_id: str) -> DatasetView:
-        """A dataset by its id or the beginning of it.
+    def get(self, dataset_id: str, *, revision: int | None = None) -> DatasetView:
+        """A dataset by its id or the beginning of it; as a revision left it, when one is asked for.
 
         Raises:
             InputError: several begin so.
             NotFoundError: none does, or this portal does not show it.
         """
-        found = self.catalogue.get(dataset_id)
-        if self.is_partial:
-            location = (found.tomogram.location,)
-            asked = Query(terms={"location": location}, withdrawn=found.withdrawn is not None, limit=1_000)
-            if all(one.dataset_id != found.dataset_id for one in self.search(asked).results):
-                raise NotFoundError(f"{self.settings.name} does not show dataset {found.dataset_id}")
+        found = self.catalogue.get(dataset_id, revision=revision)
+        if self.is_partial and not self._shows(found):
+            raise NotFoundError(f"{self.settings.name} does not show dataset {found.dataset_id}")
         return found
 
     def is_shown(self, root: Cid) -> bool:
@@ -157,6 +183,12 @@ class Portal:
                 return self.store.has(self.reader.resolve(root, path)[-1])
         except EtdbError:
             return False
+
+    def _shows(self, view: DatasetView) -> bool:
+        newest = view if view.revision == view.revisions else self.catalogue.get(view.dataset_id)
+        terms: dict[str, tuple[str, ...]] = {"location": (newest.tomogram.location,)}
+        asked = Query(terms=terms, withdrawn=newest.withdrawn is not None, limit=1_000)
+        return any(one.dataset_id == view.dataset_id for one in self.search(asked).results)
 
     def newest(self, count: int) -> tuple[DatasetView, ...]:
         """The newest datasets that have a picture, then others, up to ``count``."""

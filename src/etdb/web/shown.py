@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from etdb.catalogue import display
 from etdb.trust import Outcome
@@ -24,6 +24,7 @@ __all__ = [
     "short_id",
     "size",
     "term_name",
+    "url_part",
 ]
 
 ROLE_NAMES: Final = {
@@ -116,11 +117,24 @@ def term_name(field: str, value: str) -> str:
     if field == "file_role":
         return ROLE_NAMES.get(value, value.replace("_", " ").capitalize())
     if field == "tilt_axes":
-        return {"1": "single axis", "2": "dual axis"}.get(value, value)
+        return {"1": "single axis", "2": "dual axis"}.get(value, safe(value, 200))
+    if field == "verified":
+        return CLAIM_NAMES.get(value, safe(value, 200))
+    if field == "voltage_kv" and value.replace(".", "").isdecimal():
+        return f"{value} kV"
     return safe(value, 200)
 
 
+def url_part(value: Any) -> str:
+    """A value, or pairs of them, for the query of an address; whatever cannot be in one is U+FFFD."""
+    if isinstance(value, dict):
+        return urlencode(value, errors="replace")
+    return quote(str(value), safe="", errors="replace")
+
+
 def file_url(location: str, path: str) -> str:
-    """Where this site serves a file of a dataset."""
+    """Where this site serves a file of a dataset; the dataset itself where a path would lead out of it."""
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        path = ""  # clients take such steps before they ask, whatever they are written as
     inside = quote(path, safe="/", errors="surrogateescape")
     return f"/ipfs/{quote(location, safe='')}" + (f"/{inside}" if inside else "")

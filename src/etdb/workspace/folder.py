@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from msgspec import structs
+
 from etdb.durable import make_folder, storage_error, storage_errors, write_durably
 from etdb.errors import ConfigurationError
 from etdb.workspace.inventory import Holding, measure
@@ -16,6 +18,7 @@ from etdb.workspace.settings import (
     CONFIG_NAME,
     NETWORK_NAMES,
     NodeSettings,
+    PortalSettings,
     Settings,
     parse_settings,
     settings_template,
@@ -138,6 +141,13 @@ class Workspace:
     def config_path(self) -> Path:
         """The settings."""
         return self.root / CONFIG_NAME
+
+    @property
+    def portal_settings(self) -> PortalSettings:
+        """The web site's settings, its logo and texts found from this folder."""
+        portal = self.settings.portal
+        places = {name: str(self.root / named) for name in ("logo", "texts_folder") if (named := getattr(portal, name))}
+        return structs.replace(portal, **places)
 
     @property
     def keys_folder(self) -> Path:

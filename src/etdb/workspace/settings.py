@@ -120,6 +120,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     query: str = ""
     url: str = ""
     cache_bytes: Annotated[int, Meta(ge=0, le=2**60)] = 10_000_000_000
+    requests_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    requests_at_once: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -254,6 +256,9 @@ network = "{network}"
 # url = ""
 # How much is kept on disk of files that are fetched from `gateways` and from whom [fetch] routers name.
 # cache_bytes = 10000000000
+# How much a client's address may ask: requests a second in the long run, and at once. Files are not counted.
+# requests_per_second = 50
+# requests_at_once = 500
 
 {SOURCE_TEMPLATE}"""
 

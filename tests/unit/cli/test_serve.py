@@ -116,6 +116,16 @@ def test_a_medium_mounted_for_reading_is_served(desk, is_indexed):
     assert {path: path.stat().st_mtime_ns for path in desk.root.rglob("*")} == before
 
 
+def test_a_catalogue_that_cannot_be_used_does_not_keep_the_site_away(desk):
+    desk.publish()
+    desk.index()
+    desk.workspace.catalogue_path.write_bytes(b"no catalogue" * 1000)
+    with service(desk.workspace.root) as site:
+        site.datasets(1)
+        status, said = site.end()
+    assert (status, "indexed anew" in said) == (0, True)
+
+
 def test_a_ledger_that_is_away_at_the_start(desk, tmp_path):
     desk.publish()
     portal = Workspace.init(tmp_path / "portal", ledger="../elsewhere/chain")

@@ -1,4 +1,4 @@
-"""What the API answers, operation by operation."""
+"""What the API answers about datasets, publishers and the portal, operation by operation."""
 
 from __future__ import annotations
 
@@ -7,92 +7,59 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from etdb.catalogue import FACETS, FIELDS, MAX_PAGE, SORTS, Query, parse_query
-from etdb.errors import InputError, NotFoundError
+from etdb.catalogue import FIELDS, Query
+from etdb.errors import NotFoundError
 from etdb.web.api.documents import (
     DatasetDocument,
     DatasetList,
+    FieldDocument,
     FileDocument,
-    LedgerDocument,
     PublisherDocument,
+    RevisionDocument,
     dataset_document,
     list_document,
+    revision_document,
 )
-from etdb.web.api.operations import Operation, Parameter, Reply
+from etdb.web.api.operations import DATASET_ID, Operation, Parameter, Reply, asked_base, asked_flag, asked_whole
+from etdb.web.api.querying import LIST_PARAMETERS, wanted_query
 from etdb.web.portal import Portal, Statistics
 
-__all__ = ["OPERATIONS", "wanted_query"]
+__all__ = ["DATASET_OPERATIONS"]
 
-_PLAIN: Final = frozenset({"q", "sort", "limit", "cursor", "facets", "files"})
-_ID: Final = Parameter(
-    name="dataset_id",
-    place="path",
-    description="The dataset's id, or any beginning of it that no other shares.",
-    schema={"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
-)
-_FILTERS: Final = tuple(
-    Parameter(
-        name=field.name,
-        description=field.help + (f", in {field.unit}" if field.unit else "") + (" (MIN..MAX)" if field.column else ""),
-        is_list=field.terms,
-    )
-    for field in FIELDS
-)
-_QUERY: Final = (
-    Parameter(name="q", description="Words to look for in all fields; `-word` leaves out.", example="flagella"),
-    *_FILTERS,
-    Parameter(name="sort", description="The order.", schema={"type": "string", "enum": [one.name for one in SORTS]}),
-    Parameter(
-        name="limit", description="Datasets a page.", schema={"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
-    ),
-    Parameter(name="cursor", description="`next_cursor` of the page before."),
-    Parameter(name="facets", description="Facets to count, with commas: " + ", ".join(FACETS) + "."),
-    Parameter(name="files", description="Whether files are listed.", schema={"type": "boolean"}),
-)
-
-
-def wanted_query(request: Request) -> Query:
-    """The query of a request.
-
-    Raises:
-        InputError: a name or value in it has no meaning.
-    """
-    asked = request.query_params
-    limit = asked.get("limit", "20")
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 7):
-        raise InputError(f"limit is a number from 1 to {MAX_PAGE}")
-    return parse_query(
-        [(name, value) for name, value in asked.multi_items() if name not in _PLAIN],
-        text=asked.get("q", ""),
-        sort=asked.get("sort", ""),
-        limit=int(limit),
-        cursor=asked.get("cursor", ""),
-        facets=tuple(name for name in asked.get("facets", "").split(",") if name),
-    )
-
-
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
+_MAX_REVISION: Final = 10**9
 
 
 def _datasets(request: Request, portal: Portal) -> Reply:
     page = portal.search(wanted_query(request))
+    base = asked_base(request, portal)
     next_url, headers = "", {}
     if page.next_cursor:
         pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        next_url = f"{_base(request)}{request.url.path}?{urlencode([*pairs, ('cursor', page.next_cursor)])}"
+        next_url = f"{base}{request.url.path}?{urlencode([*pairs, ('cursor', page.next_cursor)])}"
         headers = {"link": f'<{next_url}>; rel="next"'}
-    files = _flag(request, "files")
-    return Reply(document=list_document(page, next_url=next_url, base=_base(request), files=files), headers=headers)
+    files = asked_flag(request, "files")
+    return Reply(document=list_document(page, next_url=next_url, base=base, files=files), headers=headers)
 
 
 def _dataset(request: Request, portal: Portal) -> Reply:
-    return Reply(document=dataset_document(portal.get(request.path_params["dataset_id"]), base=_base(request)))
+    number = asked_whole(request, "revision", 0, 1, _MAX_REVISION) or None
+    view = portal.get(request.path_params["dataset_id"], revision=number)
+    return Reply(document=dataset_document(view, base=asked_base(request, portal)))
 
 
 def _files(request: Request, portal: Portal) -> Reply:
-    found = dataset_document(portal.get(request.path_params["dataset_id"]), base=_base(request))
+    found = dataset_document(portal.get(request.path_params["dataset_id"]), base=asked_base(request, portal))
     return Reply(document=found.files)
+
+
+def _revisions(request: Request, portal: Portal) -> Reply:
+    view = portal.get(request.path_params["dataset_id"])
+    return Reply(document=[revision_document(one) for one in portal.catalogue.history(view.dataset_id)])
+
+
+def _artifact(request: Request, portal: Portal) -> Reply:
+    view = portal.get(request.path_params["dataset_id"])
+    return Reply(document=portal.catalogue.artifact(view.dataset_id, revision=view.revision))
 
 
 def _publishers(_request: Request, portal: Portal) -> Reply:
@@ -110,6 +77,7 @@ def _publisher(portal: Portal, address: str) -> PublisherDocument:
         raise NotFoundError(f"nobody published here as {address[:64]}")
     return PublisherDocument(
         address=address,
+        name=found.results[0].publisher_name,
         datasets=found.total,
         labs=tuple(one.value for one in found.facets["lab"]),
         institutions=tuple(one.value for one in found.facets["institution"]),
@@ -121,40 +89,30 @@ def _statistics(_request: Request, portal: Portal) -> Reply:
     return Reply(document=portal.statistics())
 
 
-def _ledger(request: Request, portal: Portal) -> Reply:
-    numbers = portal.statistics()
-    follower = getattr(request.app.state, "follower", None)
+def _fields(_request: Request, _portal: Portal) -> Reply:
     return Reply(
-        document=LedgerDocument(
-            network=portal.network,
-            height=numbers.height,
-            block_hash=numbers.block_hash,
-            block_time_s=numbers.block_time_s,
-            counts=portal.catalogue.counts(),
-            is_following=bool(follower and follower.is_following),
-        )
+        document=[
+            FieldDocument(
+                name=one.name,
+                kind=one.kind,
+                help=one.help,
+                unit=one.unit,
+                is_facet=one.terms,
+                is_range=bool(one.column),
+            )
+            for one in FIELDS
+        ]
     )
 
 
-def _facets(_request: Request, _portal: Portal) -> Reply:
-    return Reply(document=[{"name": one.name, "kind": one.kind, "help": one.help, "unit": one.unit} for one in FIELDS])
-
-
-def _flag(request: Request, name: str) -> bool:
-    value = request.query_params.get(name, "false")
-    if value not in {"true", "false"}:
-        raise InputError(f"{name} is true or false, not {value[:40]!r}")
-    return value == "true"
-
-
-OPERATIONS: Final = (
+DATASET_OPERATIONS: Final = (
     Operation(
         name="list_datasets",
         path="/datasets",
         summary="Find datasets",
         answer=_datasets,
         gives=DatasetList,
-        parameters=_QUERY,
+        parameters=LIST_PARAMETERS,
     ),
     Operation(
         name="get_dataset",
@@ -162,7 +120,14 @@ OPERATIONS: Final = (
         summary="One dataset with its files, its place on the ledger and what was checked",
         answer=_dataset,
         gives=DatasetDocument,
-        parameters=(_ID,),
+        parameters=(
+            DATASET_ID,
+            Parameter(
+                name="revision",
+                description="As this revision left it, from 1; without it the newest, or the one whose id is asked.",
+                schema={"type": "integer", "minimum": 1, "maximum": _MAX_REVISION},
+            ),
+        ),
     ),
     Operation(
         name="list_files",
@@ -170,14 +135,30 @@ OPERATIONS: Final = (
         summary="The files of a dataset",
         answer=_files,
         gives=tuple[FileDocument, ...],
-        parameters=(_ID,),
+        parameters=(DATASET_ID,),
+    ),
+    Operation(
+        name="list_revisions",
+        path="/datasets/{dataset_id}/revisions",
+        summary="What became of a dataset: its record, corrections, transfers and withdrawal, the first one first",
+        answer=_revisions,
+        gives=list[RevisionDocument],
+        parameters=(DATASET_ID,),
+    ),
+    Operation(
+        name="get_artifact",
+        path="/datasets/{dataset_id}/artifact",
+        summary="A dataset's record in the names of the protocol (OIP 0.42), as it stands on the ledger",
+        answer=_artifact,
+        gives=dict[str, Any],
+        parameters=(DATASET_ID,),
     ),
     Operation(
         name="list_fields",
         path="/fields",
         summary="What can be asked: filters, facets, ranges, with their units",
-        answer=_facets,
-        gives=list[dict[str, Any]],
+        answer=_fields,
+        gives=list[FieldDocument],
     ),
     Operation(
         name="list_publishers",
@@ -202,14 +183,6 @@ OPERATIONS: Final = (
         summary="The numbers of this portal",
         answer=_statistics,
         gives=Statistics,
-        tag="portal",
-    ),
-    Operation(
-        name="get_ledger",
-        path="/ledger",
-        summary="How far the ledger is indexed, and what was found on it",
-        answer=_ledger,
-        gives=LedgerDocument,
         tag="portal",
     ),
 )

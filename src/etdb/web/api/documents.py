@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from etdb.catalogue import DatasetView, FacetValue, Page
+from etdb.catalogue import DatasetView, FacetValue, Page, Revision
 from etdb.oip import FileEntry, Tomogram
+from etdb.trust import Verification
 from etdb.web.shown import file_url
 
 __all__ = [
+    "AsideDocument",
+    "ChangeDocument",
     "ClaimDocument",
     "DatasetDocument",
     "DatasetList",
+    "FieldDocument",
     "FileDocument",
     "LedgerDocument",
+    "LedgerList",
+    "ListName",
+    "MessageDocument",
+    "OrphansDocument",
+    "OtherDocument",
     "ProvenanceDocument",
     "PublisherDocument",
+    "RevisionDocument",
+    "WithdrawalDocument",
     "dataset_document",
     "list_document",
+    "record_fields",
+    "revision_document",
 ]
+
+ListName = Literal["aside", "orphans", "other"]
 
 _ELSEWHERE = frozenset({"files", "location", "publisher", "timestamp_s", "storage_network"})
 
@@ -62,10 +77,27 @@ class ProvenanceDocument(Struct, frozen=True, kw_only=True):
     transactions: tuple[str, ...]
 
 
+class WithdrawalDocument(Struct, frozen=True, kw_only=True):
+    """How a dataset was withdrawn by its owner. What was published stays on the ledger."""
+
+    revision_id: str
+    height: int
+    time_s: int
+    signed_by: str
+    reason: str
+
+
 class DatasetDocument(Struct, frozen=True, kw_only=True):
-    """A dataset. ``record`` holds the signed description's fields that are set, named with their units."""
+    """A dataset. ``record`` holds the signed description's fields that are set, named with their units.
+
+    It is shown as ``revision`` left it, of ``revisions`` that there are.
+    """
 
     id: str
+    revision: int
+    revisions: int
+    revision_id: str
+    owner: str
     record: dict[str, Any]
     size_bytes: int
     files: tuple[FileDocument, ...] | UnsetType = UNSET
@@ -73,6 +105,7 @@ class DatasetDocument(Struct, frozen=True, kw_only=True):
     provenance: ProvenanceDocument
     claims: tuple[ClaimDocument, ...]
     duplicates: tuple[str, ...] = ()
+    withdrawn: WithdrawalDocument | None = None
     urls: dict[str, str]
 
 
@@ -87,9 +120,10 @@ class DatasetList(Struct, frozen=True, kw_only=True):
 
 
 class PublisherDocument(Struct, frozen=True, kw_only=True):
-    """A publisher's address, with how many datasets it has here and the values its records give."""
+    """A publisher's address, the name it gave itself, how many datasets it has here and what its records say."""
 
     address: str
+    name: str
     datasets: int
     labs: tuple[str, ...]
     institutions: tuple[str, ...]
@@ -107,6 +141,92 @@ class LedgerDocument(Struct, frozen=True, kw_only=True):
     is_following: bool
 
 
+class FieldDocument(Struct, frozen=True, kw_only=True):
+    """Something to filter by: whole values that can be counted (a facet), a range, or both."""
+
+    name: str
+    kind: str
+    help: str
+    unit: str
+    is_facet: bool
+    is_range: bool
+
+
+class ChangeDocument(Struct, frozen=True, kw_only=True):
+    """A field that a correction made another; long values are shortened."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class RevisionDocument(Struct, frozen=True, kw_only=True):
+    """Something that became of a dataset: ``kind`` is publish, edit, transfer or deactivate."""
+
+    number: int
+    kind: str
+    revision_id: str
+    transactions: tuple[str, ...]
+    signed_by: str
+    owner: str
+    height: int
+    block_time_s: int
+    timestamp_s: int
+    reason: str
+    changes: tuple[ChangeDocument, ...]
+    claims: tuple[ClaimDocument, ...]
+
+
+class MessageDocument(Struct, frozen=True, kw_only=True):
+    """A message of a transaction. ``text`` is null where the bytes are not UTF-8."""
+
+    txid: str
+    height: int
+    position: int
+    text: str | None
+    data_base64: str
+
+
+class AsideDocument(Struct, frozen=True, kw_only=True, tag_field="list", tag="aside"):
+    """A message that made no record, and why."""
+
+    txid: str
+    height: int
+    reason: str
+    detail: str
+
+
+class OtherDocument(Struct, frozen=True, kw_only=True, tag_field="list", tag="other"):
+    """A message of the protocol's family that is not about tomograms."""
+
+    txid: str
+    height: int
+    protocol: str
+    kind: str
+    title: str
+    publisher: str
+
+
+class OrphansDocument(Struct, frozen=True, kw_only=True, tag_field="list", tag="orphans"):
+    """Parts of a message that wait for others."""
+
+    height: int
+    publisher: str
+    reference: str
+    count: int
+    present: tuple[int, ...]
+    missing: tuple[int, ...]
+    txids: tuple[str, ...]
+
+
+class LedgerList(Struct, frozen=True, kw_only=True):
+    """A page of a list. ``after`` is what to ask for the following one, or null on the last."""
+
+    kind: str
+    items: tuple[AsideDocument | OtherDocument | OrphansDocument, ...]
+    after: int | None
+
+
 def dataset_document(view: DatasetView, *, base: str = "", files: bool = True) -> DatasetDocument:
     """A dataset as the API gives it.
 
@@ -119,6 +239,10 @@ def dataset_document(view: DatasetView, *, base: str = "", files: bool = True) -
     location = tomogram.location
     return DatasetDocument(
         id=view.dataset_id,
+        revision=view.revision,
+        revisions=view.revisions,
+        revision_id=view.revision_id or view.dataset_id,
+        owner=view.owner or tomogram.publisher,
         record=record_fields(tomogram),
         size_bytes=tomogram.size_bytes,
         files=tuple(_file(one, location, base) for one in tomogram.files) if files else UNSET,
@@ -132,18 +256,41 @@ def dataset_document(view: DatasetView, *, base: str = "", files: bool = True) -
             block_hash=view.block_hash,
             block_time_s=view.time_s,
             confirmations=view.confirmations,
-            transactions=view.part_txids,
+            transactions=view.txids,
         ),
-        claims=tuple(
-            ClaimDocument(claim=one.claim, outcome=one.outcome, detail=one.detail, meaning=one.claim.meaning)
-            for one in view.claims.results
-        ),
+        claims=_claims(view.claims),
         duplicates=tuple(one.dataset_id for one in view.duplicates),
+        withdrawn=None if view.withdrawn is None else WithdrawalDocument(**structs.asdict(view.withdrawn)),
         urls={
             "page": f"{base}/datasets/{view.dataset_id}",
             "self": f"{base}/api/v1/datasets/{view.dataset_id}",
             "content": base + file_url(location, ""),
         },
+    )
+
+
+def revision_document(one: Revision) -> RevisionDocument:
+    """A revision as the API gives it."""
+    return RevisionDocument(
+        number=one.number,
+        kind=one.kind,
+        revision_id=one.revision_id,
+        transactions=one.txids,
+        signed_by=one.signed_by,
+        owner=one.owner,
+        height=one.height,
+        block_time_s=one.time_s,
+        timestamp_s=one.timestamp_s,
+        reason=one.reason,
+        changes=tuple(ChangeDocument(field=it.field, before=it.before, after=it.after) for it in one.changes),
+        claims=_claims(one.claims),
+    )
+
+
+def _claims(claims: Verification) -> tuple[ClaimDocument, ...]:
+    return tuple(
+        ClaimDocument(claim=one.claim, outcome=one.outcome, detail=one.detail, meaning=one.claim.meaning)
+        for one in claims.results
     )
 
 

@@ -17,7 +17,7 @@ from etdb.em.contrast import Levels
 from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.ipfs import Cid, parse_cid
 from etdb.web.api.models import MODEL_OPERATIONS
-from etdb.web.api.operations import Operation, Parameter, Reply
+from etdb.web.api.operations import DATASET_ID, Operation, Parameter, Reply, asked_whole
 from etdb.web.neuroglancer import CLIENT, has_neuroglancer
 from etdb.web.portal import Portal
 from etdb.web.shown import file_url
@@ -30,6 +30,7 @@ from etdb.web.wanted import BusyError
 __all__ = ["VOLUME_OPERATIONS", "VolumeDocument", "dataset_volumes", "is_volume"]
 
 MAX_VOLUMES: Final = 32
+MAX_INDEX: Final = 999_999_999
 MAX_SLICES: Final = 8
 """Slices that are cut at the same time; who comes then waits."""
 _WAIT_S: Final = 20
@@ -161,10 +162,10 @@ def _slice(request: Request, portal: Portal) -> Reply:
         levels = Levels(black, white)
     wanted = SliceRequest(
         axis=_choice(asked.get("axis", "z"), get_args(_Axis), "axis"),
-        index=_whole(asked.get("index", "0"), "index"),
-        thickness=_whole(asked.get("thickness", "1"), "thickness"),
+        index=asked_whole(request, "index", 0, 0, MAX_INDEX),
+        thickness=asked_whole(request, "thickness", 1, 1, MAX_THICKNESS),
         projection=_choice(asked.get("projection", "mean"), get_args(_Projection), "projection"),
-        binning=_whole(asked.get("binning", "1"), "binning"),
+        binning=asked_whole(request, "binning", 1, 1, MAX_BINNING),
         levels=levels,
     )
     form = asked.get("format", "jpeg")
@@ -199,12 +200,6 @@ def _choice(value: str, known: tuple[Any, ...], name: str) -> Any:
     return value
 
 
-def _whole(value: str, name: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise InputError(f"{name} is a whole number, not {value[:40]!r}")
-    return int(value)
-
-
 def _number(value: str) -> float:
     try:
         number = float(value)
@@ -223,14 +218,7 @@ VOLUME_OPERATIONS: Final = (
         summary="The volumes of a dataset that can be looked at here",
         answer=_volumes,
         gives=list[VolumeDocument],
-        parameters=(
-            Parameter(
-                name="dataset_id",
-                place="path",
-                description="The dataset's id, or any beginning of it that no other shares.",
-                schema={"type": "string", "pattern": "^[0-9a-f]{1,64}$"},
-            ),
-        ),
+        parameters=(DATASET_ID,),
         tag="volumes",
     ),
     Operation(
@@ -239,13 +227,14 @@ VOLUME_OPERATIONS: Final = (
         summary="A slice of a volume as a picture",
         answer=_slice,
         gives="image/jpeg",
+        also_gives=tuple(one for one in MEDIA_TYPES.values() if one != "image/jpeg"),
         parameters=(
             Parameter(name="cid", place="path", description="The CID of the file."),
             Parameter(name="axis", description="What the slice stands upright on.", schema={"enum": ["x", "y", "z"]}),
             Parameter(
                 name="index",
                 description="The middle slice, from 0.",
-                schema={"type": "integer", "minimum": 0, "maximum": 999_999_999},
+                schema={"type": "integer", "minimum": 0, "maximum": MAX_INDEX},
             ),
             Parameter(
                 name="thickness",

@@ -1,5 +1,6 @@
-"""The pages: server-rendered, usable without JavaScript apart from the viewer."""
+"""The pages that people see."""
 
 from etdb.web.pages.routes import error_page, page_routes
+from etdb.web.pages.trying import try_routes
 
-__all__ = ["error_page", "page_routes"]
+__all__ = ["error_page", "page_routes", "try_routes"]

@@ -49,6 +49,7 @@ _templates.filters |= {
     "safe_text": shown.safe,
     "short_id": shown.short_id,
     "size": shown.size,
+    "urlencode": shown.url_part,
 }
 _templates.globals |= {
     "claim_name": shown.CLAIM_NAMES.__getitem__,
@@ -79,10 +80,10 @@ def page(
 ) -> Response:
     """A page as a response: kept by those who ask again only while the catalogue's state is the same.
 
-    ``variant`` is a word for what else the page depends on.
+    ``variant`` is a word for what else the page depends on; such a page is not kept for others who ask.
     """
     portal: Portal = request.app.state.portal
-    etag = f'"{portal.state()}-{static_url.version}{variant}"'
+    etag = f'"{variant}{portal.state()}-{static_url.version}"'
     own = PAGE_HEADERS | {"etag": etag, "cache-control": "no-cache"} | (headers or {})
     if status == 200 and etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=own)

@@ -6,29 +6,29 @@ from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from etdb.catalogue import MAX_PAGE, Query
+from etdb.catalogue import FACETS, MAX_PAGE, Query
+from etdb.catalogue.text import fold_term
 from etdb.errors import EtdbError, InputError, NotFoundError
-from etdb.manifest import MANIFEST_NAME
-from etdb.trust import Claim
-from etdb.web.api.volumes import is_volume
-from etdb.web.machine import json_ld
-from etdb.web.pages.browsing import RANGES_SHOWN, Browsing
-from etdb.web.pages.citing import citation
-from etdb.web.pages.metadata import described
-from etdb.web.pages.render import EMBED_HEADERS, STATIC_HEADERS, page
+from etdb.web.pages.advanced import advanced
+from etdb.web.pages.brand import logo, theme
+from etdb.web.pages.browsing import MAX_VALUES_SHOWN, RANGES_SHOWN, Browsing
+from etdb.web.pages.dataset import cite, dataset, embed, old_address
+from etdb.web.pages.featured import find_section, load_featured, shown_sections
+from etdb.web.pages.records import record
+from etdb.web.pages.render import STATIC_HEADERS, page
 from etdb.web.pages.texts import TEXTS, load_text
-from etdb.web.portal import Portal, role_file
+from etdb.web.pages.wording import field_label
+from etdb.web.portal import Portal
 from etdb.web.static import static_file
 
-__all__ = ["page_routes"]
+__all__ = ["error_page", "page_routes"]
 
 _WALL: Final = 12
-_SIMILAR: Final = 6
+_SECTIONS_AT_HOME: Final = 6
 _LEDGER_ROWS: Final = 50
-_MISSING: Final = ("nobody", "not here")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -37,15 +37,21 @@ def page_routes() -> list[Route]:
     return [
         Route("/", _shown(_home)),
         Route("/datasets", _shown(_browse)),
-        Route("/datasets/{dataset_id}", _shown(_dataset)),
-        Route("/datasets/{dataset_id}/embed", _shown(_embed)),
-        Route("/datasets/{dataset_id}/cite.{form}", _shown(_cite)),
-        Route("/tomogram/{dataset_id}", _shown(_old_address)),
+        Route("/datasets/values/{name}", _shown(_values)),
+        Route("/datasets/{dataset_id}", _shown(dataset)),
+        Route("/datasets/{dataset_id}/embed", _shown(embed)),
+        Route("/datasets/{dataset_id}/cite.{form}", _shown(cite)),
+        Route("/tomogram/{dataset_id}", _shown(old_address)),
+        Route("/advanced", _shown(advanced)),
+        Route("/featured", _shown(_featured)),
+        Route("/featured/{name}", _shown(_section)),
         Route("/publishers", _shown(_publishers)),
         Route("/publishers/{address}", _shown(_publisher)),
         Route("/ledger", _shown(_ledger)),
+        Route("/records/{txid}", _shown(record)),
         *(Route(f"/{name}", _shown(_text)) for name in TEXTS),
-        Route("/static/theme.css", _theme),
+        Route("/static/theme.css", theme),
+        Route("/static/logo", logo),
         Route("/static/{name:path}", _static),
     ]
 
@@ -76,11 +82,20 @@ def error_page(request: Request, error: EtdbError) -> Response:
         hint=error.hint if isinstance(error, InputError) else "",
         candidates=[str(one) for one in candidates],
         status_code=error.http_status,
+        words=request.url.path.strip("/").rpartition("/")[2].replace("-", " ")[:60],
     )
 
 
 def _home(request: Request, portal: Portal) -> Response:
-    return page(request, "home.html", wall=portal.newest(_WALL), statistics=portal.statistics())
+    _, _, sections = load_featured(portal.settings.texts_folder)
+    return page(
+        request,
+        "home.html",
+        wall=portal.newest(_WALL),
+        statistics=portal.statistics(),
+        sections=shown_sections(portal, sections)[:_SECTIONS_AT_HOME],
+        species=portal.values("species", limit=_WALL),
+    )
 
 
 def _browse(request: Request, portal: Portal) -> Response:
@@ -90,73 +105,36 @@ def _browse(request: Request, portal: Portal) -> Response:
     return page(request, "browse.html", browsing=browsing, found=found, ranges=ranges)
 
 
-def _dataset(request: Request, portal: Portal) -> Response:
-    asked = request.path_params["dataset_id"]
-    view = portal.get(asked)
-    if asked != view.dataset_id:
-        return RedirectResponse(f"/datasets/{view.dataset_id}", status_code=302)
-    messages = portal.catalogue.messages(view.dataset_id)
-    availability = portal.availability(view)
-
-    def comes(path: str) -> bool:
-        """Whether it is worth asking this site for a file."""
-        return availability not in _MISSING or portal.holds(view, path)
-
+def _values(request: Request, portal: Portal) -> Response:
+    """All values of a facet, for the question that was asked."""
+    name, find = request.path_params["name"], request.query_params.get("find", "").strip()[:200]
+    if name not in FACETS:
+        raise NotFoundError(f"there is no list of {name[:64]!r}")
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "find"]
+    browsing = Browsing(pairs, facets=(name,), facet_limit=MAX_VALUES_SHOWN)
+    values = browsing.answer(portal).facets[name]
+    fitting = [one for one in values if fold_term(find) in fold_term(one.value)]
     return page(
         request,
-        "dataset.html",
-        variant="" if availability == "here" else f"-{availability.replace(' ', '-')}",
-        availability=availability,
-        view=view,
-        tomogram=view.tomogram,
-        groups=described(view.tomogram),
-        claims=[(view.claims[claim], claim.meaning) for claim in Claim],
-        messages=messages,
-        similar=portal.similar(view, _SIMILAR),
-        key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
-        key_image=role_file(
-            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: _is_picture(path) and comes(path)
-        ),
-        snapshots=[
-            one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path) and comes(one.path)
-        ],
-        citation=citation(view, portal, "txt").strip(),
-        has_volume=any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files),
-        json_ld=json_ld(view, portal, (portal.settings.url or str(request.base_url)).rstrip("/")),
-        manifest_name=MANIFEST_NAME,
-        source=str(request.base_url).rstrip("/"),
+        "values.html",
+        browsing=browsing,
+        name=name,
+        title=field_label(name),
+        values=fitting,
+        find=find,
+        is_cut=len(values) >= MAX_VALUES_SHOWN,
     )
 
 
-def _embed(request: Request, portal: Portal) -> Response:
-    view = portal.get(request.path_params["dataset_id"])
-    return page(
-        request,
-        "embed.html",
-        headers=EMBED_HEADERS,
-        view=view,
-        tomogram=view.tomogram,
-        key_movie=role_file(view, ("key_movie",), when=_plays),
-        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
-    )
+def _featured(request: Request, portal: Portal) -> Response:
+    title, introduction, sections = load_featured(portal.settings.texts_folder)
+    shown = shown_sections(portal, sections)
+    return page(request, "featured.html", title=title, introduction=introduction, sections=shown)
 
 
-def _cite(request: Request, portal: Portal) -> Response:
-    form = request.path_params["form"]
-    view = portal.get(request.path_params["dataset_id"])
-    text = citation(view, portal, form)
-    types = {"bib": "application/x-bibtex", "ris": "application/x-research-info-systems", "txt": "text/plain"}
-    name = f'attachment; filename="{view.dataset_id[:10]}.{form}"'
-    return Response(
-        text.encode("utf-8", "replace"),
-        media_type=f"{types[form]}; charset=utf-8",
-        headers={"content-disposition": name, "x-content-type-options": "nosniff"},
-    )
-
-
-def _old_address(request: Request, portal: Portal) -> Response:
-    view = portal.get(request.path_params["dataset_id"])
-    return RedirectResponse(f"/datasets/{view.dataset_id}", status_code=301)
+def _section(request: Request, portal: Portal) -> Response:
+    _, _, sections = load_featured(portal.settings.texts_folder)
+    return page(request, "section.html", shown=find_section(portal, sections, request.path_params["name"]))
 
 
 def _publishers(request: Request, portal: Portal) -> Response:
@@ -164,7 +142,8 @@ def _publishers(request: Request, portal: Portal) -> Response:
     for found in portal.values("publisher"):
         mine = portal.search(Query(terms={"publisher": (found.value,)}, sort="oldest", limit=1, facets=("lab",)))
         labs = [one.value for one in mine.facets["lab"]]
-        rows.append((found.value, found.count, labs, mine.results[0].time_s if mine.results else None))
+        since = mine.results[0].time_s if mine.results else None
+        rows.append((found.value, portal.catalogue.publisher_name(found.value), found.count, labs, since))
     return page(request, "publishers.html", rows=rows)
 
 
@@ -174,8 +153,10 @@ def _publisher(request: Request, portal: Portal) -> Response:
     found = portal.search(Query(terms={"publisher": (address,)}, limit=_WALL, facets=facets))
     if not found.total:
         raise NotFoundError(f"nobody published here as {address[:64]}")
+    address = found.results[0].tomogram.publisher
     first = portal.search(Query(terms={"publisher": (address,)}, sort="oldest", limit=1)).results[0]
-    return page(request, "publisher.html", address=address, found=found, first=first)
+    name = portal.catalogue.publisher_name(address)
+    return page(request, "publisher.html", address=address, name=name, found=found, first=first)
 
 
 def _ledger(request: Request, portal: Portal) -> Response:
@@ -198,15 +179,9 @@ def _ledger(request: Request, portal: Portal) -> Response:
 
 def _text(request: Request, portal: Portal) -> Response:
     name = request.url.path.strip("/")
-    title, html = load_text(name, portal.settings.texts_folder)
-    return page(request, "text.html", title=title, html=html)
-
-
-def _theme(request: Request) -> Response:
-    """The site's own colour; a stylesheet of its own, since pages hold no style."""
-    accent = request.app.state.portal.settings.accent
-    css = f":root{{--accent:{accent};--accent-strong:{accent}}}\n" if accent else "\n"
-    return Response(css, media_type="text/css; charset=utf-8", headers={"cache-control": "no-cache"})
+    source = portal.base_url(str(request.base_url))
+    title, html = load_text(name, portal.settings.texts_folder, source=source)
+    return page(request, "text.html", title=title, html=html, name=name)
 
 
 def _static(request: Request) -> Response:
@@ -218,11 +193,3 @@ def _static(request: Request) -> Response:
     if headers["etag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(found.data, media_type=found.media_type, headers=headers)
-
-
-def _plays(path: str) -> bool:
-    return path.lower().endswith((".mp4", ".webm", ".m4v"))
-
-
-def _is_picture(path: str) -> bool:
-    return path.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".gif"))

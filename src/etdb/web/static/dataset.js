@@ -1,8 +1,18 @@
+// @ts-check
+// A movie waits for who asked for less motion.
+if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+  for (const video of document.querySelectorAll("video")) {
+    video.autoplay = false;
+    video.pause();
+  }
+}
+
 // Pictures of the strip open large, in place; without this file they open as pages of their own.
 const links = [...document.querySelectorAll("[data-lightbox]")];
 if (links.length && "showModal" in HTMLDialogElement.prototype) {
   const dialog = document.createElement("dialog");
   dialog.className = "lightbox";
+  dialog.setAttribute("aria-label", "Snapshots");
   const picture = document.createElement("img");
   const caption = document.createElement("p");
   const close = document.createElement("button");

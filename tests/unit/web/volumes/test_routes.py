@@ -59,7 +59,12 @@ def client(site):
     entries = [FileEntry(path=path, role="reconstruction") for path in ("a.rec", "b.mrc.gz", "c.mrc", "d.mod", "e.mrc")]
     with Catalogue(site.folder / "catalogue.sqlite", writable=True) as catalogue:
         fill_catalogue(catalogue, [Tomogram(title="t", location=str(root), files=tuple(entries))])
-        portal = Portal(catalogue, site.store, PortalSettings(), network="local")
+        portal = Portal(
+            catalogue,
+            site.store,
+            PortalSettings(requests_per_second=1_000_000, requests_at_once=1_000_000),
+            network="local",
+        )
         with serving(portal_app(portal)) as url:
             yield Client(url)
 
@@ -118,7 +123,7 @@ def test_questions_without_meaning(client, listed, query):
     assert found.headers["content-type"] == "application/problem+json"
 
 
-def test_a_slice_beyond_the_volume(client, listed):
+def test_a_slice_beyond_the_last(client, listed):
     assert client.get(f"{listed[0]['slice_url']}?index=6").status_code == 404
 
 

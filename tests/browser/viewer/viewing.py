@@ -60,5 +60,10 @@ def portal_of(lab: Lab, *, check: bool = True):
     with ExitStack() as open_things:
         catalogue = open_things.enter_context(Catalogue(lab.folder / f"catalogue-{check}.sqlite", writable=True))
         fill_catalogue(catalogue, lab.tomograms)
-        portal = Portal(catalogue, lab.store, PortalSettings(), network="local")
+        portal = Portal(
+            catalogue,
+            lab.store,
+            PortalSettings(requests_per_second=1_000_000, requests_at_once=1_000_000),
+            network="local",
+        )
         yield open_things.enter_context(serving(portal_app(portal, check=check))), portal

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.viewing import Lab, opened, portal_of
-from tests.browser.volumes import CUBE, known_dataset, ramps, write_large, write_mrc
+from tests.browser.viewer.viewing import Lab, opened, portal_of
+from tests.browser.viewer.volumes import CUBE, known_dataset, ramps, write_large, write_mrc
 
 from etdb.em.contrast import Levels, to_grey
 
