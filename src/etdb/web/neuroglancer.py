@@ -28,19 +28,22 @@ _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".wasm": "application/wasm",
 }
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{eval}; worker-src 'self' blob:; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Its workers come from its own files, its decoders are WebAssembly, its panels set styles of elements. It reads from
+this portal alone, and nothing that runs here can send elsewhere."""
 _HEADERS: Final = {
-    # Its workers come from its own files, its decoders are WebAssembly, its panels set styles of elements. It reads
-    # from this portal alone, and nothing that runs here can send elsewhere.
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self' "
-        "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": _POLICY.format(eval=""),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cross-origin-opener-policy": "same-origin",
 }
+_WORKER_HEADERS: Final = _HEADERS | {"content-security-policy": _POLICY.format(eval=" 'unsafe-eval'")}
+"""Of scripts: it holds where one is a worker. The one that unpacks Blosc makes a function of a text (Emscripten)."""
 _FOREVER: Final = "public, max-age=31536000, immutable"
 INDEX: Final = "index.html"
 _OUR_HEAD: Final = (
@@ -94,10 +97,11 @@ def _file(request: Request) -> Response:
     # All but the page carry a hash of their content in their names.
     kept = "no-cache" if name == INDEX else _FOREVER
     etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-    headers = _HEADERS | {"cache-control": kept, "etag": etag}
+    suffix = Path(name).suffix
+    headers = (_WORKER_HEADERS if suffix == ".js" else _HEADERS) | {"cache-control": kept, "etag": etag}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(data, media_type=_TYPES[Path(name).suffix], headers=headers)
+    return Response(data, media_type=_TYPES[suffix], headers=headers)
 
 
 def _not_found(words: str) -> Response:

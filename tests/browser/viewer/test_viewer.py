@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.viewer.conftest import Lab, opened, portal_of
+from tests.browser.viewer.viewing import Lab, opened, portal_of
 from tests.browser.viewer.volumes import CUBE, known_dataset, ramps, write_large, write_mrc
 
 from etdb.em.contrast import Levels, to_grey
@@ -39,13 +39,13 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(lab):
+def portal(lab):
     with portal_of(lab) as (url, _):
         yield url
 
 
-def go(page, site, dataset, view=""):
-    page.goto(f"{site}/datasets/{dataset}" + (f"#view:{view}" if view else ""))
+def go(page, portal, dataset, view=""):
+    page.goto(f"{portal}/datasets/{dataset}" + (f"#view:{view}" if view else ""))
     page.locator("[data-viewer]").scroll_into_view_if_needed()
     until(page, f"{ROOT}?.dataset.ready")
     settled(page)
@@ -77,10 +77,10 @@ def expected(value):
 
 
 @pytest.mark.parametrize("ratio", [1, 2])
-def test_three_planes_are_the_volume(chromium, lab, site, ratio):
+def test_three_planes_are_the_volume(browser, lab, portal, ratio):
     values = ramps()
-    with opened(chromium, device_scale_factor=ratio) as page:
-        go(page, site, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
+    with opened(browser, device_scale_factor=ratio) as page:
+        go(page, portal, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
         for pane, places in {
             "xy": [(h, v, values[15, v, h]) for h, v in [(5, 5), (120, 40), (5, 80), (120, 90), (35, 72)]],
             "zy": [(h, v, values[h, v, 30]) for h, v in [(3, 30), (44, 30), (3, 75), (44, 90), (12, 72)]],
@@ -92,9 +92,9 @@ def test_three_planes_are_the_volume(chromium, lab, site, ratio):
                 assert abs(red - expected(value)) <= CLOSE, (pane, h, v)
 
 
-def test_the_cross_hair_links_the_planes(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=100,y=20,z=30,{WIDE}")
+def test_the_cross_hair_links_the_planes(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=100,y=20,z=30,{WIDE}")
         box = page.locator(".pane-xy").bounding_box()
         at = page.evaluate(
             """() => { const p = document.querySelector('[data-viewer]').viewer.panes.xy, r = devicePixelRatio;
@@ -115,17 +115,17 @@ def test_the_cross_hair_links_the_planes(chromium, lab, site):
 
 
 @pytest.mark.parametrize(("projection", "put"), [("", np.mean), (",p=max", np.max)])
-def test_thickness(chromium, lab, site, projection, put):
+def test_thickness(browser, lab, portal, projection, put):
     values = ramps()[2:17].astype(float)
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=64,y=48,z=9,t=15,{WIDE}{projection}")
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=64,y=48,z=9,t=15,{WIDE}{projection}")
         for h, v in [(30, 68), (100, 20), (10, 90)]:
             assert abs(sample(page, "xy", h, v)[0] - expected(put(values[:, v, h]))) <= CLOSE
 
 
-def test_contrast_by_hand_and_back(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, "v=0,x=64,y=48,z=30")
+def test_contrast_by_hand_and_back(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, "v=0,x=64,y=48,z=30")
         before = sample(page, "xy", 100, 20)[0]
         page.get_by_label("White", exact=True).evaluate("e => { e.value = 400; e.dispatchEvent(new Event('input')); }")
         until(page, f"{ROOT}.viewer.view.white !== null")
@@ -139,9 +139,9 @@ def test_contrast_by_hand_and_back(chromium, lab, site):
         assert abs(sample(page, "xy", 100, 20)[0] - before) <= 1
 
 
-def test_a_permalink_shows_the_same_again(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, "v=0,x=30,y=66,z=15")
+def test_a_permalink_shows_the_same_again(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, "v=0,x=30,y=66,z=15")
         page.locator(".pane-xy").hover()
         page.keyboard.down("Control")
         for _ in range(4):
@@ -156,7 +156,7 @@ def test_a_permalink_shows_the_same_again(chromium, lab, site):
         page.wait_for_timeout(400)
         address, first = page.url, view(page)
         picture = page.locator(".pane-xy").evaluate("c => c.toDataURL()")
-    with opened(chromium) as page:
+    with opened(browser) as page:
         page.goto(address)
         until(page, f"{ROOT}?.dataset.ready")
         settled(page)
@@ -169,9 +169,9 @@ def test_a_permalink_shows_the_same_again(chromium, lab, site):
         assert page.locator(".pane-xy").evaluate("c => c.toDataURL()") == picture
 
 
-def test_keys_alone(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, "v=0,x=30,y=66,z=15")
+def test_keys_alone(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, "v=0,x=30,y=66,z=15")
         page.locator(".pane-xy").focus()
         for keys, name, value in [
             (["ArrowUp", "ArrowUp", "ArrowDown"], "z", 16),
@@ -199,9 +199,9 @@ def test_keys_alone(chromium, lab, site):
         settled(page)
 
 
-def test_the_picture_as_png(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=30,y=66,z=15,o=0,{WIDE}")
+def test_the_picture_as_png(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=30,y=66,z=15,o=0,{WIDE}")
         with page.expect_download() as waiting:
             page.get_by_role("button", name="Save the picture").click()
         download = waiting.value
@@ -212,9 +212,9 @@ def test_the_picture_as_png(chromium, lab, site):
         assert [int.from_bytes(data[at : at + 4], "big") for at in (16, 20)] == size
 
 
-def test_a_tilt_series_tells_its_angles(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known)
+def test_a_tilt_series_tells_its_angles(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known)
         page.get_by_label("Volume").select_option(label="tilts.st")
         until(page, f"{ROOT}.viewer.volume.path === 'tilts.st'")
         settled(page)
@@ -228,9 +228,9 @@ def test_a_tilt_series_tells_its_angles(chromium, lab, site):
         settled(page)
 
 
-def test_two_volumes_quickly_switched(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=64,y=48,z=15,{WIDE}")
+def test_two_volumes_quickly_switched(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=64,y=48,z=15,{WIDE}")
         for name in ("small.mrc", "ramps.mrc", "small.mrc", "tilts.st", "ramps.mrc"):
             page.get_by_label("Volume").select_option(label=name)
         settled(page)
@@ -240,9 +240,9 @@ def test_two_volumes_quickly_switched(chromium, lab, site):
         assert abs(sample(page, "xy", 100, 20)[0] - expected(ramps()[15, 20, 100])) <= CLOSE
 
 
-def test_annotations(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=100,y=20,z=15,{WIDE},m=0")
+def test_annotations(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=100,y=20,z=15,{WIDE},m=0")
         until(page, f"{ROOT}.dataset.models === '1'")
         # The square's left side, x = 20, between voxels 19 and 20; in another section it is not there.
         red, green, _ = sample(page, "xy", 19.5, 68)
@@ -267,9 +267,9 @@ def test_annotations(chromium, lab, site):
 
 
 @pytest.mark.parametrize(("path", "index"), [("ramps.mrc", 15), ("small.mrc", 5)])
-def test_checked_bytes_are_what_is_drawn(chromium, lab, site, path, index):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=10,y=10,z={index}")
+def test_checked_bytes_are_what_is_drawn(browser, lab, portal, path, index):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=10,y=10,z={index}")
         page.get_by_label("Volume").select_option(label=path)
         page.evaluate(f"{ROOT}.viewer.change({{z: {index}, black: 0, white: 10000}})")
         settled(page)
@@ -283,7 +283,7 @@ def test_checked_bytes_are_what_is_drawn(chromium, lab, site, path, index):
 
 
 @pytest.mark.parametrize("is_hashed_here", [True, False])
-def test_a_corrupted_leaf_visibly_fails(chromium, tmp_path, is_hashed_here):
+def test_a_corrupted_leaf_visibly_fails(browser, tmp_path, is_hashed_here):
     """One byte changed after publishing, size and time kept: whether the portal looks or not, nothing is drawn."""
     (tmp_path / "d").mkdir()
     lab = Lab(tmp_path)
@@ -294,7 +294,7 @@ def test_a_corrupted_leaf_visibly_fails(chromium, tmp_path, is_hashed_here):
     with path.open("r+b") as out:
         out.write(data)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    with closing(lab.store), portal_of(lab, check=is_hashed_here) as (url, _), opened(chromium) as page:
+    with closing(lab.store), portal_of(lab, check=is_hashed_here) as (url, _), opened(browser) as page:
         page.expected += ["Failed to load resource", "ERR_"]
         go(page, url, dataset, f"v=0,x=10,y=10,z=15,{WIDE}")
         assert sample(page, "xy", 100, 20)[0] > 50
@@ -309,9 +309,9 @@ def test_a_corrupted_leaf_visibly_fails(chromium, tmp_path, is_hashed_here):
             assert "a block is not what its CID names" in status.inner_text()
 
 
-def test_fingers(chromium, lab, site):
-    with opened(chromium, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740}) as page:
-        go(page, site, lab.known, "v=0,x=64,y=48,z=15")
+def test_fingers(browser, lab, portal):
+    with opened(browser, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740}) as page:
+        go(page, portal, lab.known, "v=0,x=64,y=48,z=15")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.locator(".pane-xy").scroll_into_view_if_needed()
         box = page.locator(".pane-xy").bounding_box()
@@ -339,10 +339,10 @@ def test_fingers(chromium, lab, site):
         assert view(page)["z"] == 15
 
 
-def test_slow_and_failing_answers_are_told(chromium, lab, site):
-    with opened(chromium) as page:
+def test_slow_and_failing_answers_are_told(browser, lab, portal):
+    with opened(browser) as page:
         page.expected += ["Failed to load resource", "ERR_"]
-        go(page, site, lab.known, "v=0,x=64,y=48,z=15")
+        go(page, portal, lab.known, "v=0,x=64,y=48,z=15")
         page.route("**/slice?*", lambda route: route.abort())
         page.evaluate(f"{ROOT}.viewer.change({{z: 2}})")
         page.wait_for_selector(".viewer-status.trouble")
@@ -362,9 +362,9 @@ def test_slow_and_failing_answers_are_told(chromium, lab, site):
         assert "Still waiting" not in page.locator(".viewer-status").inner_text()
 
 
-def test_what_is_not_shown_says_why_and_resizing_keeps_the_view(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=100,y=20,z=15,{WIDE}")
+def test_what_is_not_shown_says_why_and_resizing_keeps_the_view(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=100,y=20,z=15,{WIDE}")
         page.get_by_text("Not shown here").click()
         assert "packed.mrc.gz: it is packed" in page.locator("details.viewer-help").inner_text()
         for size in ({"width": 700, "height": 700}, {"width": 1600, "height": 1000}):
@@ -376,22 +376,39 @@ def test_what_is_not_shown_says_why_and_resizing_keeps_the_view(chromium, lab, s
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-def test_neuroglancer_draws_our_virtual_zarr(chromium, lab, site):
-    with opened(chromium) as page:
-        go(page, site, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
+def test_an_ome_zarr_is_the_volume_too(browser, lab, portal):
+    values = ramps()
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=2,x=100,y=20,z=15,{WIDE}")
+        assert page.evaluate(f"{ROOT}.viewer.volume.path") == "zcopy.ome.zarr"
+        for pane, h, v, value in [
+            ("xy", 35, 72, values[15, 72, 35]),
+            ("xy", 110, 60, values[15, 60, 110]),
+            ("zy", 40, 80, values[40, 80, 100]),
+            ("xz", 20, 30, values[30, 20, 20]),
+        ]:
+            assert abs(sample(page, pane, h, v)[0] - expected(value)) <= CLOSE
+        assert page.get_by_label("Check bytes").is_disabled()
+
+
+@pytest.mark.parametrize("volume", [0, 2])
+def test_neuroglancer_draws_what_we_serve(browser, lab, portal, volume):
+    """Our virtual OME-Zarr of the MRC file, and the OME-Zarr of the dataset out of the gateway."""
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v={volume},x=30,y=66,z=15,{WIDE}")
         address = page.get_by_role("link", name="Neuroglancer").get_attribute("href")
-    assert "zarr" in unquote(address)
-    with opened(chromium) as page:
-        # What Chromium says of software rendering is about this machine.
-        page.expected += ["GPU stall", "GroupMarkerNotSet", "WebGL", "swiftshader"]
+    assert ("/zarr/" if volume == 0 else "/ipfs/") in unquote(address)
+    with opened(browser) as page:
+        # What Chromium says of software rendering is about this machine. The version of an OME-Zarr is found by asking.
+        page.expected += ["GPU stall", "GroupMarkerNotSet", "WebGL", "swiftshader"] + ["404"] * bool(volume)
         asked = []
         page.on("response", lambda answer: asked.append((answer.status, answer.url)))
         page.goto(address)
         until(page, "Boolean(globalThis.viewer?.layerManager?.managedLayers?.[0]?.layer?.isReady)")
         page.wait_for_timeout(4000)
-        assert [one for one in asked if one[0] >= 400] == []
-        assert {urlsplit(one[1]).netloc for one in asked if one[1].startswith("http")} == {urlsplit(site).netloc}
-        assert any("/zarr/" in one[1] and "/0/c/" in one[1] for one in asked)
+        assert [one for one in asked if one[0] >= 400 and not one[1].endswith((".zarray", ".zattrs"))] == []
+        assert {urlsplit(one[1]).netloc for one in asked if one[1].startswith("http")} == {urlsplit(portal).netloc}
+        assert any("/0/c/" in one[1] for one in asked)
         picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     grey = np.asarray(picture).astype(int)
     # The first plane, at the cross-hair: inside the white cube. Left of the cube it is as dark as the ramp says.
@@ -402,13 +419,13 @@ def test_neuroglancer_draws_our_virtual_zarr(chromium, lab, site):
     assert abs(red - expected(ramps()[15, 66, 13])) <= 12
 
 
-def test_a_large_volume_on_a_slow_line(chromium, tmp_path):
+def test_a_large_volume_on_a_slow_line(browser, tmp_path):
     """1,024 x 1,024 x 400 int16 at 1.5 Mbit/s and 150 ms: what the first pictures cost, and what scrubbing asks for."""
     (tmp_path / "d").mkdir()
     lab = Lab(tmp_path)
     write_large(tmp_path / "d" / "large.mrc")
     dataset = lab.publish(tmp_path / "d", "Large")
-    with closing(lab.store), portal_of(lab) as (url, _), opened(chromium) as page:
+    with closing(lab.store), portal_of(lab) as (url, _), opened(browser) as page:
         cdp = page.context.new_cdp_session(page)
         cdp.send("Network.enable")
         line = {"offline": False, "latency": 150, "downloadThroughput": 187_500, "uploadThroughput": 93_750}

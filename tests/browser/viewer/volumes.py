@@ -5,6 +5,9 @@ import struct
 
 import numpy as np
 
+from etdb.media.omezarr import plan_zarr, write_zarr
+from etdb.media.planes import open_planes
+
 SHAPE = (48, 96, 128)
 CUBE = (slice(10, 20), slice(60, 76), slice(20, 40))
 
@@ -75,6 +78,9 @@ def known_dataset(folder):
     rng = np.random.default_rng(4)
     write_mrc(folder / "tilts.st", rng.normal(0, 300, (5, 64, 64)).astype(np.int16), tilts=(-60, -30, 0, 30, 60.5))
     write_model(folder / "ramps.mod")
+    with open_planes(folder / "ramps.mrc") as planes:
+        spacing = (10.0, 10.0, 10.0)
+        write_zarr(planes, plan_zarr(SHAPE, "int16"), folder / "zcopy.ome.zarr", name="copy", spacing_angstrom=spacing)
     (folder / "packed.mrc.gz").write_bytes(gzip.compress(b"1"))
     return folder
 

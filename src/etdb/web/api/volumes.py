@@ -23,6 +23,7 @@ from etdb.web.portal import Portal
 from etdb.web.shown import file_url
 from etdb.web.volumes import SliceRequest, Volume, cut_slice
 from etdb.web.volumes.encoding import MEDIA_TYPES, encode_picture
+from etdb.web.volumes.mapped import MappedVolume
 from etdb.web.volumes.slicing import MAX_BINNING, MAX_THICKNESS
 from etdb.web.wanted import BusyError
 
@@ -50,7 +51,8 @@ class VolumeDocument(Struct, frozen=True, kw_only=True):
     ``tilt_angles_deg`` has an angle for each section of a tilt series. ``black`` and ``white`` are the contrast that
     suits it. ``finest_binning`` is the least binning of a slice along x, y and z. ``data_offset`` and ``plane_bytes``
     say where a section lies in the file, for those who check; 0 for an OME-Zarr. ``zarr_url`` is a folder of OME-Zarr
-    to be read by others, ``neuroglancer_url`` where Neuroglancer is on this portal, if it is.
+    to be read by others (empty where the file is not on this machine), ``neuroglancer_url`` where Neuroglancer is on
+    this portal, if it is.
     """
 
     path: str
@@ -121,6 +123,9 @@ def _one(view: DatasetView, portal: Portal, path: str, role: str) -> VolumeDocum
 
 def _document(volume: Volume, path: str, role: str, url: str) -> VolumeDocument:
     facts = volume.facts
+    zarr_url = f"/ipfs/{volume.cid}/" if facts.kind == "ome-zarr" else ""
+    if isinstance(volume, MappedVolume):
+        zarr_url = f"/zarr/{volume.cid}/"
     return VolumeDocument(
         path=path,
         cid=str(volume.cid),
@@ -138,8 +143,8 @@ def _document(volume: Volume, path: str, role: str, url: str) -> VolumeDocument:
         byte_order=facts.byte_order,
         slice_url=f"/api/v1/volumes/{volume.cid}/slice",
         file_url=url,
-        zarr_url=f"/zarr/{volume.cid}/" if facts.kind == "mrc" else f"/ipfs/{volume.cid}/",
-        neuroglancer_url=CLIENT if has_neuroglancer() else "",
+        zarr_url=zarr_url,
+        neuroglancer_url=CLIENT if zarr_url and has_neuroglancer() else "",
     )
 
 

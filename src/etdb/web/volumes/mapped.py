@@ -127,6 +127,8 @@ def map_volume(cid: Cid, place: OpenPlace) -> MappedVolume:
         raise InputError(f"this is not a volume that can be shown: {error.message}") from error
     if look.is_truncated or layout.plane_offset(look.sections) > place.length:
         raise InputError("this volume is cut off: its header tells of more than the file has")
+    if layout.plane_bytes > MAX_TOUCHED_BYTES:
+        raise InputError("this is not a volume that can be shown: its sections are too large")
     shape = look.sections, look.rows, look.columns
     values = None
     if look.mode in _PLAIN:

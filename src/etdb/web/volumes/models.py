@@ -16,7 +16,7 @@ from etdb.ipfs import Cid
 
 __all__ = ["MAX_MODEL_BYTES", "MAX_SENT_POINTS", "ModelContour", "ModelDrawing", "ModelObject", "ModelShelf"]
 
-MAX_MODEL_BYTES: Final = 64 << 20
+MAX_MODEL_BYTES: Final = 16 << 20
 MAX_SENT_POINTS: Final = 200_000
 """Of one model, as JSON some megabytes; what is beyond is counted, not sent."""
 _KEPT: Final = 64

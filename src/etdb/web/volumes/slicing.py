@@ -45,7 +45,8 @@ def cut_slice(volume: Volume, asked: SliceRequest) -> NDArray[np.uint8]:
     """A slice as 8-bit grey, ``(rows, columns)``, as it is drawn: the first row on top.
 
     Raises:
-        InputError: there is no such slice, or it would be too much.
+        NotFoundError: there is no such slice.
+        InputError: it would be too much.
     """
     shape = volume.facts.shape
     extent = shape[AXES[asked.axis]]

@@ -59,7 +59,12 @@ def client(site):
     entries = [FileEntry(path=path, role="reconstruction") for path in ("a.rec", "b.mrc.gz", "c.mrc", "d.mod", "e.mrc")]
     with Catalogue(site.folder / "catalogue.sqlite", writable=True) as catalogue:
         fill_catalogue(catalogue, [Tomogram(title="t", location=str(root), files=tuple(entries))])
-        portal = Portal(catalogue, site.store, PortalSettings(), network="local")
+        portal = Portal(
+            catalogue,
+            site.store,
+            PortalSettings(requests_per_second=1_000_000, requests_at_once=1_000_000),
+            network="local",
+        )
         with serving(portal_app(portal)) as url:
             yield Client(url)
 
@@ -81,6 +86,12 @@ def test_what_is_shown_comes_first_and_the_rest_says_why_not(listed):
     assert "not on this machine" in listed[3]["reason"]
     assert listed[0]["shape"] == [6, 40, 50]
     assert listed[0]["zarr_url"] == f"/zarr/{listed[0]['cid']}/"
+
+
+def test_the_api_describes_them(client):
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    for path in ("/datasets/{dataset_id}/models", "/models/{cid}", "/datasets/{dataset_id}/volumes"):
+        assert "200" in paths["/api/v1" + path]["get"]["responses"]
 
 
 def test_models_that_cannot_be_drawn_say_why(client):

@@ -120,7 +120,7 @@ def test_no_such_slice(opened, asked):
         cut_slice(opened[0], asked)
 
 
-def test_too_much_for_a_slice_is_refused_and_a_coarser_one_is_not(opened, monkeypatch):
+def test_too_much_for_a_slice_is_refused_and_a_coarser_one_is_not(opened, site, monkeypatch):
     volume, _ = opened
     monkeypatch.setattr(mapped, "MAX_TOUCHED_BYTES", 100_000)
     with pytest.raises(InputError, match="would be read"):
@@ -131,6 +131,10 @@ def test_too_much_for_a_slice_is_refused_and_a_coarser_one_is_not(opened, monkey
     finest = mapped._finest(volume.facts.shape, volume.layout)
     assert finest[0] > 1
     cut_slice(volume, SliceRequest(axis="x", index=3, binning=finest[0]))
+    monkeypatch.setattr(mapped, "MAX_TOUCHED_BYTES", 1_000)
+    other = write_mrc(site.folder / "other.mrc", known_volume((2, 40, 40)))
+    with pytest.raises(InputError, match="too large"):
+        site.shelf.volume(site.add(other))
     assert volume_module.MAX_TOUCHED_BYTES == 1 << 30
 
 

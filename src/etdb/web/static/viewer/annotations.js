@@ -20,13 +20,18 @@ export class Annotations {
       acts.tick(on ? [...others, n].sort((a, b) => a - b) : others);
     });
     this.boxes = built.boxes;
+    this.elsewhere = built.elsewhere;
     this.list = built.list;
     this.list.hidden = true;
   }
 
-  /** Those that can be drawn. */
-  get drawable() {
-    return this.models.flatMap((one, n) => (one.reason ? [] : [n]));
+  /** Those that were drawn on this image, or on a smaller copy of it. */
+  get fitting() {
+    return this.models.flatMap((one, n) => (one.model && this.fits(one) ? [n] : []));
+  }
+
+  fits(one) {
+    return modelFactors(one.model.image_size, this.volume.shape).fits;
   }
 
   /** How many are here. */
@@ -38,6 +43,10 @@ export class Annotations {
   over(volume) {
     this.volume = volume;
     this.drawings.clear();
+    this.models.forEach((one, n) => {
+      const other = one.model && !this.fits(one);
+      this.elsewhere[n].textContent = other ? `drawn on another image (${one.model.image_size.join(" × ")})` : "";
+    });
   }
 
   /** These are ticked. */
@@ -74,15 +83,6 @@ export class Annotations {
 
   /** What has to be said of those that are drawn. */
   remarks(chosen) {
-    return chosen.flatMap((n) => {
-      const model = this.models[n]?.model;
-      if (!model) return [];
-      const words = [];
-      if (!modelFactors(model.image_size, this.volume.shape).fits) {
-        words.push(`; ${this.models[n].path} was drawn on another image (${model.image_size.join(" × ")})`);
-      }
-      if (this.drawings.get(n)?.isCut) words.push(`; of ${this.models[n].path} only the first points are drawn`);
-      return words;
-    });
+    return chosen.filter((n) => this.drawings.get(n)?.isCut).map((n) => `; of ${this.models[n].path} only the first points are drawn`);
   }
 }

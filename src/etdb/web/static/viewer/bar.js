@@ -70,6 +70,7 @@ export function buildBar(volumes, acts) {
 /** The list of models with a tick box each. @param {object[]} models @param {(n: number, on: boolean) => void} act */
 export function buildModels(models, act) {
   const list = element("fieldset", { class: "viewer-models" }, element("legend", {}, "Annotations"));
+  const elsewhere = models.map(() => element("small", { class: "elsewhere" }));
   const boxes = models.map((one, n) => {
     const box = element("input", { type: "checkbox", disabled: Boolean(one.reason) });
     box.addEventListener("change", () => act(n, box.checked));
@@ -84,14 +85,24 @@ export function buildModels(models, act) {
       }
       label.append(element("small", {}, modelWords(one.model)));
     }
+    label.append(elsewhere[n]);
     list.append(label);
     return box;
   });
-  return { list, boxes };
+  return { list, boxes, elsewhere };
 }
 
 function modelWords(model) {
   const counted = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
   const contours = model.objects.reduce((sum, one) => sum + one.contour_count, 0);
   return [counted(model.objects.length, "object"), counted(contours, "contour"), counted(model.point_count, "point")].join(", ");
+}
+
+/** Gives a canvas to whoever looks, as a file. */
+export function savePicture(canvas, name) {
+  canvas.toBlob((blob) => {
+    const link = element("a", { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }, "image/png");
 }

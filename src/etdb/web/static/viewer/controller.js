@@ -1,7 +1,7 @@
 // The viewer's head: three planes of a volume with a common cross-hair, or the projections of a tilt series one by one.
 
 import { Annotations } from "./annotations.js";
-import { buildBar, element, THICKNESSES } from "./bar.js";
+import { buildBar, element, savePicture, THICKNESSES } from "./bar.js";
 import { archiveUrl, checkedSection, whyNotChecked } from "./check.js";
 import { listen } from "./gestures.js";
 import { Pane } from "./pane.js";
@@ -111,6 +111,7 @@ export class Viewer {
   open(n) {
     this.source?.close();
     this.checking?.abort();
+    this.proof = "";
     for (const name of this.waits.keys()) this.waited(name);
     this.trouble.clear();
     this.source = new SliceSource(this.volumes[n]);
@@ -225,10 +226,15 @@ export class Viewer {
     this.prepare(name);
     pane.draw();
     if (name === "xy" && this.isChecking) {
+      const proof = [this.volume.cid, index, ...this.levels()].join();
+      if (proof === this.proof) return; // it is here, or on its way
+      this.proof = proof;
       this.source.forget();
+      for (const one of Object.keys(this.panes)) this.waited(one);
       this.loadChecked(pane, index);
       return;
     }
+    if (name === "xy") this.proof = "";
     this.checking?.abort();
     this.wait(name);
     this.source.show(name, this.wish(name, upright, index));
@@ -327,7 +333,7 @@ export class Viewer {
     const { shape, voxel_spacing_angstrom: spacing, data_type: type, kind } = this.volume;
     const [sections, rows, columns] = shape;
     const words = [`${columns} × ${rows} × ${sections}, ${type}${kind === "ome-zarr" ? ", OME-Zarr" : ""}`];
-    words.push(spacing ? `, ${Number(spacing[0].toPrecision(4))} Å a voxel` : ", voxel size not known");
+    words.push(spacing ? `, ${Number(spacing[0].toPrecision(4))} Å a ${this.isStack(this.view.volume) ? "pixel" : "voxel"}` : ", voxel size not known");
     words.push(...this.annotations.remarks(this.view.models));
     this.say(words);
   }
@@ -379,9 +385,9 @@ export class Viewer {
     if (!this.annotations.list.hidden && this.view.models.length === 0) this.allModels();
   }
 
-  /** All of them, or none. */
+  /** All that fit, or none. */
   allModels() {
-    this.change({ models: this.view.models.length ? [] : this.annotations.drawable });
+    this.change({ models: this.view.models.length ? [] : this.annotations.fitting });
   }
 
   /** What was fetched is drawn over what is there. */
@@ -397,8 +403,7 @@ export class Viewer {
 
   // -- moving
 
-  step(pane, count) {
-    const { upright } = pane.axes;
+  step({ axes: { upright } }, count) {
     this.change({ [upright]: this.view[upright] + count });
   }
 
@@ -471,12 +476,7 @@ export class Viewer {
   // -- taking with one
 
   save() {
-    const name = `${this.volume.path.replace(/.*\//, "")}-z${this.view.z + 1}.png`;
-    this.panes.xy.canvas.toBlob((blob) => {
-      const link = element("a", { href: URL.createObjectURL(blob), download: name });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    }, "image/png");
+    savePicture(this.panes.xy.canvas, `${this.volume.path.replace(/.*\//, "")}-z${this.view.z + 1}.png`);
   }
 
   async copyLink() {

@@ -1,11 +1,7 @@
-"""A real browser, and a portal for it: Debian's Chromium driven by Playwright. Marked interop, as other judges are."""
+"""Pages that must stay without a trouble, and portals over folders that a test fills."""
 
-import os
-import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import pytest
 
 from etdb.blocks import FilesInPlace
 from etdb.catalogue import Catalogue
@@ -15,29 +11,6 @@ from etdb.web.application import portal_app
 from etdb.web.portal import Portal
 from etdb.web.serving import serving
 from etdb.workspace import PortalSettings
-
-CHROMIUM = os.environ.get("ETDB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser without a window; skips with one line when there is none."""
-    if CHROMIUM is None:
-        pytest.skip("left out: the pages in a browser, because Chromium is not installed")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="left out: Playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @contextmanager
@@ -87,5 +60,10 @@ def portal_of(lab: Lab, *, check: bool = True):
     with ExitStack() as open_things:
         catalogue = open_things.enter_context(Catalogue(lab.folder / f"catalogue-{check}.sqlite", writable=True))
         fill_catalogue(catalogue, lab.tomograms)
-        portal = Portal(catalogue, lab.store, PortalSettings(), network="local")
+        portal = Portal(
+            catalogue,
+            lab.store,
+            PortalSettings(requests_per_second=1_000_000, requests_at_once=1_000_000),
+            network="local",
+        )
         yield open_things.enter_context(serving(portal_app(portal, check=check))), portal
