@@ -140,7 +140,7 @@ def _next(console: Console, facts: dict[str, Any]) -> None:
         (f"{etdb} search --help", "filters, ranges, facets"),
         (f"{etdb} show {first}", "one record in full"),
         (f"{etdb} verify {first}", "its claims again"),
-        (f"{etdb} serve", "be the gateway yourself"),
+        (f"{etdb} serve", "look at it in a browser: the web site, the API, the gateway"),
     ):
         console.print(f"   {escape(line)}   [dim]# {what}[/dim]")
     console.print()
