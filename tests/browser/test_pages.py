@@ -84,20 +84,35 @@ def test_a_withdrawn_dataset_and_a_missing_page_help(page):
 
 
 def test_words_are_searched_and_a_facet_narrows_at_once(page):
+    from playwright.sync_api import expect
+
     page.goto("/")
     page.get_by_role("searchbox").fill("bdellovibrio")
     page.keyboard.press("Enter")
     page.wait_for_url("**/datasets?q=*")
-    assert page.get_by_role("heading", level=1).inner_text() == "1 dataset"
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 dataset")
     page.goto("/datasets")
     page.locator("summary", has_text="Laboratory").click()
     page.get_by_label("Movie lab").check()
     page.wait_for_url("**/datasets?*lab=Movie*")
-    assert page.get_by_role("heading", level=1).inner_text() == "1 dataset"
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 dataset")
     page.get_by_label("Drop Laboratory: Movie lab").click()
     page.wait_for_url(lambda address: "lab=" not in address)
-    assert page.get_by_role("heading", level=1).inner_text() == "3 datasets"
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 datasets")
     assert page.troubles == []
+
+
+@pytest.mark.parametrize(("name", "most_bytes"), [("home", 300_000), ("browse", 300_000), ("about", 100_000)])
+def test_pages_weigh_little(page, name, most_bytes):
+    """With all that they load, as it comes over the line."""
+    came = []
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.on("Network.loadingFinished", lambda said: came.append(said["encodedDataLength"]))
+    page.goto(PAGES[name])
+    settle(page)
+    assert 3 <= len(came) <= 40
+    assert 1_000 < sum(came) <= most_bytes
 
 
 def test_ranges_apply_with_the_button_and_stay_in_the_address(page):
