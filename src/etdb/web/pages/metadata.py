@@ -31,6 +31,8 @@ class Group(Struct, frozen=True, kw_only=True):
     values: tuple[Value, ...]
 
 
+MAX_SHOWN: Final = 200
+"""Values of one field: strangers may name ten thousand authors."""
 _Row = tuple[str, str, str]
 _GROUPS: Final[tuple[tuple[str, tuple[_Row, ...]], ...]] = (
     (
@@ -110,7 +112,7 @@ def described(tomogram: Tomogram) -> tuple[Group, ...]:
 
 
 def _own(tomogram: Tomogram) -> Iterator[tuple[str, Any]]:
-    yield from sorted(tomogram.extra.items())[:200]
+    yield from sorted(tomogram.extra.items())[:MAX_SHOWN]
 
 
 def _values(tomogram: Tomogram, name: str, label: str, unit: str) -> Iterator[Value]:
@@ -121,7 +123,7 @@ def _values(tomogram: Tomogram, name: str, label: str, unit: str) -> Iterator[Va
             yield Value(label=label, text=f"{ends[0]}° to {ends[1]}°")
         return
     value = getattr(tomogram, name, None)
-    for one in value if isinstance(value, tuple) else (value,):
+    for one in value[:MAX_SHOWN] if isinstance(value, tuple) else (value,):
         if one is not None and one != "":
             search = (name, str(one)) if name in _SEARCHED else None
             yield Value(label=label, text=_text(name, one, unit), url=_url(name, one), search=search)
