@@ -19,6 +19,8 @@ from etdb.index import IndexReport, follow, watch
 __all__ = ["index"]
 
 _POLL_S = 2.0
+_PATIENCE_S = 5.0
+"""`etdb serve` has the catalogue for a moment only."""
 
 
 @command(
@@ -37,7 +39,7 @@ def index(context: Context, follow_on: bool) -> None:
     workspace = find_workspace(context)
     out = context.out
     with (
-        workspace.lock("index"),
+        workspace.lock("index", patience_s=_PATIENCE_S),
         out.progress({"sync": "reading the chain", "index": "indexing"}) as progress,
         open_ledger(workspace, progress=progress) as ledger,
         open_catalogue(workspace, writable=True) as catalogue,

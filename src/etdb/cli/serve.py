@@ -189,10 +189,11 @@ def _follow(workspace: Workspace, path: Path, out: Output, wait: Callable[[], bo
     def away(error: EtdbError) -> None:
         out.remark(f"{printable(error.message)}; waiting for it")
 
-    with (
-        _alone(workspace, path),
-        open_ledger(workspace) as ledger,
-        Catalogue(path, writable=True) as catalogue,
-    ):
-        flo_network = network(workspace.flo_network_name)
-        yield from watch(ledger, catalogue, network=flo_network, wait=wait, away=away, **fold_options(ledger))
+    # Somebody else follows: that is said, and tried again later. Otherwise the lock is held only while there is
+    # something to write, so that `etdb index` has its turn.
+    turn = functools.partial(_alone, workspace, path)
+    with turn():
+        pass
+    with open_ledger(workspace) as ledger, Catalogue(path, writable=True) as catalogue:
+        flo_network, options = network(workspace.flo_network_name), fold_options(ledger)
+        yield from watch(ledger, catalogue, network=flo_network, wait=wait, away=away, turn=turn, **options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import msgspec
@@ -136,12 +137,14 @@ def watch(
     progress: Progress | None = None,
     stop: Stop | None = None,
     away: Callable[[NodeAwayError], None] = lambda _error: None,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[IndexReport]:
     """Follow for ever: a report whenever a run changed something (and after the first).
 
     ``wait`` is called between runs; it sleeps as long as it likes and answers True to end, as
     ``functools.partial(event.wait, 5)`` does. A catalogue that another process writes just now is tried again later,
-    and so is a node that went away; ``away`` is told of it, once until it is back.
+    and so is a node that went away; ``away`` is told of it, once until it is back. ``turn`` is held while the catalogue
+    is written: others have their turns between.
 
     Raises:
         NodeAwayError: it is away from the beginning: perhaps it is the wrong one.
@@ -151,16 +154,17 @@ def watch(
     first, is_away = True, False
     while not (stop is not None and stop()):
         try:
-            report = follow(
-                ledger,
-                catalogue,
-                network=network,
-                publishers=chosen,
-                check_transactions=check_transactions,
-                given=given,
-                progress=progress,
-                stop=stop,
-            )
+            with turn():
+                report = follow(
+                    ledger,
+                    catalogue,
+                    network=network,
+                    publishers=chosen,
+                    check_transactions=check_transactions,
+                    given=given,
+                    progress=progress,
+                    stop=stop,
+                )
         except LockedError:
             pass
         except NodeAwayError as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from msgspec import structs
 
 from etdb.durable import make_folder, storage_error, storage_errors, write_durably
-from etdb.errors import ConfigurationError
+from etdb.errors import ConfigurationError, LockedError
 from etdb.workspace.inventory import Holding, measure
 from etdb.workspace.keyring import Keyring
 from etdb.workspace.locks import hold_lock
@@ -27,6 +28,7 @@ from etdb.workspace.settings import (
 __all__ = ["WORKSPACE_VARIABLE", "NoWorkspaceError", "Workspace"]
 
 WORKSPACE_VARIABLE = "ETDB_WORKSPACE"
+_TRY_AGAIN_S = 0.05
 # The local chain speaks FLO's own regtest format; nothing else differs.
 FLO_NETWORK_OF = {"local": "regtest", "regtest": "regtest", "testnet": "testnet", "main": "main"}
 
@@ -228,14 +230,32 @@ class Workspace:
         """The keys of this workspace, for its network."""
         return Keyring(self.keys_folder, self.flo_network_name)
 
-    def lock(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """Hold one of the workspace's locks while a block runs; see `hold_lock`."""
+    @contextmanager
+    def lock(self, name: str, *, shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
+        """Hold one of the workspace's locks while a block runs; see `hold_lock`.
+
+        Args:
+            name: the lock's.
+            shared: with others who share it.
+            patience_s: how long to wait for who has it; some have it for a moment only.
+        """
         if not name.isidentifier():
             raise ValueError(f"not a lock's name: {name!r}")
         folder = self.root / "locks"
         with storage_errors(folder):
             folder.mkdir(exist_ok=True)
-        return hold_lock(folder / f"{name}.lock", shared=shared)
+        until = time.monotonic() + patience_s
+        while True:
+            with ExitStack() as held:
+                try:
+                    held.enter_context(hold_lock(folder / f"{name}.lock", shared=shared))
+                except LockedError:
+                    if time.monotonic() >= until:
+                        raise
+                else:
+                    yield
+                    return
+            time.sleep(_TRY_AGAIN_S)
 
     def describe_folder(self) -> tuple[Holding, ...]:
         """Each part of the workspace with its size, and what losing it would mean."""

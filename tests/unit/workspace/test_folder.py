@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -134,3 +135,23 @@ def test_a_lock_file_with_rubbish_still_tells_that_it_is_held(tmp_path):
         (space.root / "locks" / "publish.lock").write_bytes(b"\xff rubbish")
         with pytest.raises(LockedError, match="another process"), space.lock("publish"):
             pass
+
+
+def test_who_is_patient_gets_a_lock_that_is_held_for_a_moment(tmp_path):
+    workspace = Workspace.init(tmp_path / "w")
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with workspace.lock("index"):
+            held.set()
+            let_go.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    with pytest.raises(LockedError), workspace.lock("index"):
+        pass
+    threading.Timer(0.2, let_go.set).start()
+    with workspace.lock("index", patience_s=10):
+        assert let_go.is_set()
+    thread.join()
