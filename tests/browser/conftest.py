@@ -132,7 +132,15 @@ def page(browser: Any, site: str) -> Iterator[Any]:
     troubles: list[str] = []
     opened.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on("requestfailed", lambda asked: troubles.append(f"{asked.url} {asked.failure}"))
+    # A slice that nobody waits for any more is given up, on purpose.
+    opened.on(
+        "requestfailed",
+        lambda asked: (
+            None
+            if "/slice?" in asked.url and asked.failure == "net::ERR_ABORTED"
+            else troubles.append(f"{asked.url} {asked.failure}")
+        ),
+    )
     opened.on(
         "request", lambda asked: None if asked.url.startswith((site, "data:", "blob:")) else troubles.append(asked.url)
     )

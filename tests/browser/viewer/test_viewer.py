@@ -133,7 +133,7 @@ def test_contrast_by_hand_and_back(browser, lab, portal):
         black, white = view(page)["black"], view(page)["white"]
         value = ramps()[30, 20, 100]
         assert abs(sample(page, "xy", 100, 20)[0] - int(to_grey(np.array([value]), Levels(black, white))[0])) <= CLOSE
-        page.get_by_role("button", name="Automatic contrast").click()
+        page.get_by_role("button", name="Auto contrast").click()
         settled(page)
         assert view(page)["black"] is None
         assert abs(sample(page, "xy", 100, 20)[0] - before) <= 1

@@ -54,7 +54,7 @@ export function buildBar(volumes, acts) {
     { class: "viewer-bar", role: "toolbar", "aria-label": "Viewer" },
     bar.volume, bar.thickness, bar.projection,
     element("label", { class: "contrast" }, element("span", {}, "Contrast"), bar.low, bar.high),
-    button("Auto", "Automatic contrast (A)", acts.auto),
+    button("Auto", "Auto contrast (A)", acts.auto),
     bar.ortho,
     button("−", "Zoom out (−)", () => acts.zoom(1 / 1.4)),
     button("+", "Zoom in (+)", () => acts.zoom(1.4)),
