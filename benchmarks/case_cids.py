@@ -63,8 +63,8 @@ def run(settings: Settings) -> list[Figure]:
         etdb = Commands(workspace, "bench")
         etdb.run("init", str(workspace))
         etdb.run("key", "new", "bench", passphrase=True)
-        etdb.run("publish", str(earlier.parent), "--yes", passphrase=True)
-        report = etdb.run("publish", str(dataset.parent), "--yes", passphrase=True)
+        etdb.run("publish", str(earlier.parent), "--yes", "--no-previews", passphrase=True)
+        report = etdb.run("publish", str(dataset.parent), "--yes", "--no-previews", passphrase=True)
         assert len(report["datasets"]) == 1
         return total / 1e9 / etdb.seconds
 

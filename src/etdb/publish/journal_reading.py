@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -23,6 +24,8 @@ __all__ = [
     "journal_errors",
 ]
 
+
+_is_txid = re.compile(r"[0-9a-f]{64}\Z").match
 
 Kind = Literal["publish", "edit", "deactivate", "transfer", "register"]
 """What a message does."""
@@ -124,6 +127,8 @@ class JournalReading:
 
     def sid_of(self, publisher: str, dataset_id: str) -> str | None:
         """The sid of the dataset with this id on the ledger, if the journal has a message about it."""
+        if not _is_txid(dataset_id):  # a sid, nearly always: the whole journal would be looked through for each
+            return None
         rows = self._rows(
             "SELECT sid FROM datasets WHERE publisher = ?1 AND about = ?2 UNION ALL "
             "SELECT d.sid FROM transactions t JOIN datasets d ON d.id = t.dataset WHERE t.part = 0 "
