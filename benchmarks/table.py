@@ -25,7 +25,8 @@ def write_table(document: dict[str, Any], path: Path) -> None:
         for figure in case.get("figures", ()):
             unit = figure["unit"]
             aim = "" if figure["aim"] is None else f"{figure['aim']:g}"
-            memory = "" if figure.get("peak_mib") is None else f"{figure['peak_mib']:.0f} ({figure['limit_mib']:.0f})"
+            peak, limit = figure.get("peak_mib"), figure.get("limit_mib")
+            memory = "" if peak is None else f"{peak:.0f}" + ("" if limit is None else f" ({limit:.0f})")
             text += (
                 f"| {figure['name']} | {_number(figure['ours'])} {unit} | {_number(figure['reference'])} {unit} "
                 f"({figure['reference_name']}) | {figure['ratio']:.2f} | {aim} | {memory} |\n"
