@@ -135,9 +135,12 @@ def _by_relevance(
     A tier depends on the record alone, unlike bm25, which every new record changes: so a cursor stays true. A tier is
     looked up only when the page reaches it.
     """
-    tiers = (f"{{title}} : ({text.exact})", f"{{title names}} : ({text.exact})", text.exact, "")
-    for tier, match in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
-        records = found & conditions.saying(match) if match else found
+    exact = " AND ".join(text.exact)
+    tiers = ((f"{{title}} : ({exact})",), (f"{{title names}} : ({exact})",), text.exact, ())
+    for tier, expressions in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
+        records = found
+        for expression in expressions:
+            records &= conditions.saying(expression)
         found &= ~records
         if after is not None and tier > after[0]:
             continue

@@ -184,14 +184,15 @@ def fold_record(dataset_id: str, tomogram: Tomogram) -> FoldedText:
 
 
 class TextQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What was typed, as expressions of the full-text index; "" asks for nothing.
+    """What was typed, as expressions of the full-text index, one for each word or phrase; none asks for nothing.
 
-    ``wanted`` lets the last word be a beginning, ``exact`` does not; ``unwanted`` must not be found.
+    All of ``wanted`` must be found, which lets the last word be a beginning; ``exact`` does not. None of ``unwanted``
+    must be found.
     """
 
-    wanted: str = ""
-    exact: str = ""
-    unwanted: str = ""
+    wanted: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -235,12 +236,10 @@ def parse_text(text: str) -> TextQuery:
             wanted.append(_wanted(word))
             last_open = True
     found = [one for one in wanted if one is not None]
-    exact = [one.match() for one in found]
-    loose = [one.match(open_end=last_open and one is found[-1]) for one in found]
     return TextQuery(
-        wanted=" AND ".join(loose),
-        exact=" AND ".join(exact),
-        unwanted=" OR ".join(one.match() for one in unwanted if one is not None),
+        wanted=tuple(one.match(open_end=last_open and one is found[-1]) for one in found),
+        exact=tuple(one.match() for one in found),
+        unwanted=tuple(one.match() for one in unwanted if one is not None),
     )
 
 
