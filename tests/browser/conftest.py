@@ -132,12 +132,12 @@ def page(browser: Any, site: str) -> Iterator[Any]:
     troubles: list[str] = []
     opened.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: troubles.append(str(error)))
-    # A slice that nobody waits for any more is given up, on purpose.
+    # Given up on purpose: a slice that nobody waits for any more, and the tab's icon when the page is left at once.
     opened.on(
         "requestfailed",
         lambda asked: (
             None
-            if "/slice?" in asked.url and asked.failure == "net::ERR_ABORTED"
+            if asked.failure == "net::ERR_ABORTED" and ("/slice?" in asked.url or "/static/icon" in asked.url)
             else troubles.append(f"{asked.url} {asked.failure}")
         ),
     )
