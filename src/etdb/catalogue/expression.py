@@ -204,7 +204,7 @@ def _saying(db: sqlite3.Connection, sets: RecordSets, value: str) -> int:
         "OR instr(s.body, ?1) OR instr(substr(s.names, 1, instr(s.names, r.dataset_id) - 1), ?1)",
         piece,
     )
-    wanted = " ".join(parse_text('"' + value.replace('"', " ") + '"').wanted)
+    wanted = parse_text('"' + value.replace('"', " ") + '"').wanted
     return found | sets.of_rows(db, "SELECT rowid FROM search WHERE search MATCH ?", wanted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 from etdb.catalogue.expression import records_meeting
@@ -33,10 +34,10 @@ class Conditions:
         self._met: dict[str, list[int]] = {}
         everything = sets.everything(db, withdrawn=query.withdrawn)
         for words in (text, parse_text(query.within_text)):
-            for one in words.wanted:
-                self._add(_ALWAYS, self.saying(one))
-            for one in words.unwanted:
-                self._add(_ALWAYS, everything & ~self.saying(one))
+            if words.wanted:
+                self._add(_ALWAYS, self.saying(words.wanted))
+            if words.unwanted:
+                self._add(_ALWAYS, everything & ~self.saying(words.unwanted))
         if query.condition is not None:
             self._add(_ALWAYS, records_meeting(db, sets, query.condition, everything))
         for name, values in query.within.items():
@@ -62,16 +63,17 @@ class Conditions:
         return found
 
     def saying(self, match: str) -> int:
-        """The records whose text matches an expression of the full-text index.
-
-        Asked word by word: to meet the sets of two words that stand in most records takes microseconds, and the words
-        typed so far are known when the next one follows.
-        """
+        """The records whose text matches an expression of the full-text index."""
         return self._sets.meeting(
             self._db,
             ("text", match),
             lambda: self._sets.of_rows(self._db, "SELECT rowid FROM search WHERE search MATCH ?", match),
         )
+
+    def newest_saying(self, match: str) -> Iterator[int]:
+        """The rows of those records, the highest first, looked up as they are asked for."""
+        sql = "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC"
+        return (row for (row,) in self._db.execute(sql, (match,)))
 
     def _with_values(self, name: str, folded: frozenset[str]) -> int:
         values = self._sets.values(self._db, name)

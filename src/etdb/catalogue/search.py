@@ -17,7 +17,7 @@ from etdb.catalogue.facets import count_facets
 from etdb.catalogue.fields import SORTS_BY_NAME, Sort
 from etdb.catalogue.matching import Conditions
 from etdb.catalogue.query import Query, check_query
-from etdb.catalogue.sets import RecordSets, has_each, highest_first, lowest_first
+from etdb.catalogue.sets import RecordSets, as_set, has_each, highest_first, lowest_first
 from etdb.catalogue.text import TextQuery, parse_text
 from etdb.catalogue.values import FacetValue
 from etdb.errors import InputError
@@ -133,14 +133,18 @@ def _by_relevance(
     """By tier: all words whole in the title, in title and names, anywhere, or only as beginnings; then newest first.
 
     A tier depends on the record alone, unlike bm25, which every new record changes: so a cursor stays true. A tier is
-    looked up only when the page reaches it.
+    looked up only when the page reaches it, and no further than the page goes.
     """
-    exact = " AND ".join(text.exact)
-    tiers = ((f"{{title}} : ({exact})",), (f"{{title names}} : ({exact})",), text.exact, ())
-    for tier, expressions in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
-        records = found
-        for expression in expressions:
-            records &= conditions.saying(expression)
+    tiers = (f"{{title}} : ({text.exact})", f"{{title names}} : ({text.exact})", text.exact, "")
+    for tier, match in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
+        if match and (after is None or tier < after[0]):
+            reached = []
+            for record_id in filter(has_each(found), conditions.newest_saying(match)):
+                reached.append(record_id)
+                yield tier, record_id
+            found &= ~as_set(reached, max(reached, default=0))
+            continue
+        records = found & conditions.saying(match) if match else found
         found &= ~records
         if after is not None and tier > after[0]:
             continue

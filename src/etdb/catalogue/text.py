@@ -184,15 +184,14 @@ def fold_record(dataset_id: str, tomogram: Tomogram) -> FoldedText:
 
 
 class TextQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What was typed, as expressions of the full-text index, one for each word or phrase; none asks for nothing.
+    """What was typed, as expressions of the full-text index; "" asks for nothing.
 
-    All of ``wanted`` must be found, which lets the last word be a beginning; ``exact`` does not. None of ``unwanted``
-    must be found.
+    ``wanted`` lets the last word be a beginning, ``exact`` does not; ``unwanted`` must not be found.
     """
 
-    wanted: tuple[str, ...] = ()
-    exact: tuple[str, ...] = ()
-    unwanted: tuple[str, ...] = ()
+    wanted: str = ""
+    exact: str = ""
+    unwanted: str = ""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -236,10 +235,12 @@ def parse_text(text: str) -> TextQuery:
             wanted.append(_wanted(word))
             last_open = True
     found = [one for one in wanted if one is not None]
+    exact = [one.match() for one in found]
+    loose = [one.match(open_end=last_open and one is found[-1]) for one in found]
     return TextQuery(
-        wanted=tuple(one.match(open_end=last_open and one is found[-1]) for one in found),
-        exact=tuple(one.match() for one in found),
-        unwanted=tuple(one.match() for one in unwanted if one is not None),
+        wanted=" AND ".join(loose),
+        exact=" AND ".join(exact),
+        unwanted=" OR ".join(one.match() for one in unwanted if one is not None),
     )
 
 

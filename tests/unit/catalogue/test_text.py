@@ -121,11 +121,11 @@ def test_only_unwanted_words(catalogue):
 def test_index_syntax_has_no_meaning(catalogue):
     for text in ("title : stalked", "stalked OR nothing", "NEAR(stalked cells)", "{title} : x", "st*lked", "^stalked"):
         catalogue.search(Query(text=text))
-    assert parse_text("a OR b").wanted == ('"a"', '"or"', '"b"*')
+    assert parse_text("a OR b").wanted == '"a" AND "or" AND "b"*'
 
 
 def test_words_beyond_the_limit_are_left_out():
-    assert parse_text("word " * 1000).wanted == ('"word"',) * 31 + ('"word"*',)
+    assert parse_text("word " * 1000).wanted.count("word") == 32
 
 
 def test_words_are_folded():
