@@ -39,7 +39,8 @@ class Service:
     def get(self, path):
         """The body, or the status of an error."""
         try:
-            return urllib.request.urlopen(self.url + path, timeout=60).read()
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+                return answer.read()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
