@@ -9,7 +9,7 @@ from typing import Any
 
 from etdb.catalogue.expression import records_meeting
 from etdb.catalogue.query import Bound, Query, Range
-from etdb.catalogue.sets import RecordSets, as_set
+from etdb.catalogue.sets import RecordSets, as_set, highest_first, lowest_first
 from etdb.catalogue.text import TextQuery, fold_term, parse_text
 
 __all__ = ["Conditions"]
@@ -70,10 +70,14 @@ class Conditions:
             lambda: self._sets.of_rows(self._db, "SELECT rowid FROM search WHERE search MATCH ?", match),
         )
 
-    def newest_saying(self, match: str) -> Iterator[int]:
-        """The rows of those records, the highest first, looked up as they are asked for."""
-        sql = "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC"
-        return (row for (row,) in self._db.execute(sql, (match,)))
+    def newest_saying(self, match: str, among: int) -> Iterator[int]:
+        """The rows of those records, the highest first, looked up as they are asked for.
+
+        Rows outside the span of the set ``among``, which is not empty, are not looked at.
+        """
+        span = next(lowest_first(among)), next(highest_first(among))
+        sql = "SELECT rowid FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC"
+        return (row for (row,) in self._db.execute(sql, (match, *span)))
 
     def _with_values(self, name: str, folded: frozenset[str]) -> int:
         values = self._sets.values(self._db, name)

@@ -137,9 +137,11 @@ def _by_relevance(
     """
     tiers = (f"{{title}} : ({text.exact})", f"{{title names}} : ({text.exact})", text.exact, "")
     for tier, match in zip(range(len(tiers) - 1, -1, -1), tiers, strict=True):
+        if not found:
+            return
         if match and (after is None or tier < after[0]):
             reached = []
-            for record_id in filter(has_each(found), conditions.newest_saying(match)):
+            for record_id in filter(has_each(found), conditions.newest_saying(match, found)):
                 reached.append(record_id)
                 yield tier, record_id
             found &= ~as_set(reached, max(reached, default=0))
