@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -18,26 +17,22 @@ from etdb.cli.app import Context, command
 from etdb.cli.opening import (
     find_workspace,
     key_name,
-    key_unlocker,
-    ledger_limits,
     open_catalogue,
     open_files,
     open_ledger,
 )
 from etdb.cli.output import Output, printable
-from etdb.cli.passphrase import passphrase_options
-from etdb.cli.publish_previews import PublishPreviews, choose_previews
+from etdb.cli.publish_previews import PublishPreviews, choose_previews, previews_option
 from etdb.cli.publish_shown import show_plan, show_report
 from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
-from etdb.cli.publishing import LABELS, fund, pace_of
+from etdb.cli.publishing import LABELS, Asked, ask_consent, publisher_of, sending_limits, sending_options
 from etdb.describe import describe
-from etdb.errors import CancelledError, EtdbError, InputError
-from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
+from etdb.errors import EtdbError, InputError
+from etdb.flo import PrivateKey
 from etdb.flo.networks import BLOCK_SPACING_S
 from etdb.publish import (
     Journal,
     Progress,
-    Publisher,
     PublishPlan,
     StillPendingError,
     Submission,
@@ -89,8 +84,7 @@ class _Price(click.ParamType[Decimal]):
     etdb publish --resume                     go on with what is signed, also when /data is away""",
 )
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="PATH...")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@sending_options
 @click.option(
     "--skip-bad", is_flag=True, help="Leave out datasets that are not ready, publish the others, and end with status 3."
 )
@@ -105,44 +99,23 @@ class _Price(click.ParamType[Decimal]):
 @click.option(
     "--resume", is_flag=True, help="No PATH: go on with all that is signed already, without looking at its files."
 )
-@click.option(
-    "--previews/--no-previews",
-    default=None,
-    help="Make key image, thumbnail and movie of datasets without; by default where etdb[previews] is installed.",
-)
+@previews_option
 @click.option("--zarr", is_flag=True, help="Also add a multiscale copy of the reconstruction for viewers (OME-Zarr).")
-@click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
 @click.option("--title", help="The title, for a single file without a dataset.toml.")
 @click.option("--price", type=_Price(), metavar="MONEY", help="What one FLO costs, to show fees in money too.")
 @click.option("--no-sha256", is_flag=True, help="Leave out the SHA-256 of whole files (CIDs are always made).")
-@click.option(
-    "--wait/--no-wait", default=True, show_default=True, help="Wait until every record is final (final_depth blocks)."
-)
-@click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="The longest to wait; without it, as long as it takes.",
-)
-@passphrase_options
 def publish(
     context: Context,
+    asked: Asked,
     paths: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
     skip_bad: bool,
     mode: ValidationMode,
     resume: bool,
     previews: bool | None,
     zarr: bool,
-    key_option: str | None,
     title: str | None,
     price: Decimal | None,
     no_sha256: bool,
-    wait: bool,
-    wait_timeout: float | None,
-    passphrase_file: str | None,
-    passphrase_fd: int | None,
 ) -> None:
     """Publish datasets: hash the files where they are, write and sign the records, send them to the ledger.
 
@@ -156,8 +129,6 @@ def publish(
     network forgets. It can be interrupted at any time, and the same command goes on.
     """
     out = context.out
-    if wait_timeout is not None and not wait:
-        raise InputError("--wait-timeout has no meaning with --no-wait")
     if not paths and not resume:
         raise click.UsageError("Missing argument 'PATH...': the folders of the datasets, or --resume.")
     if paths and resume:
@@ -166,9 +137,9 @@ def publish(
     workspace = find_workspace(context)
     # Held from here, not from the first write: a second one hears it at once, not after its plan and its passphrase.
     with ExitStack() as locks:
-        if not dry_run:
+        if not asked.dry_run:
             locks.enter_context(workspace.lock("publish"))
-        address = workspace.keyring.show(key_name(workspace, key_option)).address
+        address = workspace.keyring.show(key_name(workspace, asked.key)).address
         validation = PlanValidation(mode, sent_already(workspace, address, locks))
         submissions, faults = _submissions(workspace, paths, title, address, out, validation, shows)
         validation.show(out)
@@ -177,14 +148,9 @@ def publish(
         said |= validation.to_dict() if paths else {}
         if left_out is not None and (not skip_bad or not submissions):
             raise left_out
-        flo_network = network(workspace.flo_network_name)
-        limits = ledger_limits(workspace)
-        is_local = workspace.network == "local"
-        if is_local:
-            limits = msgspec.structs.replace(limits, max_fee_sat=MAX_MONEY_SAT)  # its coins cost nothing
-        if not dry_run and not is_local:
+        limits, is_local = sending_limits(workspace), workspace.network == "local"
+        if not asked.dry_run and not is_local:
             locks.enter_context(lock_key(address))
-        final_depth = workspace.settings.limits.final_depth
         with (
             out.progress({"sync": "reading the chain"}) as progress,
             open_ledger(workspace, progress=progress) as ledger,
@@ -197,7 +163,7 @@ def publish(
                 journal=journal,
                 ledger=ledger,
                 limits=limits,
-                final_depth=final_depth,
+                final_depth=workspace.settings.limits.final_depth,
                 block_spacing_s=0 if is_local else BLOCK_SPACING_S,
             )
             if journal is not None:
@@ -205,19 +171,23 @@ def publish(
             if plan.transactions:
                 verify_fee_rate(ledger, limits)
         _refuse_published_elsewhere(workspace, plan)
-        if dry_run:
+        if asked.dry_run:
             out.document({**msgspec.to_builtins(plan), "previews": shows.document(), **said})
         show_plan(out, plan, price)
         shows.show(out)
-        if dry_run and left_out is not None:
+        if asked.dry_run and left_out is not None:
             raise left_out
-        if dry_run:
+        if asked.dry_run:
             return
         if not is_local:
             verify_means(plan, limits)
-        if plan.to_publish and not yes:
-            _ask(plan)
-        unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+        if plan.to_publish and not asked.yes:
+            ask_consent(
+                f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?",
+                what="publishing",
+                otherwise="nothing was published",
+            )
+        unlock = asked.unlocker(workspace)
         with open_ledger(workspace, writable=True) as ledger, open_files(workspace) as blocks:
             journal = Journal(workspace.journal_path)
             try:
@@ -233,21 +203,17 @@ def publish(
                         progress=progress,
                         note=lambda text: out.remark(printable(text)),
                     )
-                    publisher = Publisher(
+                    publisher = publisher_of(
+                        workspace,
+                        out,
+                        asked,
+                        plan,
                         journal=journal,
                         blocks=blocks,
                         ledger=ledger,
                         key=key,
-                        network=flo_network,
-                        limits=limits,
-                        final_depth=final_depth,
-                        sha256=not no_sha256,
                         progress=progress,
-                        note=lambda text: out.remark(printable(text)),
-                        # The blocks of a chain of one's own come with the command: there is nothing to wait for.
-                        pace=pace_of(workspace, wait_timeout) if wait and not is_local else None,
-                        # On a chain of one's own coins cost nothing: mine until there are enough that are mature.
-                        fund=functools.partial(fund, ledger, address, plan.fee_sat),
+                        sha256=not no_sha256,
                     )
                     report = publisher.resume() if resume else publisher.run(submissions)
             finally:
@@ -376,13 +342,3 @@ def _submissions(
         shown = printable(", ".join(names[:_NAMED])) + more
         out.remark(f"{shown}: by default {printable(', '.join(fields))}")
     return submissions, faults
-
-
-def _ask(plan: PublishPlan) -> None:
-    if not sys.stdin.isatty():
-        raise CancelledError(
-            "publishing needs your consent and there is no terminal to ask on",
-            hint="look at the plan with --dry-run, then give --yes",
-        )
-    if not click.confirm(f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?", err=True):
-        raise CancelledError("nothing was published")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from etdb.blocks import FilesInPlace
@@ -18,10 +19,16 @@ from etdb.publish import SENT_STATES, DatasetEntry, Journal, Submission, decode_
 from etdb.sources import SourceDataset
 from etdb.workspace import Workspace
 
-__all__ = ["PublishPreviews", "choose_previews"]
+__all__ = ["PublishPreviews", "choose_previews", "previews_option"]
 
 _PREVIEWS = ("PIL", "imageio_ffmpeg")
 _NAMED = 3
+
+previews_option = click.option(
+    "--previews/--no-previews",
+    default=None,
+    help="Make key image, thumbnail and movie of datasets without; by default where etdb[previews] is installed.",
+)
 
 
 def choose_previews(wanted: bool | None, *, zarr: bool, revises: bool = False) -> PublishPreviews:

@@ -11,22 +11,26 @@ import click
 import msgspec
 
 from etdb.cli.app import Context, command
-from etdb.cli.opening import find_workspace, key_name, key_unlocker, ledger_limits, open_files, open_ledger
+from etdb.cli.opening import find_workspace, key_name, ledger_limits, open_files, open_ledger
 from etdb.cli.output import Output, printable
-from etdb.cli.passphrase import passphrase_options
-from etdb.cli.publish_previews import PublishPreviews, choose_previews
+from etdb.cli.publish_previews import PublishPreviews, choose_previews, previews_option
 from etdb.cli.publish_validation import PlanValidation, ValidationMode
-from etdb.cli.publishing import LABELS, fund, indexed_records, pace_of
+from etdb.cli.publishing import (
+    LABELS,
+    Asked,
+    ask_consent,
+    indexed_records,
+    publisher_of,
+    sending_limits,
+    sending_options,
+)
 from etdb.cli.stage import open_target, push_released
 from etdb.describe import Draft
-from etdb.errors import CancelledError, ConfigurationError, InputError
-from etdb.flo import MAX_MONEY_SAT, PrivateKey, network
+from etdb.errors import ConfigurationError, InputError
+from etdb.flo import PrivateKey
 from etdb.flo.networks import BLOCK_SPACING_S
-from etdb.ledger import Limits
 from etdb.publish import (
     Journal,
-    Pace,
-    Publisher,
     PublishPlan,
     Recorded,
     StillPendingError,
@@ -53,8 +57,7 @@ __all__ = ["sync"]
     etdb sync --yes --allow-withdrawals ...   yes, so many were withdrawn""",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@sending_options
 @click.option(
     "--allow-withdrawals", is_flag=True, help="Withdraw however many the sources no longer release; look first."
 )
@@ -75,36 +78,15 @@ __all__ = ["sync"]
     show_default=True,
     help="Hold back datasets with errors, only tell them, or do not look.",
 )
-@click.option(
-    "--previews/--no-previews",
-    default=None,
-    help="Make key image, thumbnail and movie of datasets without; by default where etdb[previews] is installed.",
-)
-@click.option("--key", "key_option", metavar="NAME", help="The key that signs; needed when there are several.")
-@click.option(
-    "--wait/--no-wait", default=True, show_default=True, help="Wait until every record is final (final_depth blocks)."
-)
-@click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="The longest to wait; without it, as long as it takes.",
-)
-@passphrase_options
+@previews_option
 def sync(
     context: Context,
+    asked: Asked,
     names: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
     allow_withdrawals: bool,
     stage_target: str | None,
     mode: ValidationMode,
     previews: bool | None,
-    key_option: str | None,
-    wait: bool,
-    wait_timeout: float | None,
-    passphrase_file: str | None,
-    passphrase_fd: int | None,
 ) -> None:
     """Publish what is new in the lab's sources, edit what changed, withdraw what is no longer released.
 
@@ -119,17 +101,17 @@ def sync(
     chosen = _chosen(workspace, names)
     with ExitStack() as stack:
         # Held from here, not from the first write: a second run hears it at once.
-        for lock in () if dry_run else ("sync", "publish"):
+        for lock in () if asked.dry_run else ("sync", "publish"):
             stack.enter_context(workspace.lock(lock))
-        address = workspace.keyring.show(key_name(workspace, key_option)).address
-        if not dry_run and workspace.network != "local":
+        address = workspace.keyring.show(key_name(workspace, asked.key)).address
+        if not asked.dry_run and workspace.network != "local":
             stack.enter_context(lock_key(address))
-        state = stack.enter_context(closing(SyncState(workspace.sync_path, writable=not dry_run)))
+        state = stack.enter_context(closing(SyncState(workspace.sync_path, writable=not asked.dry_run)))
         sources = {name: stack.enter_context(closing(open_source(workspace, name))) for name in chosen}
         unlock = None
-        if not dry_run:
+        if not asked.dry_run:
             # Before an hour of reading, not after it.
-            unlock = key_unlocker(workspace, key_option, passphrase_file=passphrase_file, passphrase_fd=passphrase_fd)
+            unlock = asked.unlocker(workspace)
         recorded = stack.enter_context(indexed_records(context, workspace))
         # What is published already is looked at too: an edit with errors is held back like a new record.
         validation = PlanValidation(mode, lambda _sid: False)
@@ -149,7 +131,7 @@ def sync(
             recorded,
             check,
             shows,
-            dry_run=dry_run,
+            dry_run=asked.dry_run,
             allow_withdrawals=allow_withdrawals,
         )
         if unlock is None:
@@ -160,11 +142,12 @@ def sync(
             return
         if costs.transactions and workspace.network != "local":
             verify_means(costs, ledger_limits(workspace))
-        if costs.transactions and not yes:
-            _ask(out, job.nothing_done(plan, costs), address)
+        if costs.transactions and not asked.yes:
+            if sys.stdin.isatty():
+                _say(out, job.nothing_done(plan, costs))
+            ask_consent(f"Do this as {address}, for good?", what="publishing", otherwise="nothing was published")
         if not plan.is_empty:
-            pace = pace_of(workspace, wait_timeout) if wait else None
-            report = _run(workspace, job, plan, costs, unlock, out, recorded, shows, pace=pace)
+            report = _run(workspace, job, plan, costs, unlock, out, asked, recorded, shows)
         else:
             report = msgspec.structs.replace(job.nothing_done(plan, costs), is_dry=False)
     staged = _stage(workspace, stage_target, out) if stage_target is not None else None
@@ -182,7 +165,7 @@ def sync(
     out.document(report)
     _say(out, report)
     out.remark(printable(f"report: {place}"))
-    if report.unfinished and wait and wait_timeout is not None:
+    if report.unfinished and asked.wait_timeout is not None:
         raise StillPendingError(
             f"{report.unfinished} records are not final yet", hint="nothing is lost: the next run goes on with them"
         )
@@ -246,7 +229,7 @@ def _look(
         elif journal is not None:
             job.drop_begun(plan, journal)
         is_local = workspace.network == "local"
-        limits = _limits(workspace)
+        limits = sending_limits(workspace)
         costs = plan_publish(
             shows.planned(
                 [one for one in plan.submissions if one.tomogram.sid not in unplannable],
@@ -270,12 +253,6 @@ def _look(
         return job, plan, costs
 
 
-def _limits(workspace: Workspace) -> Limits:
-    limits = ledger_limits(workspace)
-    # The coins of a chain of one's own cost nothing.
-    return msgspec.structs.replace(limits, max_fee_sat=MAX_MONEY_SAT) if workspace.network == "local" else limits
-
-
 def _run(
     workspace: Workspace,
     job: Sync,
@@ -283,31 +260,26 @@ def _run(
     costs: PublishPlan,
     unlock: Callable[[], PrivateKey],
     out: Output,
+    asked: Asked,
     recorded: Recorded,
     shows: PublishPreviews,
-    *,
-    pace: Pace | None,
 ) -> SyncReport:
-    is_local = workspace.network == "local"
     with (
         open_ledger(workspace, writable=True) as ledger,
         open_files(workspace) as blocks,
         closing(Journal(workspace.journal_path)) as journal,
         out.progress(LABELS, bytes_steps=frozenset({"add"})) as progress,
     ):
-        key = unlock()
-        publisher = Publisher(
+        publisher = publisher_of(
+            workspace,
+            out,
+            asked,
+            costs,
             journal=journal,
             blocks=blocks,
             ledger=ledger,
-            key=key,
-            network=network(workspace.flo_network_name),
-            limits=_limits(workspace),
-            final_depth=workspace.settings.limits.final_depth,
+            key=unlock(),
             progress=progress,
-            note=lambda text: out.remark(printable(text)),
-            pace=None if is_local else pace,
-            fund=functools.partial(fund, ledger, costs.publisher, costs.fee_sat),
             recorded=recorded,
         )
         make = functools.partial(
@@ -321,17 +293,6 @@ def _run(
             note=lambda text: out.remark(printable(text)),
         )
         return job.run(plan, publisher, complete=make)
-
-
-def _ask(out: Output, report: SyncReport, address: str) -> None:
-    if not sys.stdin.isatty():
-        raise CancelledError(
-            "publishing needs your consent and there is no terminal to ask on",
-            hint="look at the plan with --dry-run, then give --yes",
-        )
-    _say(out, report)
-    if not click.confirm(f"Do this as {address}, for good?", err=True):
-        raise CancelledError("nothing was published")
 
 
 def _stage(workspace: Workspace, target: str | None, out: Output) -> StageReport:

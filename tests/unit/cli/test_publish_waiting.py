@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from etdb.cli import publish as command
+from etdb.cli import publishing
 from etdb.errors import LedgerError
 from etdb.flo import COIN
 from etdb.publish import Pace
@@ -29,7 +30,7 @@ def chain(desk, monkeypatch):
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(desk.root))
     monkeypatch.setattr(command, "open_ledger", opened)
-    monkeypatch.setattr(command, "pace_of", pace)
+    monkeypatch.setattr(publishing, "pace_of", pace)
     settings = desk.workspace.config_path
     settings.write_text(
         settings.read_text().replace('network = "local"', 'network = "regtest"').replace("final_depth = 1\n", "")

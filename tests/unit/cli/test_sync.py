@@ -65,6 +65,14 @@ def lab(desk) -> Lab:
     return Lab(desk)
 
 
+def test_a_time_to_wait_without_waiting_makes_no_sense(lab):
+    lab.have("a-1")
+    said = lab.desk.run("sync", "--yes", "--no-wait", "--wait-timeout", "3", "--passphrase-file", lab.desk.secret)
+    assert said.status == 3
+    assert "--wait-timeout has no meaning with --no-wait" in said.err
+    assert not lab.desk.workspace.journal_path.exists()
+
+
 def test_each_change_is_published_once(lab):
     lab.have("a-1")
     folder = lab.have("b-1")
