@@ -9,7 +9,7 @@ from typing import Final
 
 from etdb.em import tilt_range
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.matching import TOLERANCE_DEG, match_angles
 from etdb.validate.subject import Series, Subject, header_angles_deg
 
@@ -18,7 +18,6 @@ LIMIT_DEG: Final = 90.0
 REFINED_DEG: Final = 2.0
 _RECORD_RANGE_DEG: Final = 0.5
 _MOST_ODD_STEPS: Final = 4
-_SHOWN: Final = 5
 
 
 @check(
@@ -35,7 +34,7 @@ def out_of_limits(subject: Subject) -> Iterator[Told]:
         for file, _, angles in _sources(series):
             beyond = [angle for angle in angles if abs(angle) > LIMIT_DEG]
             if beyond:
-                yield Told(file.path, f"{len(beyond)}: {_some(beyond)}", {"angles_deg": beyond[:1000]})
+                yield Told(file.path, f"{len(beyond)}: {some(beyond, 'g')}", {"angles_deg": beyond[:1000]})
 
 
 @check(
@@ -247,7 +246,7 @@ def _differ(one: SourceFile, first: Sequence[float], where: str, second: Sequenc
     if lone:
         numbers = {"unmatched_deg": lone[:1000], "matched": len(found.pairs), "tolerance_deg": TOLERANCE_DEG}
         text = f"{len(lone)} of {min(len(first), len(second))} have no partner within {TOLERANCE_DEG} degree"
-        yield Told(one.path, f"{text} in {where}: {_some(lone)}", numbers)
+        yield Told(one.path, f"{text} in {where}: {some(lone, 'g')}", numbers)
 
 
 def _sources(series: Series) -> list[tuple[SourceFile, str, tuple[float, ...]]]:
@@ -279,8 +278,3 @@ def _raw_angles(subject: Subject) -> Iterator[tuple[SourceFile, tuple[float, ...
         raw = next(((file, angles) for file, kind, angles in _sources(series) if kind != "tlt"), None)
         if raw is not None:
             yield raw
-
-
-def _some(angles: Sequence[float]) -> str:
-    more = f" and {len(angles) - _SHOWN} more" if len(angles) > _SHOWN else ""
-    return ", ".join(f"{angle:g}" for angle in angles[:_SHOWN]) + more

@@ -11,13 +11,12 @@ from typing import Final
 
 from etdb.em import FrameStack, MdocLook, MrcLook, Transforms
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import Subject
 
 AXIS_TOLERANCE_DEG: Final = 10.0
 # SerialEM: the tilt axis lies a quarter turn behind the rotation of the image against the stage.
 _AXIS_BEHIND_ROTATION_DEG: Final = 90.0
-_SHOWN: Final = 5
 
 
 def frame_name(path: str) -> str:
@@ -120,7 +119,7 @@ def frames_missing(subject: Subject) -> Iterator[Told]:
         named = [frame_name(s.sub_frame_path) for s in look.sections_facts if s.sub_frame_path]
         gone = [name for name in named if name.lower() not in here]
         if gone:
-            yield Told(file.path, f"{len(gone)} of {len(named)}: {_some(gone)}", {"missing": gone[:1000]})
+            yield Told(file.path, f"{len(gone)} of {len(named)}: {some(gone)}", {"missing": gone[:1000]})
 
 
 @check(
@@ -140,7 +139,7 @@ def frames_not_in_mdoc(subject: Subject) -> Iterator[Told]:
     }
     left = [name for name in _frames_here(subject).values() if PurePosixPath(name).name.lower() not in named]
     if named and left:
-        yield Told("", f"{len(left)}: {_some(left)}", {"files": left[:1000]})
+        yield Told("", f"{len(left)}: {some(left)}", {"files": left[:1000]})
 
 
 @check(
@@ -156,7 +155,7 @@ def frames_doubled(subject: Subject) -> Iterator[Told]:
         counts = Counter(frame_name(s.sub_frame_path) for s in look.sections_facts if s.sub_frame_path)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
-            yield Told(file.path, _some(twice), {"names": twice[:1000]})
+            yield Told(file.path, some(twice), {"names": twice[:1000]})
 
 
 @check(
@@ -171,7 +170,7 @@ def path_missing(subject: Subject) -> Iterator[Told]:
     for file, look in subject.mdocs:
         lacking = [s.index for s in look.sections_facts if not s.sub_frame_path]
         if 0 < len(lacking) < len(look.sections_facts):
-            text = f"{len(lacking)} of {len(look.sections_facts)} sections do not: {_some(lacking)}"
+            text = f"{len(lacking)} of {len(look.sections_facts)} sections do not: {some(lacking)}"
             yield Told(file.path, text, {"sections": lacking[:1000]})
 
 
@@ -216,7 +215,7 @@ def gain_missing(subject: Subject) -> Iterator[Told]:
         names = {frame_name(s.gain_reference) for s in look.sections_facts if s.gain_reference}
         gone = sorted(name for name in names if name.lower() not in here)
         if gone:
-            yield Told(file.path, _some(gone), {"names": gone})
+            yield Told(file.path, some(gone), {"names": gone})
 
 
 @check(
@@ -284,8 +283,3 @@ def _count(look: MdocLook, planes: int) -> str:
 
 def _frames_here(subject: Subject) -> dict[str, str]:
     return {PurePosixPath(file.path).name.lower(): file.path for file in subject.frames}
-
-
-def _some(names: list[str] | list[int]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(str(name) for name in names[:_SHOWN]) + more
