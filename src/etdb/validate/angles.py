@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -83,10 +83,7 @@ def tilt_count(subject: Subject) -> Iterator[Told]:
 )
 def mdoc_rawtlt(subject: Subject) -> Iterator[Told]:
     """Each raw angle has one of the mdoc for itself; views that were left out may be in the mdoc."""
-    for series in subject.series:
-        mdoc = _mdoc_angles(series)
-        if series.raw is not None and series.mdoc is not None and mdoc:
-            yield from _differ(series.raw, series.raw.tilt_angles_deg, series.mdoc.path, mdoc)
+    yield from _differ(subject, "rawtlt", "mdoc")
 
 
 @check(
@@ -98,10 +95,7 @@ def mdoc_rawtlt(subject: Subject) -> Iterator[Told]:
 )
 def header_rawtlt(subject: Subject) -> Iterator[Told]:
     """Extended header against .rawtlt."""
-    for series in subject.series:
-        header = _header_angles(series)
-        if series.raw is not None and series.stack is not None and header:
-            yield from _differ(series.raw, series.raw.tilt_angles_deg, series.stack.path, header)
+    yield from _differ(subject, "rawtlt", "header")
 
 
 @check(
@@ -113,10 +107,7 @@ def header_rawtlt(subject: Subject) -> Iterator[Told]:
 )
 def header_mdoc(subject: Subject) -> Iterator[Told]:
     """Extended header against mdoc."""
-    for series in subject.series:
-        header, mdoc = _header_angles(series), _mdoc_angles(series)
-        if series.stack is not None and series.mdoc is not None and header and mdoc:
-            yield from _differ(series.stack, header, series.mdoc.path, mdoc)
+    yield from _differ(subject, "header", "mdoc")
 
 
 @check(
@@ -239,14 +230,20 @@ def _refinements(subject: Subject) -> Iterator[tuple[SourceFile, str, float, flo
         yield series.refined, raw[0].path, offset, max(abs(value - offset) for value in apart)
 
 
-def _differ(one: SourceFile, first: Sequence[float], where: str, second: Sequence[float]) -> Iterator[Told]:
+def _differ(subject: Subject, one: str, other: str) -> Iterator[Told]:
     """What of the shorter list has no partner in the longer; that they are not equally long others tell."""
-    found = match_angles(first, second)
-    lone = [first[n] for n in found.left_first] if len(first) <= len(second) else [second[n] for n in found.left_second]
-    if lone:
-        numbers = {"unmatched_deg": lone[:1000], "matched": len(found.pairs), "tolerance_deg": TOLERANCE_DEG}
-        text = f"{len(lone)} of {min(len(first), len(second))} have no partner within {TOLERANCE_DEG} degree"
-        yield Told(one.path, f"{text} in {where}: {some(lone, 'g')}", numbers)
+    for series in subject.series:
+        told = {kind: (file, angles) for file, kind, angles in _sources(series)}
+        if one not in told or other not in told:
+            continue
+        (file, first), (where, second) = told[one], told[other]
+        found = match_angles(first, second)
+        is_shorter = len(first) <= len(second)
+        lone = [first[n] for n in found.left_first] if is_shorter else [second[n] for n in found.left_second]
+        if lone:
+            numbers = {"unmatched_deg": lone[:1000], "matched": len(found.pairs), "tolerance_deg": TOLERANCE_DEG}
+            text = f"{len(lone)} of {min(len(first), len(second))} have no partner within {TOLERANCE_DEG} degree"
+            yield Told(file.path, f"{text} in {where.path}: {some(lone, 'g')}", numbers)
 
 
 def _sources(series: Series) -> list[tuple[SourceFile, str, tuple[float, ...]]]:
