@@ -137,7 +137,7 @@ def frames_not_in_mdoc(subject: Subject) -> Iterator[Told]:
         for section in look.sections_facts
         if section.sub_frame_path
     }
-    left = [name for name in _frames_here(subject).values() if PurePosixPath(name).name.lower() not in named]
+    left = [path for name, path in _frames_here(subject).items() if name not in named]
     if named and left:
         yield Told("", f"{len(left)}: {some(left)}", {"files": left[:1000]})
 
@@ -250,19 +250,18 @@ def tilt_axis_rotation(subject: Subject) -> Iterator[Told]:
 def tilt_axis_alignment(subject: Subject) -> Iterator[Told]:
     """The title's tilt axis against the rotation of the .xf file."""
     for series in subject.series:
-        mdoc = series.mdoc.mdoc if series.mdoc is not None else None
-        transforms = series.transforms.look if series.transforms is not None else None
-        if mdoc is None or mdoc.tilt_axis_deg is None or not isinstance(transforms, Transforms):
+        file, aligned = series.mdoc, series.transforms
+        if file is None or file.mdoc is None or aligned is None or not isinstance(aligned.look, Transforms):
             continue
+        title = file.mdoc.tilt_axis_deg
         # Both are counted from the upright; the alignment turns the axis back to it.
-        turns = [-one.rotation_deg for one in transforms.per_section]
-        if not turns or series.transforms is None:
+        turns = [-one.rotation_deg for one in aligned.look.per_section]
+        if title is None or not turns:
             continue
         turn = median(turns)
-        apart = _between_axes(mdoc.tilt_axis_deg, turn)
-        if apart > AXIS_TOLERANCE_DEG:
-            text = f"{mdoc.tilt_axis_deg:g} in the title, {turn:.1f} degrees in {series.transforms.path}"
-            yield Told(series.mdoc.path if series.mdoc else "", text, {"title_deg": mdoc.tilt_axis_deg, "xf_deg": turn})
+        if _between_axes(title, turn) > AXIS_TOLERANCE_DEG:
+            text = f"{title:g} in the title, {turn:.1f} degrees in {aligned.path}"
+            yield Told(file.path, text, {"title_deg": title, "xf_deg": turn})
 
 
 def _between_axes(one_deg: float, other_deg: float) -> float:
