@@ -247,6 +247,15 @@ class FilesInPlace:
             for known in self._table.files()
         ]
 
+    def places(self) -> dict[Cid, AddedFile]:
+        """Where each content lies; a file that is there is better than one that is gone."""
+        places: dict[Cid, AddedFile] = {}
+        for file in self.files():
+            known = places.get(file.cid)
+            if known is None or not known.path.is_file():
+                places[file.cid] = file
+        return places
+
     def known_sha256(self, path: Path) -> bytes | None:
         """The SHA-256 of a file that was added with one and has the size, time and inode that it had then."""
         known = self._table.file(path.absolute(), self.profile)
