@@ -21,7 +21,6 @@ from etdb.blocks import CarStore, DagReader, FilesInPlace, write_car
 from etdb.blocks.kubo import KuboNode
 from etdb.blocks.kubo_adding import ADDING_PIN, add_tree, plan_tree, remove_tree
 from etdb.blocks.kubo_errors import KuboError, KuboSetupError, NotKuboError
-from etdb.cli.published import file_places
 from etdb.errors import DiskFullError, LockedError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import RAW, cid_of, parse_cid
 from etdb.testing.blocks import BlockStoreContract
@@ -55,7 +54,7 @@ class Lab:
 
     @property
     def plan(self):
-        return plan_tree(self.root, self.files, file_places(self.files), kept_in=self.files.content_folder)
+        return plan_tree(self.root, self.files, self.files.places(), kept_in=self.files.content_folder)
 
     def add(self, node, **options):
         return add_tree(node, self.plan, self.files, name="etdb test", **options)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,7 @@ from etdb.ipfs import (
     verify_block,
 )
 
-__all__ = ["AddedFile", "FilesInPlace", "OpenPlace"]
+__all__ = ["AddedFile", "FilesInPlace", "OpenPlace", "PlacingStore"]
 
 
 class AddedFile(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,14 @@ class OpenPlace(Struct, frozen=True, kw_only=True):
     def close(self) -> None:
         """Close the file."""
         os.close(self.descriptor)
+
+
+@runtime_checkable
+class PlacingStore(Protocol):
+    """A store that says where bytes lie."""
+
+    def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None:
+        """See :class:`FilesInPlace`."""
 
 
 class FilesInPlace:
@@ -246,6 +255,15 @@ class FilesInPlace:
             _added(msgspec.structs.replace(known, path=self._now(known.path)), sha256=True)
             for known in self._table.files()
         ]
+
+    def places(self) -> dict[Cid, AddedFile]:
+        """Where each content lies; a file that is there is better than one that is gone."""
+        places: dict[Cid, AddedFile] = {}
+        for file in self.files():
+            known = places.get(file.cid)
+            if known is None or not known.path.is_file():
+                places[file.cid] = file
+        return places
 
     def known_sha256(self, path: Path) -> bytes | None:
         """The SHA-256 of a file that was added with one and has the size, time and inode that it had then."""

@@ -15,7 +15,7 @@ from etdb.blocks.kubo_adding import ADDING_PIN, KuboPlan, TreeAdded, add_tree, p
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_files, open_kubo
 from etdb.cli.output import printable, size_text
-from etdb.cli.published import Published, choose_published, file_places, published_datasets
+from etdb.cli.published import Published, choose_published, published_datasets
 from etdb.cli.tables import Table
 from etdb.errors import EtdbError, InputError, NotFoundError, SourceFileError, VerificationError
 from etdb.workspace import Workspace
@@ -143,7 +143,7 @@ def add(
         out.progress(_LABELS, bytes_steps=frozenset({"send", "read"})) as progress,
     ):
         node.verify_version()
-        places = file_places(files)
+        places = files.places()
         for one in chosen:
             try:
                 plan = plan_tree(one.root, files, places, kept_in=workspace.content_folder)
@@ -247,7 +247,7 @@ def unpin(
         open_files(workspace) as files,
         closing(open_kubo(workspace, api=api, secret_file=secret_file)) as node,
     ):
-        places = file_places(files)
+        places = files.places()
         done = [
             (one, remove_tree(node, plan_tree(one.root, files, places, kept_in=workspace.content_folder)))
             for one in chosen

@@ -8,13 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from etdb.blocks import AddedFile, FilesInPlace
 from etdb.errors import InputError, NotFoundError
 from etdb.ipfs import Cid, parse_cid
 from etdb.publish import SENT_STATES, Journal
 from etdb.workspace import Workspace
 
-__all__ = ["Published", "choose_published", "file_places", "published_datasets"]
+__all__ = ["Published", "choose_published", "published_datasets"]
 
 _MIN_PREFIX: Final = 4
 
@@ -67,13 +66,3 @@ def choose_published(workspace: Workspace, names: Sequence[str]) -> list[Publish
             raise NotFoundError(f"{what} {name!r}", hint="etdb kubo pins and etdb search say what there is")
         chosen[found[0].root] = found[0]
     return list(chosen.values())
-
-
-def file_places(files: FilesInPlace) -> dict[Cid, AddedFile]:
-    """Where each content lies; a file that is there is better than one that is gone."""
-    places: dict[Cid, AddedFile] = {}
-    for file in files.files():
-        known = places.get(file.cid)
-        if known is None or not known.path.is_file():
-            places[file.cid] = file
-    return places

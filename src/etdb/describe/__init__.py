@@ -3,10 +3,12 @@
 from etdb.describe.draft import UNKNOWN_SPECIES, Draft, describe
 from etdb.describe.evidence import Evidence, Witness
 from etdb.describe.looks import Shown, look_text, shown_files
+from etdb.describe.rules import FALLBACKS
 from etdb.describe.tilting import tilt_scheme
 from etdb.describe.toml import encode_draft
 
 __all__ = [
+    "FALLBACKS",
     "UNKNOWN_SPECIES",
     "Draft",
     "Evidence",

@@ -9,13 +9,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from etdb.describe.rules import AUTHORITIES, Authority, FieldRule
+from etdb.describe.rules import AUTHORITIES, FALLBACKS, Authority, FieldRule
 
 __all__ = ["Evidence", "Witness", "agree", "weigh"]
 
 _ORDER = {authority: place for place, authority in enumerate(AUTHORITIES)}
 _PEOPLE: tuple[Authority, ...] = ("command", "stated")
-_LAST = ("settings", "taxonomy", "default")
 MAX_OPINIONS = 200
 UNDECIDED = "they disagree, and nothing decides between them"
 
@@ -77,7 +76,7 @@ def weigh(rule: FieldRule, witnesses: Iterable[Witness]) -> Evidence:
         if all(agree(rule, ours[0].value, one.value) for one in ours):
             chosen, why = ours[0], AUTHORITIES[authority]
             break
-        lower = [one for one in usable if order[one.authority] > order[authority] and one.authority not in _LAST]
+        lower = [one for one in usable if order[one.authority] > order[authority] and one.authority not in FALLBACKS]
         chosen = _supported(rule, ours, lower)
         if chosen is not None:
             why = f"of several, the one that {_named(rule, chosen, lower)} is for"
@@ -86,7 +85,7 @@ def weigh(rule: FieldRule, witnesses: Iterable[Witness]) -> Evidence:
         if authority not in _PEOPLE:
             why = UNDECIDED
             break
-    if chosen is not None and len(usable) == 1 and chosen.authority not in (*_PEOPLE, *_LAST):
+    if chosen is not None and len(usable) == 1 and chosen.authority not in (*_PEOPLE, *FALLBACKS):
         why = "the only statement"
     heard = tuple(
         replace(one, agrees=chosen is not None and agree(rule, chosen.value, one.value)) if one.is_usable else one

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-__all__ = ["AUTHORITIES", "RULES", "Authority", "FieldRule", "rule_of"]
+__all__ = ["AUTHORITIES", "FALLBACKS", "RULES", "Authority", "FieldRule", "rule_of"]
 
 Authority = Literal[
     "command",
@@ -44,6 +44,9 @@ AUTHORITIES: Final[dict[Authority, str]] = {
     "default": "nothing tells it: a default",
 }
 """Who may speak, in the order in which they are believed, and the sentence that says why."""
+
+FALLBACKS: Final[tuple[Authority, ...]] = ("settings", "taxonomy", "default")
+"""What stands for what nobody says."""
 
 
 class FieldRule(Struct, frozen=True, kw_only=True):

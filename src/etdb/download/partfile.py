@@ -74,11 +74,6 @@ class PartFile:
             if data.startswith(MAP_MAGIC):
                 self._bits = bytearray(data[len(MAP_MAGIC) :])
 
-    @property
-    def was_complete(self) -> bool:
-        """The file lies under its final name, and nothing of it had to be written."""
-        return self._is_final
-
     def may_have(self, leaf: int) -> bool:
         """Whether a leaf is worth hashing: it was written once."""
         if self._all_set:

@@ -65,7 +65,7 @@ def push(
     """
     present = target.present()
     wanted = [one for one in released if root_name(one.root_cid) not in present]
-    places = _places(blocks)
+    places = blocks.places()
     left: dict[str, str] = {}
     plans: list[tuple[Released, dict[str, Cid], dict[str, AddedFile]]] = []
     for one in wanted:
@@ -144,15 +144,6 @@ def _walk(reader: DagReader, directory: Cid, inside: str, depth: int) -> Iterato
             yield from _walk(reader, link.cid, f"{path}/", depth + 1)
         else:
             yield path, link.cid
-
-
-def _places(blocks: FilesInPlace) -> Mapping[Cid, AddedFile]:
-    places: dict[Cid, AddedFile] = {}
-    for file in blocks.files():
-        known = places.get(file.cid)
-        if known is None or not known.path.is_file():
-            places[file.cid] = file
-    return places
 
 
 def _place(places: Mapping[Cid, AddedFile], cid: Cid, path: str) -> AddedFile:

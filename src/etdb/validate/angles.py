@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 from typing import Final
 
 from etdb.em import tilt_range
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.matching import TOLERANCE_DEG, match_angles
 from etdb.validate.subject import Series, Subject, header_angles_deg
 
@@ -18,7 +18,6 @@ LIMIT_DEG: Final = 90.0
 REFINED_DEG: Final = 2.0
 _RECORD_RANGE_DEG: Final = 0.5
 _MOST_ODD_STEPS: Final = 4
-_SHOWN: Final = 5
 
 
 @check(
@@ -35,7 +34,7 @@ def out_of_limits(subject: Subject) -> Iterator[Told]:
         for file, _, angles in _sources(series):
             beyond = [angle for angle in angles if abs(angle) > LIMIT_DEG]
             if beyond:
-                yield Told(file.path, f"{len(beyond)}: {_some(beyond)}", {"angles_deg": beyond[:1000]})
+                yield Told(file.path, f"{len(beyond)}: {some(beyond, 'g')}", {"angles_deg": beyond[:1000]})
 
 
 @check(
@@ -84,10 +83,7 @@ def tilt_count(subject: Subject) -> Iterator[Told]:
 )
 def mdoc_rawtlt(subject: Subject) -> Iterator[Told]:
     """Each raw angle has one of the mdoc for itself; views that were left out may be in the mdoc."""
-    for series in subject.series:
-        mdoc = _mdoc_angles(series)
-        if series.raw is not None and series.mdoc is not None and mdoc:
-            yield from _differ(series.raw, series.raw.tilt_angles_deg, series.mdoc.path, mdoc)
+    yield from _differ(subject, "rawtlt", "mdoc")
 
 
 @check(
@@ -99,10 +95,7 @@ def mdoc_rawtlt(subject: Subject) -> Iterator[Told]:
 )
 def header_rawtlt(subject: Subject) -> Iterator[Told]:
     """Extended header against .rawtlt."""
-    for series in subject.series:
-        header = _header_angles(series)
-        if series.raw is not None and series.stack is not None and header:
-            yield from _differ(series.raw, series.raw.tilt_angles_deg, series.stack.path, header)
+    yield from _differ(subject, "rawtlt", "header")
 
 
 @check(
@@ -114,10 +107,7 @@ def header_rawtlt(subject: Subject) -> Iterator[Told]:
 )
 def header_mdoc(subject: Subject) -> Iterator[Told]:
     """Extended header against mdoc."""
-    for series in subject.series:
-        header, mdoc = _header_angles(series), _mdoc_angles(series)
-        if series.stack is not None and series.mdoc is not None and header and mdoc:
-            yield from _differ(series.stack, header, series.mdoc.path, mdoc)
+    yield from _differ(subject, "header", "mdoc")
 
 
 @check(
@@ -240,14 +230,20 @@ def _refinements(subject: Subject) -> Iterator[tuple[SourceFile, str, float, flo
         yield series.refined, raw[0].path, offset, max(abs(value - offset) for value in apart)
 
 
-def _differ(one: SourceFile, first: Sequence[float], where: str, second: Sequence[float]) -> Iterator[Told]:
+def _differ(subject: Subject, one: str, other: str) -> Iterator[Told]:
     """What of the shorter list has no partner in the longer; that they are not equally long others tell."""
-    found = match_angles(first, second)
-    lone = [first[n] for n in found.left_first] if len(first) <= len(second) else [second[n] for n in found.left_second]
-    if lone:
-        numbers = {"unmatched_deg": lone[:1000], "matched": len(found.pairs), "tolerance_deg": TOLERANCE_DEG}
-        text = f"{len(lone)} of {min(len(first), len(second))} have no partner within {TOLERANCE_DEG} degree"
-        yield Told(one.path, f"{text} in {where}: {_some(lone)}", numbers)
+    for series in subject.series:
+        told = {kind: (file, angles) for file, kind, angles in _sources(series)}
+        if one not in told or other not in told:
+            continue
+        (file, first), (where, second) = told[one], told[other]
+        found = match_angles(first, second)
+        is_shorter = len(first) <= len(second)
+        lone = [first[n] for n in found.left_first] if is_shorter else [second[n] for n in found.left_second]
+        if lone:
+            numbers = {"unmatched_deg": lone[:1000], "matched": len(found.pairs), "tolerance_deg": TOLERANCE_DEG}
+            text = f"{len(lone)} of {min(len(first), len(second))} have no partner within {TOLERANCE_DEG} degree"
+            yield Told(file.path, f"{text} in {where.path}: {some(lone, 'g')}", numbers)
 
 
 def _sources(series: Series) -> list[tuple[SourceFile, str, tuple[float, ...]]]:
@@ -279,8 +275,3 @@ def _raw_angles(subject: Subject) -> Iterator[tuple[SourceFile, tuple[float, ...
         raw = next(((file, angles) for file, kind, angles in _sources(series) if kind != "tlt"), None)
         if raw is not None:
             yield raw
-
-
-def _some(angles: Sequence[float]) -> str:
-    more = f" and {len(angles) - _SHOWN} more" if len(angles) > _SHOWN else ""
-    return ", ".join(f"{angle:g}" for angle in angles[:_SHOWN]) + more

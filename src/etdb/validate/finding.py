@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
@@ -22,6 +22,7 @@ __all__ = [
     "Told",
     "check",
     "is_at_least",
+    "some",
     "verify_ids",
     "worst",
 ]
@@ -123,6 +124,12 @@ def check(
         return function
 
     return enter
+
+
+def some(values: Sequence[object], form: str = "", *, most: int = 5) -> str:
+    """The first of several, each in this form, and how many more there are."""
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(format(value, form) for value in values[:most]) + more
 
 
 def is_at_least(severity: Severity, least: Severity) -> bool:

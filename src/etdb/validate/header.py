@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from etdb.sources.forms import MRC_SUFFIXES, form_of
 from etdb.validate.finding import Told, check
-from etdb.validate.subject import VOLUME_ROLES, Subject
+from etdb.validate.subject import STACK_ROLES, VOLUME_ROLES, Subject
 
 _WRITE_AGAIN = "write it again with a current program, such as `newstack` of IMOD or `mrcfile`"
 _ORTHOGONAL_DEG = 90.0
@@ -223,7 +223,7 @@ def origin(subject: Subject) -> Iterator[Told]:
 def space_group(subject: Subject) -> Iterator[Told]:
     """ISPG 0 for stacks, 1 for volumes; other groups are crystals'. Only MRC2014 gives it that meaning."""
     for file, look in subject.headers:
-        is_stack = file.role in {"tilt_series", "aligned_series"}
+        is_stack = file.role in STACK_ROLES
         is_volume = file.role in VOLUME_ROLES and look.sections > 1
         if look.is_mrc2014 and ((is_stack and look.space_group != 0) or (is_volume and look.space_group == 0)):
             what = "a tilt series" if is_stack else "a volume"
@@ -241,7 +241,7 @@ def space_group(subject: Subject) -> Iterator[Told]:
 def grid(subject: Subject) -> Iterator[Told]:
     """MX, MY, MZ against NX, NY, NZ; of stacks only x and y, and not of maps cut from a crystal's cell."""
     for file, look in subject.headers:
-        if file.role not in {"tilt_series", "aligned_series", *VOLUME_ROLES} or look.space_group > 1:
+        if file.role not in {*STACK_ROLES, *VOLUME_ROLES} or look.space_group > 1:
             continue
         size = (look.columns, look.rows, look.sections)
         count = 3 if file.role in VOLUME_ROLES and look.sections > 1 else 2

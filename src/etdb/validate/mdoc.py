@@ -11,13 +11,12 @@ from typing import Final
 
 from etdb.em import FrameStack, MdocLook, MrcLook, Transforms
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import Subject
 
 AXIS_TOLERANCE_DEG: Final = 10.0
 # SerialEM: the tilt axis lies a quarter turn behind the rotation of the image against the stage.
 _AXIS_BEHIND_ROTATION_DEG: Final = 90.0
-_SHOWN: Final = 5
 
 
 def frame_name(path: str) -> str:
@@ -120,7 +119,7 @@ def frames_missing(subject: Subject) -> Iterator[Told]:
         named = [frame_name(s.sub_frame_path) for s in look.sections_facts if s.sub_frame_path]
         gone = [name for name in named if name.lower() not in here]
         if gone:
-            yield Told(file.path, f"{len(gone)} of {len(named)}: {_some(gone)}", {"missing": gone[:1000]})
+            yield Told(file.path, f"{len(gone)} of {len(named)}: {some(gone)}", {"missing": gone[:1000]})
 
 
 @check(
@@ -138,9 +137,9 @@ def frames_not_in_mdoc(subject: Subject) -> Iterator[Told]:
         for section in look.sections_facts
         if section.sub_frame_path
     }
-    left = [name for name in _frames_here(subject).values() if PurePosixPath(name).name.lower() not in named]
+    left = [path for name, path in _frames_here(subject).items() if name not in named]
     if named and left:
-        yield Told("", f"{len(left)}: {_some(left)}", {"files": left[:1000]})
+        yield Told("", f"{len(left)}: {some(left)}", {"files": left[:1000]})
 
 
 @check(
@@ -156,7 +155,7 @@ def frames_doubled(subject: Subject) -> Iterator[Told]:
         counts = Counter(frame_name(s.sub_frame_path) for s in look.sections_facts if s.sub_frame_path)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
-            yield Told(file.path, _some(twice), {"names": twice[:1000]})
+            yield Told(file.path, some(twice), {"names": twice[:1000]})
 
 
 @check(
@@ -171,7 +170,7 @@ def path_missing(subject: Subject) -> Iterator[Told]:
     for file, look in subject.mdocs:
         lacking = [s.index for s in look.sections_facts if not s.sub_frame_path]
         if 0 < len(lacking) < len(look.sections_facts):
-            text = f"{len(lacking)} of {len(look.sections_facts)} sections do not: {_some(lacking)}"
+            text = f"{len(lacking)} of {len(look.sections_facts)} sections do not: {some(lacking)}"
             yield Told(file.path, text, {"sections": lacking[:1000]})
 
 
@@ -216,7 +215,7 @@ def gain_missing(subject: Subject) -> Iterator[Told]:
         names = {frame_name(s.gain_reference) for s in look.sections_facts if s.gain_reference}
         gone = sorted(name for name in names if name.lower() not in here)
         if gone:
-            yield Told(file.path, _some(gone), {"names": gone})
+            yield Told(file.path, some(gone), {"names": gone})
 
 
 @check(
@@ -251,19 +250,18 @@ def tilt_axis_rotation(subject: Subject) -> Iterator[Told]:
 def tilt_axis_alignment(subject: Subject) -> Iterator[Told]:
     """The title's tilt axis against the rotation of the .xf file."""
     for series in subject.series:
-        mdoc = series.mdoc.mdoc if series.mdoc is not None else None
-        transforms = series.transforms.look if series.transforms is not None else None
-        if mdoc is None or mdoc.tilt_axis_deg is None or not isinstance(transforms, Transforms):
+        file, aligned = series.mdoc, series.transforms
+        if file is None or file.mdoc is None or aligned is None or not isinstance(aligned.look, Transforms):
             continue
+        title = file.mdoc.tilt_axis_deg
         # Both are counted from the upright; the alignment turns the axis back to it.
-        turns = [-one.rotation_deg for one in transforms.per_section]
-        if not turns or series.transforms is None:
+        turns = [-one.rotation_deg for one in aligned.look.per_section]
+        if title is None or not turns:
             continue
         turn = median(turns)
-        apart = _between_axes(mdoc.tilt_axis_deg, turn)
-        if apart > AXIS_TOLERANCE_DEG:
-            text = f"{mdoc.tilt_axis_deg:g} in the title, {turn:.1f} degrees in {series.transforms.path}"
-            yield Told(series.mdoc.path if series.mdoc else "", text, {"title_deg": mdoc.tilt_axis_deg, "xf_deg": turn})
+        if _between_axes(title, turn) > AXIS_TOLERANCE_DEG:
+            text = f"{title:g} in the title, {turn:.1f} degrees in {aligned.path}"
+            yield Told(file.path, text, {"title_deg": title, "xf_deg": turn})
 
 
 def _between_axes(one_deg: float, other_deg: float) -> float:
@@ -284,8 +282,3 @@ def _count(look: MdocLook, planes: int) -> str:
 
 def _frames_here(subject: Subject) -> dict[str, str]:
     return {PurePosixPath(file.path).name.lower(): file.path for file in subject.frames}
-
-
-def _some(names: list[str] | list[int]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(str(name) for name in names[:_SHOWN]) + more

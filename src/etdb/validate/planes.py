@@ -19,7 +19,7 @@ from msgspec import Struct
 from etdb.em import MrcLook, PackedFile, PlaneLayout, decode_planes, plane_layout
 from etdb.errors import FormatError
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import STACK_ROLES, VOLUME_ROLES, Subject
 
 __all__ = ["BUFFER_BYTES", "PlaneFacts", "look_at_planes", "sampled_sections"]
@@ -107,9 +107,8 @@ def _told(subject: Subject, field: str, words: str) -> Iterator[Told]:
     for file, facts in _facts(subject):
         sections: tuple[int, ...] = getattr(facts, field)
         if sections:
-            shown = ", ".join(str(section) for section in sections[:_SHOWN])
-            more = f" and {len(sections) - _SHOWN} more" if len(sections) > _SHOWN else ""
-            text = f"{len(sections)} of the {facts.looked} planes looked at {words}: {shown}{more} (from 0)"
+            shown = some(sections, most=_SHOWN)
+            text = f"{len(sections)} of the {facts.looked} planes looked at {words}: {shown} (from 0)"
             yield Told(file.path, text, {"sections": sections[:1000], "planes_looked_at": facts.looked})
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
-from etdb.describe import UNKNOWN_SPECIES
+from etdb.describe import FALLBACKS, UNKNOWN_SPECIES
 from etdb.validate.finding import Told, check
 from etdb.validate.subject import Subject
 from etdb.vocabulary import complete_species
@@ -17,8 +17,6 @@ MOST_DEFOCUS_UM: Final = 50.0
 PLAUSIBLE_MAGNIFICATION: Final = (200.0, 5_000_000.0)
 # De Rosier and Klug, Nature 217, 1968, 130: the first three-dimensional reconstruction from electron micrographs.
 FIRST_DAY: Final = dt.date(1968, 1, 1)
-# What stands for what nobody says.
-_DEFAULTS: Final = ("settings", "taxonomy", "default")
 _HAVE_CHECKS: Final = ("tilt_", "dose_", "pixel_spacing", "voxel_spacing", "species", "ncbi_taxon_id")
 _SHOWN: Final = 4
 
@@ -94,7 +92,7 @@ def statements_differ(subject: Subject) -> Iterator[Told]:
     """What describing found, but for angles, dose and spacings, which have checks of their own."""
     for field, told in subject.draft.evidence.items():
         against = [
-            one for one in told.disagreeing if one.authority not in _DEFAULTS and not _is_within(one.value, told.value)
+            one for one in told.disagreeing if one.authority not in FALLBACKS and not _is_within(one.value, told.value)
         ]
         if not against or field.startswith(_HAVE_CHECKS):
             continue

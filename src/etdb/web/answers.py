@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from etdb.blocks import BlockStore, DagReader
-from etdb.blocks.files import OpenPlace
+from etdb.blocks.files import OpenPlace, PlacingStore
 from etdb.blocks.port import not_in_store
 from etdb.errors import EtdbError, FormatError, InputError, NotFoundError
 from etdb.ipfs import RAW, Cid, parse_cid
@@ -89,11 +89,6 @@ class Answer(Struct, kw_only=True):
     place: OpenPlace | None = None
 
 
-@runtime_checkable
-class _UncheckedStore(Protocol):
-    def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None: ...
-
-
 class _Asking(Protocol):
     """A context for what is fetched while a request is answered."""
 
@@ -122,7 +117,7 @@ class GatewayAnswers:
         self.store = store
         self.reader = DagReader(store)
         self._fetching = store if isinstance(store, _FetchingStore) else None
-        self._unchecked = store if not check and isinstance(store, _UncheckedStore) else None
+        self._unchecked = store if not check and isinstance(store, PlacingStore) else None
         self._cars = CarWriter(self.reader, self._open_leaf if self._unchecked else None)
 
     def answer(self, wanted: Wanted, *, may_wait: bool = True) -> Answer:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from etdb.blocks import BlockStore
 from etdb.blocks.cache import BlockCache
-from etdb.blocks.files import OpenPlace
+from etdb.blocks.files import OpenPlace, PlacingStore
 from etdb.blocks.port import block_too_large, identity_block, not_in_store
 from etdb.errors import EtdbError, NotFoundError, SourceError, StorageError, VerificationError
 from etdb.ipfs import MAX_BLOCK_BYTES, RAW, Cid, verify_block
@@ -130,9 +130,7 @@ class FetchingStore:
 
     def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None:
         """See ``FilesInPlace``; what is kept of others always goes through a check."""
-        open_unchecked = getattr(self.local, "open_unchecked", None)
-        place: OpenPlace | None = open_unchecked(cid, as_block=as_block) if open_unchecked else None
-        return place
+        return self.local.open_unchecked(cid, as_block=as_block) if isinstance(self.local, PlacingStore) else None
 
     def within(self, cid: Cid, *, may_wait: bool = True) -> Asking:
         """A context in which what lies below ``cid`` is read.

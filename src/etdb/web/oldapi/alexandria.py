@@ -18,7 +18,16 @@ from starlette.routing import Route
 
 from etdb.catalogue import ANYWHERE, DatasetView, Expression, Query, Test
 from etdb.errors import EtdbError
-from etdb.web.oldapi.lists import DAEMON_HEADERS, DaemonError, daemon_json, error_response, respond, views_of
+from etdb.web.oldapi.lists import (
+    DAEMON_HEADERS,
+    DaemonError,
+    Make,
+    answered,
+    daemon_json,
+    error_response,
+    respond,
+    views_of,
+)
 from etdb.web.portal import Portal
 
 __all__ = ["alexandria_routes"]
@@ -41,7 +50,6 @@ _ASKS: Final = {
     "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
     "access-control-allow-headers": "Content-Type",
 }
-Make = Callable[[Request, Portal], Response]
 
 
 def alexandria_routes() -> list[Route]:
@@ -56,20 +64,10 @@ def alexandria_routes() -> list[Route]:
         ("/info", _info),
     )
     return [
-        *(Route(_BASE + path, _answered(make), methods=["GET", "HEAD"]) for path, make in made),
+        *(Route(_BASE + path, answered(make), methods=["GET", "HEAD"]) for path, make in made),
         Route(f"{_BASE}/search", _posted(_search), methods=["POST", "OPTIONS"]),
         Route(f"{_BASE}/searchTxComment", _posted(_search_text), methods=["POST", "OPTIONS"]),
     ]
-
-
-def _answered(make: Make) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        try:
-            return make(request, request.app.state.portal)
-        except EtdbError as error:
-            return error_response(error)
-
-    return answer
 
 
 def _posted(make: Callable[[Request, Portal, dict[str, Any]], Response]) -> Callable[[Request], Any]:

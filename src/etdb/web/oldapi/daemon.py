@@ -12,7 +12,6 @@ import datetime as dt
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -20,13 +19,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from etdb.catalogue import DatasetView, Expression, Not, Query, StoredMessage, Test, joined_text
-from etdb.errors import EtdbError, FormatError, InputError, NotFoundError
+from etdb.errors import FormatError, InputError, NotFoundError
 from etdb.oip import EditMessage, Part, load_json, parse_message
 from etdb.web.oldapi.lists import (
     DAEMON_HEADERS,
     DaemonError,
+    Make,
+    answered,
     artifact_document,
-    error_response,
     found_list,
     plain_list,
     respond,
@@ -51,7 +51,6 @@ _COUNTED: Final = {
     "artifact.info.tags": "tags",
     "artifact.info.year": "year",
 }
-Make = Callable[[Request, Portal], Response]
 
 
 def daemon_routes() -> list[Route]:
@@ -93,19 +92,9 @@ def daemon_routes() -> list[Route]:
             )
         ),
     ]
-    return [Route(f"/oip/{path}", _answered(make), methods=["GET", "HEAD"]) for path, make in made] + [
+    return [Route(f"/oip/{path}", answered(make), methods=["GET", "HEAD"]) for path, make in made] + [
         Route("/oip/{rest:path}", _nothing, methods=["GET", "HEAD"])
     ]
-
-
-def _answered(make: Make) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        try:
-            return make(request, request.app.state.portal)
-        except EtdbError as error:
-            return error_response(error)
-
-    return answer
 
 
 def _nothing(_request: Request) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
 
@@ -19,6 +19,8 @@ from etdb.web.portal import Portal
 __all__ = [
     "DAEMON_HEADERS",
     "DaemonError",
+    "Make",
+    "answered",
     "artifact_document",
     "daemon_json",
     "error_response",
@@ -50,6 +52,10 @@ DAEMON_HEADERS: Final = {
 }
 
 
+Make = Callable[[Request, Portal], Response]
+"""What makes the answer to a request."""
+
+
 class DaemonError(InputError):
     """What the daemon answers 400 to."""
 
@@ -68,6 +74,18 @@ def daemon_json(document: Any) -> bytes:
         return encode_go_json(document)
     except UnicodeEncodeError:
         return json.dumps(document, separators=(",", ":")).encode()
+
+
+def answered(make: Make) -> Callable[[Request], Response]:
+    """An endpoint; what goes wrong is told in the daemon's form."""
+
+    def answer(request: Request) -> Response:
+        try:
+            return make(request, request.app.state.portal)
+        except EtdbError as error:
+            return error_response(error)
+
+    return answer
 
 
 def error_response(error: EtdbError) -> Response:

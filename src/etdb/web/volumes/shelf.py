@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from typing import Final, TypeVar
 
 from etdb.blocks import DagReader
-from etdb.blocks.files import OpenPlace
+from etdb.blocks.files import PlacingStore
 from etdb.errors import NotFoundError
 from etdb.ipfs import Cid
 from etdb.web.volumes.fetched import FetchedVolume, FetchingStore, fetch_volume
@@ -23,11 +23,6 @@ __all__ = ["VolumeShelf"]
 
 _V = TypeVar("_V", MappedVolume, MultiscaleVolume, FetchedVolume)
 MAX_OPEN: Final = 32
-
-
-@runtime_checkable
-class _Placing(Protocol):
-    def open_unchecked(self, cid: Cid, *, as_block: bool) -> OpenPlace | None: ...
 
 
 class VolumeShelf:
@@ -72,7 +67,7 @@ class VolumeShelf:
             InputError: it is no MRC file, or one that is not shown.
         """
         store = self._reader.store
-        place = store.open_unchecked(cid, as_block=False) if isinstance(store, _Placing) else None
+        place = store.open_unchecked(cid, as_block=False) if isinstance(store, PlacingStore) else None
         if place is None:
             with self._lock:
                 self._open.pop(cid, None)
