@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from etdb.catalogue import FACETS, FIELDS, SORTS, DatasetView, Page, parse_query
+from etdb.catalogue import (
+    FACETS,
+    FIELDS,
+    SORTS,
+    AsideMessage,
+    DatasetView,
+    OrphanedParts,
+    OtherRecord,
+    Page,
+    parse_query,
+)
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_catalogue
 from etdb.cli.output import Output, printable, size_text
@@ -144,13 +154,24 @@ def show(context: Context, dataset_id: str | None, revision: int | None, listing
             found = catalogue.listed(listing)
             context.out.document(found)
             for item in found.items:
-                context.out.say(printable(item))
+                context.out.say(_listed(item))
             if not found.items:
                 context.out.say("None.")
             return
         view = catalogue.get(str(dataset_id), revision=revision)
     context.out.document(view)
     _show_dataset(context.out, view)
+
+
+def _listed(item: AsideMessage | OrphanedParts | OtherRecord) -> str:
+    if isinstance(item, AsideMessage):
+        told = f"{item.reason}: {item.detail}" if item.detail else item.reason
+        return f"{item.txid}  block {item.height}  {printable(told)}"
+    if isinstance(item, OtherRecord):
+        told = f"{item.protocol} {item.kind}, {item.title or 'without a title'}, by {item.publisher}"
+        return f"{item.txid}  block {item.height}  {printable(told)}"
+    waits = f"{len(item.present)} of {item.count} parts, of {item.publisher}"
+    return f"{printable(item.reference)}  block {item.height}  {printable(waits)}"
 
 
 def _show_dataset(out: Output, view: DatasetView) -> None:
@@ -184,7 +205,8 @@ def _show_dataset(out: Output, view: DatasetView) -> None:
         table.add_row(name, printable(shown))
     for name, value in {**tomogram.extra, **tomogram.unknown}.items():
         table.add_row(printable(name), printable(value))
-    table.add_row("block", f"{view.height} ({view.confirmations} confirmations)")
+    confirmations = "1 confirmation" if view.confirmations == 1 else f"{view.confirmations} confirmations"
+    table.add_row("block", f"{view.height} ({confirmations})")
     out.table(table)
     files = Table("file", "role", "type", "size")
     for entry in tomogram.files:

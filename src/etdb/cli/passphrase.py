@@ -48,7 +48,7 @@ def ask_passphrase(what: str, *, passphrase_file: str | None, passphrase_fd: int
             ) from error
     if not sys.stdin.isatty():
         raise PassphraseError(
-            f"{what} needs a passphrase and there is no terminal to ask on",
+            f"{what}: there is no terminal to ask it on",
             hint="give --passphrase-file FILE or --passphrase-fd N",
         )
     return str(click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True))

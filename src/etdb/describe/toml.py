@@ -91,7 +91,7 @@ def _line(name: str, value: Any, origin: str, others: str) -> str:
 
 
 def _others(evidence: Evidence) -> str:
-    said = [f"{one.value} says {_origin(one)}" for one in evidence.disagreeing]
+    said = [f"{_toml(one.value)} says {_origin(one)}" for one in evidence.disagreeing]
     return f"but {', '.join(said[:3])}" if said else ""
 
 

@@ -86,7 +86,7 @@ def map_id(subject: Subject) -> Iterator[Told]:
     """The four letters at 208."""
     for file, look in subject.headers:
         if not look.is_mrc2014:
-            yield Told(file.path, "no `MAP ` at byte 208: a file from before MRC2014, or of a program that is")
+            yield Told(file.path, "no `MAP ` at byte 208: written before MRC2014, or by a program that ignores it")
 
 
 @check(

@@ -60,7 +60,7 @@ def haadf(bench):
 
 
 OLD = {
-    "mrc-map-id HAADF.mrc": "no `MAP ` at byte 208: a file from before MRC2014, or of a program that is",
+    "mrc-map-id HAADF.mrc": "no `MAP ` at byte 208: written before MRC2014, or by a program that ignores it",
     "spacing-placeholder HAADF.mrc": "1 angstrom, which no other file supports; the extended header of HAADF.mrc"
     " supports 33.6",
 }

@@ -119,6 +119,14 @@ def test_a_title_of_a_megabyte_and_lone_surrogates_are_only_long_and_odd(tmp_pat
         assert ask("/static/..%2f..%2fapplication.py").status == 404
 
 
+def test_what_the_first_page_proposes_to_try_finds_something(asked):
+    line = re.search('<p class="try">.*?</p>', asked("/").body.decode()).group()
+    links = [html.unescape(one) for one in re.findall('href="(/datasets[^"]*)"', line)]
+    assert links
+    for link in links:
+        assert "Nothing fits" not in asked(link).body.decode()
+
+
 def test_errors_are_pages_that_help(asked):
     for address, status in (
         ("/nothing", 404),

@@ -27,6 +27,7 @@ from etdb.web.static import static_file
 __all__ = ["error_page", "page_routes"]
 
 _WALL: Final = 12
+_TRIED: Final = 4
 _SECTIONS_AT_HOME: Final = 6
 _LEDGER_ROWS: Final = 50
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -88,13 +89,15 @@ def error_page(request: Request, error: EtdbError) -> Response:
 
 def _home(request: Request, portal: Portal) -> Response:
     _, _, sections = load_featured(portal.settings.texts_folder)
+    counted = portal.search(Query(facets=("species", "tags"), facet_limit=_WALL, limit=1)).facets
     return page(
         request,
         "home.html",
         wall=portal.newest(_WALL),
         statistics=portal.statistics(),
         sections=shown_sections(portal, sections)[:_SECTIONS_AT_HOME],
-        species=portal.values("species", limit=_WALL),
+        species=counted["species"],
+        tags=counted["tags"][:_TRIED],
     )
 
 
