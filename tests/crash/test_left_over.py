@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from etdb import durable
+from etdb.catalogue import Catalogue, snapshot
+from etdb.cli import main
 from etdb.errors import LockedError
 from etdb.workspace.locks import hold_lock
 
@@ -95,3 +97,47 @@ def test_a_lock_that_was_removed_by_its_last_holder_is_nobodys(tmp_path, monkeyp
     monkeypatch.undo()
     with hold_lock(path):
         assert path.exists()
+
+
+def kill_at_call(monkeypatch, owner, name, *, after=False):
+    """From now on the process that calls this function dies, before it or after it."""
+    original = getattr(owner, name)
+
+    def dying(*given, **named):
+        if after:
+            original(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (snapshot, "_copy", False),
+        (snapshot, "_copy", True),
+        (snapshot, "Database", False),
+        (snapshot, "Database", True),
+    ],
+)
+def test_a_workspace_that_begins_with_a_catalogue_is_made_by_the_same_command(
+    tmp_path, monkeypatch, owner, name, after
+):
+    given, folder = tmp_path / "given.sqlite", tmp_path / "ws"
+    Catalogue(tmp_path / "portal.sqlite", writable=True).close()
+    snapshot.write_snapshot(tmp_path / "portal.sqlite", given)
+    words = ["init", str(folder), "--catalogue", str(given)]
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            kill_at_call(patch, owner, name, after=after)
+            assert ended(forked(lambda: main(words))) == -signal.SIGKILL
+
+    def succeed():
+        with pytest.raises(SystemExit) as exit_:
+            main(words)
+        assert exit_.value.code == 0
+
+    assert ended(forked(succeed)) == 0
+    with Catalogue(folder / "cache" / "catalogue.sqlite") as catalogue:
+        assert catalogue.tip() is None
+    assert [path.name for path in (folder / "cache").iterdir() if ".new" in path.name] == []
