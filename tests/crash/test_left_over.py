@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from etdb import durable
 from etdb.catalogue import Catalogue, snapshot
 from etdb.cli import main
 from etdb.errors import LockedError
+from etdb.web.api import export
 from etdb.workspace.locks import hold_lock
 
 pytestmark = pytest.mark.crash
@@ -141,3 +143,21 @@ def test_a_workspace_that_begins_with_a_catalogue_is_made_by_the_same_command(
     with Catalogue(folder / "cache" / "catalogue.sqlite") as catalogue:
         assert catalogue.tip() is None
     assert [path.name for path in (folder / "cache").iterdir() if ".new" in path.name] == []
+
+
+def test_an_export_that_was_killed_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def half(path: Path) -> None:
+        path.write_bytes(b"half of it")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(3):
+        assert ended(forked(lambda: export._made(half, "text/plain", "txt"))) == -signal.SIGKILL
+    with durable.scratch_folder("etdb-export-") as in_use:
+        (in_use / "file").write_bytes(b"somebody's")
+        reply = export._made(lambda path: path.write_bytes(b"whole"), "text/plain", "txt")
+        assert b"".join(reply.pieces) == b"whole"
+        assert list(tmp_path.iterdir()) == [in_use]
+        assert (in_use / "file").read_bytes() == b"somebody's"
+    assert list(tmp_path.iterdir()) == []
