@@ -14,6 +14,8 @@ from etdb import durable
 from etdb.catalogue import Catalogue, snapshot
 from etdb.cli import main
 from etdb.errors import LockedError
+from etdb.stage.folder import FolderTarget
+from etdb.sync import staging
 from etdb.web.api import export
 from etdb.workspace.locks import hold_lock
 
@@ -161,3 +163,18 @@ def test_an_export_that_was_killed_is_removed_by_the_next_one(tmp_path, monkeypa
         assert list(tmp_path.iterdir()) == [in_use]
         assert (in_use / "file").read_bytes() == b"somebody's"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_of_a_dataset_that_was_being_staged_is_removed_by_the_next_run(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    one = staging.Released(sid="cell", root_cid="bafybeiewa6awfl2wiukxhpbd53joksmlpye76z5guep53zlrzrdkhma2m4")
+    target = FolderTarget(tmp_path / "staged")
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            kill_at_call(patch, target, "put")
+            assert ended(forked(lambda: staging._put_root(target, one, {}, 0))) == -signal.SIGKILL
+    staging._put_root(target, one, {}, 0)
+    assert list(target.present()) == [staging.root_name(one.root_cid)]
+    assert list(temporary.iterdir()) == []
