@@ -92,7 +92,7 @@ class BadRoad:
                 elif weather == "lost before":
                     self.close_connection = True
                 else:
-                    wanted = {name: value for name, value in self.headers.items() if name.lower() not in {"host"}}
+                    wanted = {name: value for name, value in self.headers.items() if name.lower() != "host"}
                     status, data = road._ask(self.command, self.path, wanted, body)
                     self._answer(status, data, weather)
 
