@@ -85,8 +85,9 @@ def _publish(folder: Path, lab: Path, node: FcoinNode, count: int) -> Figure:
         note=(
             f"bound by the room in blocks: {count} records in {transactions} transactions, {sum(used) / 1e6:.1f} MB in"
             f" {len(used)} blocks of which {full} would do; {seconds:.0f} s until all are final, {processor_s:.1f} s of"
-            f" the processor, {processor_s / seconds:.0%} of a core (aim: under {_CORE_SHARE:.0%}). Before: {count} datasets read,"
-            f" hashed and signed, {before['transactions_sent']} transactions sent, in {before_s:.1f} s of the processor"
+            f" the processor, {processor_s / seconds:.0%} of a core (aim: under {_CORE_SHARE:.0%}). Before: {count}"
+            f" datasets read, hashed and signed, {before['transactions_sent']} transactions sent, in {before_s:.1f} s"
+            " of the processor"
         ),
     )
 

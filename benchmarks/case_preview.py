@@ -80,7 +80,8 @@ def run(settings: Settings) -> list[Figure]:
             reference=_read_alone(large),
             reference_name="reading alone, 2 threads, 1 MiB buffers",
             note=f"{_LARGE[2]:,} x {_LARGE[1]:,} x {_LARGE[0]:,} int16, nearly all holes, once; "
-            f"{done['seconds']:.0f} s; bound by reading (three fifths) and averaging; memory is that of etdb and of ffmpeg together",
+            f"{done['seconds']:.0f} s; bound by reading (three fifths) and averaging; memory is that of etdb and "
+            "of ffmpeg together",
             peak_mib=done["mib"],
             limit_mib=_LIMIT_MIB,
         ),
