@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 import pytest
 from tests.browser.conftest import AXE, MOVIE_ID
+
+from etdb.testing.wall import full_portal
+from etdb.web.application import portal_app
+from etdb.web.serving import serving
 
 pytestmark = pytest.mark.interop
 
@@ -113,6 +118,32 @@ def test_pages_weigh_little(page, name, most_bytes):
     settle(page)
     assert 3 <= len(came) <= 40
     assert 1_000 < sum(came) <= most_bytes
+
+
+def test_a_home_page_full_of_large_thumbnails_weighs_little(browser, tmp_path):
+    """All that came over the line, headers too, when somebody has looked at the page to its end."""
+    came, asked = [], []
+    large = [25_000 + 1_000 * (number % 16) for number in range(18)]
+    with full_portal(tmp_path, large) as portal, serving(portal_app(portal)) as url:
+        context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.on("request", lambda one: asked.append(one.url))
+        network = context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.on("Network.loadingFinished", lambda said: came.append(said["encodedDataLength"]))
+        page.goto("/")
+        for _ in range(12):
+            page.mouse.wheel(0, 600)
+            page.wait_for_timeout(50)
+        settle(page)
+        shown = page.locator("main img")
+        pictures = {shown.nth(number).get_attribute("src") for number in range(shown.count())}
+        assert 6 <= len(pictures) <= 18
+        assert pictures <= {urlsplit(one).path for one in asked}
+        assert page.evaluate("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
+        assert len(came) >= len(pictures) + 3
+        assert 200_000 < sum(came) <= 300_000
+        context.close()
 
 
 def test_ranges_apply_with_the_button_and_stay_in_the_address(page):

@@ -19,6 +19,7 @@ from etdb.web.api.volumes import is_volume
 from etdb.web.machine import json_ld
 from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
+from etdb.web.pages.pictures import is_picture
 from etdb.web.pages.render import EMBED_HEADERS, page
 from etdb.web.portal import Portal, role_file
 from etdb.web.shown import file_url
@@ -82,10 +83,10 @@ def dataset(request: Request, portal: Portal) -> Response:
         hashes=_hashes(portal, view),
         key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
         key_image=role_file(
-            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: _is_picture(path) and comes(path)
+            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: is_picture(path) and comes(path)
         ),
         snapshots=[
-            one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path) and comes(one.path)
+            one for one in view.tomogram.files if one.role == "snapshot" and is_picture(one.path) and comes(one.path)
         ],
         citation=citation(view, portal, "txt").strip(),
         has_volume=any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files),
@@ -150,7 +151,7 @@ def embed(request: Request, portal: Portal) -> Response:
         view=view,
         tomogram=view.tomogram,
         key_movie=role_file(view, ("key_movie",), when=_plays),
-        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
+        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=is_picture),
     )
 
 
@@ -176,7 +177,3 @@ def old_address(request: Request, portal: Portal) -> Response:
 
 def _plays(path: str) -> bool:
     return path.lower().endswith((".mp4", ".webm", ".m4v"))
-
-
-def _is_picture(path: str) -> bool:
-    return path.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".gif"))

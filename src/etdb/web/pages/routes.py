@@ -17,6 +17,7 @@ from etdb.web.pages.brand import logo, theme
 from etdb.web.pages.browsing import MAX_VALUES_SHOWN, RANGES_SHOWN, Browsing
 from etdb.web.pages.dataset import cite, dataset, embed, old_address
 from etdb.web.pages.featured import find_section, load_featured, shown_sections
+from etdb.web.pages.pictures import home_tiles
 from etdb.web.pages.records import record
 from etdb.web.pages.render import STATIC_HEADERS, page
 from etdb.web.pages.texts import TEXTS, load_text
@@ -90,12 +91,13 @@ def error_page(request: Request, error: EtdbError) -> Response:
 def _home(request: Request, portal: Portal) -> Response:
     _, _, sections = load_featured(portal.settings.texts_folder)
     counted = portal.search(Query(facets=("species", "tags"), facet_limit=_WALL, limit=1)).facets
+    wall, featured = home_tiles(portal, portal.newest(_WALL), shown_sections(portal, sections)[:_SECTIONS_AT_HOME])
     return page(
         request,
         "home.html",
-        wall=portal.newest(_WALL),
+        wall=wall,
         statistics=portal.statistics(),
-        sections=shown_sections(portal, sections)[:_SECTIONS_AT_HOME],
+        featured=featured,
         species=counted["species"],
         tags=counted["tags"][:_TRIED],
     )
