@@ -96,7 +96,7 @@ def test_hostile_records_run_nothing_style_nothing_and_turn_no_text(hostile_port
     ask = asking(portal_app(hostile_portal))
     ids = every_dataset(ask)
     assert len(ids) > 8
-    addresses = [*PAGES, *(f"/datasets/{one}" for one in ids), *(f"/datasets/{one}/embed" for one in ids)]
+    addresses = [*PAGES, *(f"/datasets/{one}{more}" for one in ids for more in ("", "/embed", "/embed/viewer"))]
     for address in addresses:
         answer = ask(address)
         page = check(answer, address)
