@@ -26,7 +26,7 @@ from etdb.web.serving import serving
 from etdb.workspace import PortalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "tests" / "interop" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 MOVIE_ID = "ab" * 32
 FLAGS = (
     *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"),

@@ -12,7 +12,7 @@ from etdb.testing.wall import full_portal
 from etdb.web.application import portal_app
 from etdb.web.serving import serving
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.browser
 
 GONE = "04" * 32
 PAGES = {
@@ -55,7 +55,7 @@ def wait_until(page, expression):
 
 def check_axe(page):
     if not AXE.exists():
-        pytest.skip("left out: axe, because axe-core is not in tests/interop/node_modules")
+        pytest.skip("left out: axe, because axe-core is not installed (needs npm; run: make browser)")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})")
     assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []

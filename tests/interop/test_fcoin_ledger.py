@@ -18,7 +18,7 @@ from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 from etdb.testing.ledger import LedgerContract
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes(range(1, 33)))

@@ -20,7 +20,7 @@ from etdb.publish import Journal, Pace, Publisher
 from etdb.publish.steps import sign_record
 from etdb.testing.records import RecordSigner
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 LAB = RecordSigner("lab")
 ROOT = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"

@@ -16,7 +16,7 @@ from tests.browser.viewer.volumes import known_dataset, ramps
 
 from etdb.em.contrast import Levels, to_grey
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.browser
 
 LOOK = "view:v=0,x=30,y=66,z=15,b=0,w=10000"
 CLOSE = 7  # grey levels that JPEG may change where values are smooth
