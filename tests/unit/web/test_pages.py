@@ -196,6 +196,7 @@ def test_a_withdrawn_dataset_is_a_tombstone(asked):
     assert answer.status == 410
     assert "This dataset was withdrawn" in text
     assert "the wrong specimen" in text
+    assert not re.search(r"\wsigned by", re.sub("<br>", " ", answer.body.decode())), "who signed stands apart"
     assert "Taken back" not in "".join(Reader(asked("/datasets").body).text)
 
 
