@@ -174,6 +174,18 @@ def test_a_dataset_s_page_says_all_of_its_record(asked):
     assert any("format=car" in link for link in links)
 
 
+def test_a_species_without_a_number_is_looked_up_at_ncbi_by_its_name(asked, hostile_portal):
+    (found,) = [one["id"] for one in json.loads(asked("/api/v1/datasets?q=Caulobacter").body)["results"]]
+    links = Reader(asked(f"/datasets/{found}").body).links
+    assert "https://www.ncbi.nlm.nih.gov/taxonomy/?term=Caulobacter%20crescentus" in links
+    assert not any("ncbi" in link and "term=" in link for link in Reader(asked(f"/datasets/{FIRST}").body).links)
+    ask = asking(portal_app(hostile_portal))
+    led = [link for one in every_dataset(ask) for link in Reader(ask(f"/datasets/{one}").body).links if "ncbi" in link]
+    assert len(led) >= 6
+    for link in led:
+        assert re.fullmatch(r"https://www\.ncbi\.nlm\.nih\.gov/[A-Za-z/.]+\?(id|term)=[\w%.~-]+", link)
+
+
 def test_notes_keep_their_lines_and_are_escaped(asked):
     found = json.loads(asked("/api/v1/datasets?q=Caulobacter").body)["results"][0]["id"]
     body = asked(f"/datasets/{found}").body.decode()
