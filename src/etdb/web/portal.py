@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,7 +24,7 @@ from etdb.web.volumes import VolumeShelf
 from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
 
-__all__ = ["Portal", "Statistics", "role_file"]
+__all__ = ["MISSING", "Availability", "Portal", "Statistics", "role_file"]
 
 _COUNTED = ("species", "publisher", "lab", "institution", "microscope", "year", "licence")
 _ALL_VALUES = 1_000
@@ -36,6 +36,8 @@ _HELD_SIZES = 1_024
 Availability = Literal["here", "elsewhere", "offered", "nobody", "not here"]
 """Where the files of a dataset are: on this machine; with others, not asked lately; with others, who gave some of it
 lately; with nobody who could be reached; not here, and nobody can be asked."""
+MISSING: Final = ("nobody", "not here")
+"""Where they are when it is not worth asking for one."""
 _SCANNED = 200
 
 

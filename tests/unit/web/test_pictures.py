@@ -79,9 +79,13 @@ def test_a_section_s_dataset_on_the_wall_is_loaded_once(tmp_path):
     assert len({one.picture for one in (*wall, *featured)} - {""}) == 3
 
 
-@pytest.mark.parametrize(("held", "pictured"), [(True, 4), (False, 8)])
-def test_a_record_that_understates_its_thumbnail_is_believed_only_of_files_elsewhere(tmp_path, held, pictured):
+@pytest.mark.parametrize(("where", "pictured"), [("here", 4), ("elsewhere", 8), ("nobody", 0)])
+def test_a_record_that_understates_its_thumbnail_is_believed_only_of_files_elsewhere(
+    tmp_path, monkeypatch, where, pictured
+):
+    held = where == "here"
     with full_portal(tmp_path, [50_000] * 8, said=10, held=held) as portal:
+        monkeypatch.setattr(portal, "availability", lambda _view: where)
         wall, _ = home_tiles(portal, portal.newest(12), [])
         view = portal.newest(1)[0]
         assert portal.held_size(view, "keyimg_s.jpg") == (50_000 if held else None)
@@ -90,8 +94,9 @@ def test_a_record_that_understates_its_thumbnail_is_believed_only_of_files_elsew
     assert sum(bool(one.picture) for one in wall) == pictured
 
 
-def test_a_file_whose_weight_nobody_knows_is_not_shown_at_home(tmp_path):
+def test_a_file_whose_weight_nobody_knows_is_not_shown_at_home(tmp_path, monkeypatch):
     with full_portal(tmp_path, [9_000], held=False) as portal:
+        monkeypatch.setattr(portal, "availability", lambda _view: "elsewhere")
         view = portal.search(Query(limit=1)).results[0]
         entry = msgspec.structs.replace(view.tomogram.files[0], size_bytes=None)
         view = msgspec.structs.replace(view, tomogram=msgspec.structs.replace(view.tomogram, files=(entry,)))

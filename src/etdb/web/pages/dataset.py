@@ -23,7 +23,7 @@ from etdb.web.pages.citing import citation
 from etdb.web.pages.metadata import described
 from etdb.web.pages.pictures import is_picture
 from etdb.web.pages.render import EMBED_HEADERS, page
-from etdb.web.portal import Availability, Portal, role_file
+from etdb.web.portal import MISSING, Availability, Portal, role_file
 from etdb.web.shown import file_url
 
 __all__ = ["cite", "dataset", "embed", "embed_viewer", "old_address"]
@@ -31,7 +31,6 @@ __all__ = ["cite", "dataset", "embed", "embed_viewer", "old_address"]
 MAX_FILES_LISTED: Final = 2_000
 MAX_REVISIONS_SHOWN: Final = 100
 _SIMILAR: Final = 6
-_MISSING: Final = ("nobody", "not here")
 _GONE: Final = 410
 _MAX_MANIFEST: Final = 8 << 20
 
@@ -172,7 +171,7 @@ def _framed(request: Request, portal: Portal, *, viewer: bool = False) -> Respon
 def _coming(portal: Portal, view: DatasetView) -> tuple[Availability, Callable[[str], bool]]:
     """Where the files of a dataset are, and whether it is worth asking this site for one of them."""
     availability = portal.availability(view)
-    return availability, lambda path: availability not in _MISSING or portal.holds(view, path)
+    return availability, lambda path: availability not in MISSING or portal.holds(view, path)
 
 
 def _has_volume(view: DatasetView, comes: Callable[[str], bool]) -> bool:

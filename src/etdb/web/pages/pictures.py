@@ -14,7 +14,7 @@ from msgspec import Struct
 from etdb.catalogue import DatasetView
 from etdb.oip import FileEntry
 from etdb.web.pages.featured import Section, SectionShown
-from etdb.web.portal import Portal
+from etdb.web.portal import MISSING, Portal
 from etdb.web.shown import file_url
 
 __all__ = ["PICTURE_BYTES_AT_HOME", "Tile", "home_tiles", "is_picture", "small_picture", "small_picture_url"]
@@ -94,7 +94,7 @@ class _Budget:
 
     def _take(self, view: DatasetView, entry: FileEntry, url: str, most: int) -> bool:
         size = self._portal.held_size(view, entry.path)
-        if size is None:
+        if size is None and self._portal.availability(view) not in MISSING:
             size = entry.size_bytes  # all that is known of a file elsewhere
         if size is None or self._spent + size > most:
             return False
