@@ -11,7 +11,9 @@ import pytest
 
 from etdb.testing.asking import ask as ask_app
 from etdb.testing.portal import sample_portal
+from etdb.testing.records import RecordSigner
 from etdb.web.application import portal_app
+from etdb.web.pages.metadata import described
 from etdb.web.pages.render import EMBED_HEADERS, PAGE_HEADERS
 from etdb.web.serving import serving
 from etdb.workspace import PortalSettings
@@ -184,6 +186,14 @@ def test_a_species_without_a_number_is_looked_up_at_ncbi_by_its_name(asked, host
     assert len(led) >= 6
     for link in led:
         assert re.fullmatch(r"https://www\.ncbi\.nlm\.nih\.gov/[A-Za-z/.]+\?(id|term)=[\w%.~-]+", link)
+
+
+@pytest.mark.parametrize(
+    ("species", "count"), [("Nonea pulla", 1), ("none: a needle", 0), ("None", 0), ("", 0), ("x" * 201, 0)]
+)
+def test_what_is_no_organism_s_name_is_not_looked_up(species, count):
+    values = [value for group in described(RecordSigner().tomogram(species=species)) for value in group.values]
+    assert sum("term=" in value.url for value in values) == count
 
 
 def test_notes_keep_their_lines_and_are_escaped(asked):

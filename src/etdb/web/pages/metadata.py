@@ -126,13 +126,18 @@ def _values(tomogram: Tomogram, name: str, label: str, unit: str) -> Iterator[Va
             yield Value(label=label, text=f"{ends[0]}° to {ends[1]}°")
         return
     value = getattr(tomogram, name, None)
-    if name == "ncbi_taxon_id" and value is None and 0 < len(tomogram.species) <= _MOST_LETTERS:
+    if name == "ncbi_taxon_id" and value is None and _is_organism(tomogram.species):
         by_name = _TAXONOMY + url_part(" ".join(safe(tomogram.species).split()))
         yield Value(label=label, text="not given; look it up by name", url=by_name)
     for one in value[:MAX_SHOWN] if isinstance(value, tuple) else (value,):
         if one is not None and one != "":
             search = (name, str(one)) if name in _SEARCHED else None
             yield Value(label=label, text=_text(name, one, unit), url=_url(name, one), search=search)
+
+
+def _is_organism(species: str) -> bool:
+    """Whether it is worth looking up; specimens of materials have "none" and what they are instead."""
+    return 0 < len(species) <= _MOST_LETTERS and species.partition(":")[0].strip().casefold() != "none"
 
 
 def _text(name: str, value: Any, unit: str) -> str:
