@@ -11,7 +11,9 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +21,18 @@ from typing import BinaryIO
 
 from etdb.errors import DiskFullError, EtdbError, LockedError, StorageError
 
-__all__ = ["NotAllowedError", "make_folder", "storage_error", "storage_errors", "sync_folder", "write_durably"]
+__all__ = [
+    "NotAllowedError",
+    "make_folder",
+    "scratch_folder",
+    "storage_error",
+    "storage_errors",
+    "sync_folder",
+    "write_durably",
+]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SCRATCH = ".scratch"
 _PROBE_BYTES = 32_768  # what SQLite's shared memory begins with
 
 
@@ -135,6 +146,43 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
         make_folder(folder.parent)
     folder.mkdir(mode=mode, exist_ok=True)
     sync_folder(folder.parent)
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """A folder in the system's place for temporary files, gone afterwards; the next one removes what kills left.
+
+    Its maker holds a lock on it, so that one whose maker was killed is known.
+
+    Args:
+        prefix: whose it is; only folders of the same prefix are looked at.
+    """
+    _remove_left(Path(tempfile.gettempdir()), prefix)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SCRATCH))
+        with contextlib.suppress(FileNotFoundError):  # somebody may have taken it for what a kill left
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(folder, descriptor):
+                break
+            os.close(descriptor)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_left(place: Path, prefix: str) -> None:
+    for folder in place.glob(f"{prefix}*{_SCRATCH}"):
+        with contextlib.suppress(OSError):  # another user's, or in use
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_uid == os.geteuid() and _is_at(folder, descriptor):
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def write_durably(

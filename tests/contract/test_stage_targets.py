@@ -77,6 +77,14 @@ class TestSsh(StageTargetContract):
         with closing(SshTarget("ssh://drop@h/srv")) as target, pytest.raises(SourceError, match="Permission denied"):
             target.present()
 
+    def test_a_listing_that_nobody_can_mean_is_passed_over(self, tmp_path):
+        name = piece_of(tmp_path / "here", b"x").name
+        lines = [f"-rw-r--r-- 1 0 0 {size} Jan 1 00:00 {name}" for size in ("7", "9" * 5_000, "-1", "²")]
+        (tmp_path / "listing").write_text("\n".join(lines))
+        (tmp_path / "bin" / "ssh").write_text(f"#!/bin/sh\ncat '{tmp_path}/listing'\n")
+        with closing(SshTarget("ssh://drop@h/srv")) as target:
+            assert target.present() == {name: 7}
+
 
 class TestS3(StageTargetContract):
     part_bytes = 50_000  # so that some files go whole and some in parts

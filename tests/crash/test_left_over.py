@@ -5,12 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from etdb import durable
+from etdb.catalogue import Catalogue, snapshot
+from etdb.cli import main
 from etdb.errors import LockedError
+from etdb.stage.folder import FolderTarget
+from etdb.sync import staging
+from etdb.web.api import export
 from etdb.workspace.locks import hold_lock
 
 pytestmark = pytest.mark.crash
@@ -95,3 +101,80 @@ def test_a_lock_that_was_removed_by_its_last_holder_is_nobodys(tmp_path, monkeyp
     monkeypatch.undo()
     with hold_lock(path):
         assert path.exists()
+
+
+def kill_at_call(monkeypatch, owner, name, *, after=False):
+    """From now on the process that calls this function dies, before it or after it."""
+    original = getattr(owner, name)
+
+    def dying(*given, **named):
+        if after:
+            original(*given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (snapshot, "_copy", False),
+        (snapshot, "_copy", True),
+        (snapshot, "Database", False),
+        (snapshot, "Database", True),
+    ],
+)
+def test_a_workspace_that_begins_with_a_catalogue_is_made_by_the_same_command(
+    tmp_path, monkeypatch, owner, name, after
+):
+    given, folder = tmp_path / "given.sqlite", tmp_path / "ws"
+    Catalogue(tmp_path / "portal.sqlite", writable=True).close()
+    snapshot.write_snapshot(tmp_path / "portal.sqlite", given)
+    words = ["init", str(folder), "--catalogue", str(given)]
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            kill_at_call(patch, owner, name, after=after)
+            assert ended(forked(lambda: main(words))) == -signal.SIGKILL
+
+    def succeed():
+        with pytest.raises(SystemExit) as exit_:
+            main(words)
+        assert exit_.value.code == 0
+
+    assert ended(forked(succeed)) == 0
+    with Catalogue(folder / "cache" / "catalogue.sqlite") as catalogue:
+        assert catalogue.tip() is None
+    assert [path.name for path in (folder / "cache").iterdir() if ".new" in path.name] == []
+
+
+def test_an_export_that_was_killed_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def half(path: Path) -> None:
+        path.write_bytes(b"half of it")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(3):
+        assert ended(forked(lambda: export._made(half, "text/plain", "txt"))) == -signal.SIGKILL
+    with durable.scratch_folder("etdb-export-") as in_use:
+        (in_use / "file").write_bytes(b"somebody's")
+        reply = export._made(lambda path: path.write_bytes(b"whole"), "text/plain", "txt")
+        assert b"".join(reply.pieces) == b"whole"
+        assert list(tmp_path.iterdir()) == [in_use]
+        assert (in_use / "file").read_bytes() == b"somebody's"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_of_a_dataset_that_was_being_staged_is_removed_by_the_next_run(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    one = staging.Released(sid="cell", root_cid="bafybeiewa6awfl2wiukxhpbd53joksmlpye76z5guep53zlrzrdkhma2m4")
+    target = FolderTarget(tmp_path / "staged")
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            kill_at_call(patch, target, "put")
+            assert ended(forked(lambda: staging._put_root(target, one, {}, 0))) == -signal.SIGKILL
+    staging._put_root(target, one, {}, 0)
+    assert list(target.present()) == [staging.root_name(one.root_cid)]
+    assert list(temporary.iterdir()) == []

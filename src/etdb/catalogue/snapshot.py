@@ -56,10 +56,15 @@ def write_snapshot(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def begin_with(source: Path, target: Path) -> int:
+def begin_with(source: Path, target: Path, *, replace: bool = False) -> int:
     """Make a catalogue of the blocks and messages of a file from elsewhere; how many messages.
 
     The next ``follow`` folds them, and goes back as far as the file's chain is not the ledger's.
+
+    Args:
+        source: the file.
+        target: the catalogue; nothing half is ever seen there.
+        replace: make it anew when it is there already, of a run that was killed; nobody else may use it.
 
     Raises:
         FormatError: the file is no catalogue, or holds what no ledger brings.
@@ -68,11 +73,11 @@ def begin_with(source: Path, target: Path) -> int:
     """
     if not source.is_file():
         raise NotFoundError(f"there is no file {source}", path=str(source))
-    if target.exists():
+    if target.exists() and not replace:
         raise InputError(f"there is a catalogue already: {target}", hint="remove it first", path=str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + ".new")
-    temporary.unlink(missing_ok=True)
+    _remove(temporary)
     try:
         with (
             storage_errors(temporary, what="the catalogue", damaged="make it again"),
@@ -84,12 +89,19 @@ def begin_with(source: Path, target: Path) -> int:
             made.execute("BEGIN")
             count = _copy(given, made, source)
             made.execute("COMMIT")
+        _remove(target)  # what lies beside an older one would be taken for this one's
         temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
     with closing(Database(target, writable=True)):
         pass
     return count
+
+
+def _remove(database: Path) -> None:
+    """A database, and what SQLite left beside it when its process was killed."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _opened(source: Path) -> closing[sqlite3.Connection]:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_ledger, open_portal_store
 from etdb.cli.output import Output, printable
-from etdb.durable import storage_errors
+from etdb.durable import scratch_folder, storage_errors
 from etdb.errors import EtdbError, LockedError, StorageError
 from etdb.flo import network
 from etdb.ipfs import Cid
@@ -141,9 +140,9 @@ def _catalogue_place(workspace: Workspace, out: Output) -> Iterator[_Place]:
     except StorageError as error:
         trouble = error.message
     if trouble:
-        with tempfile.TemporaryDirectory(prefix="etdb-catalogue-") as folder:
+        with scratch_folder("etdb-catalogue-") as folder:
             out.remark(f"{printable(trouble)}; the ledger is indexed anew, for as long as this runs")
-            path = Path(folder, "catalogue.sqlite")
+            path = folder / "catalogue.sqlite"
             Catalogue(path, writable=True).close()
             yield _Place(path, is_written=True)
         return

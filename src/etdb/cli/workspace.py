@@ -74,20 +74,42 @@ def init(
     settings = _node_settings(folder, network, node, node_cookie, node_user, node_password_file)
     seen_from_here = os.path.relpath(Path(ledger).absolute(), Path(folder).absolute()) if ledger is not None else ""
     make_chain = LocalChain.init if network == "local" and ledger is None else None
+    begun = _Beginning(Path(catalogue)) if catalogue is not None else None
     workspace = Workspace.init(
-        folder, network, ledger=seen_from_here, gateways=gateway, node=settings, make_chain=make_chain
+        folder,
+        network,
+        ledger=seen_from_here,
+        gateways=gateway,
+        node=settings,
+        make_chain=make_chain,
+        make_catalogue=begun.make if begun is not None else None,
     )
-    if catalogue is not None:
-        try:
-            count = begin_with(Path(catalogue), workspace.catalogue_path)
-        except FormatError as error:
+    if begun is not None:
+        if begun.fault is not None:
             hint = "the workspace is made all the same: etdb index reads the whole ledger"
-            raise InputError(error.message, hint=hint) from error
-        context.out.say(f"Begins with {count} messages of {printable(catalogue)}")
+            raise InputError(begun.fault.message, hint=hint) from begun.fault
+        context.out.say(f"Begins with {begun.count} messages of {printable(begun.file)}")
         context.out.remark("Their signatures are checked at the next etdb index; that they stand in the ledger is not.")
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
     context.out.remark("Next: etdb key new, then etdb publish FOLDER. Settings are in etdb.toml.")
+
+
+class _Beginning:
+    """The catalogue of a new workspace, from a file.
+
+    It is made before the settings are: who is killed meanwhile has no workspace yet, and the same command makes both.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.count = file, 0
+        self.fault: FormatError | None = None
+
+    def make(self, target: Path) -> None:
+        try:
+            self.count = begin_with(self.file, target, replace=True)
+        except FormatError as error:
+            self.fault = error
 
 
 def _network_of(ledger: Path, named: str | None) -> str:

@@ -95,7 +95,8 @@ def _boxes(file: BinaryIO, at: int, end: int, level: int, found: _Found) -> None
             length, inner = struct.unpack_from(">Q", head, 8)[0], 16
         elif length == 0:
             length = end - at
-        if length < inner:
+        # A head of 16 bytes may reach beyond the folder that it lies in.
+        if length < inner or at + inner > end:
             raise FormatError("a box of a movie that is shorter than its head", offset=at)
         stop = min(at + length, end)
         if kind in FOLDERS:

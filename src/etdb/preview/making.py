@@ -149,6 +149,8 @@ def _make_movie(product: Product, planes: Planes, folder: Path, progress: Progre
         movie = tilt_movie(product.source, planes)
     else:
         movie = slice_movie(product.source, upright(planes))
+    # The ffmpeg of a run that was killed may still be writing there: it must not write into ours.
+    temporary.unlink(missing_ok=True)
     counted = count_frames(movie.frames, movie.count, progress)
     write_movie(counted, movie.size, movie.frames_per_second, temporary)
     _sync_file(temporary)

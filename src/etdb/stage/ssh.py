@@ -93,7 +93,7 @@ class SshTarget:
         self._parts = {}
         for line in listed.decode("utf-8", "replace").splitlines():
             words = line.split()
-            if len(words) < 9 or not words[4].isdecimal():
+            if len(words) < 9 or not words[4].isdecimal() or len(words[4]) > 18:
                 continue
             name, size = words[-1], int(words[4])
             inside, _, last = name.rpartition("/")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from etdb.blocks import AddedFile, FilesInPlace
 from etdb.blocks.reader import DagReader
+from etdb.durable import scratch_folder
 from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.ipfs import Cid, parse_cid
 from etdb.publish import SENT_STATES, Journal
@@ -177,11 +175,8 @@ def _put_root(target: StageTarget, one: Released, files: Mapping[str, Cid], size
             files={path: str(cid) for path, cid in files.items()},
         )
     )
-    descriptor, path = tempfile.mkstemp(prefix="etdb-root-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
+    with scratch_folder("etdb-root-") as folder:
+        path = folder / "root.json"
+        path.write_bytes(text)
         digest = sha256(text).hexdigest()
-        _put(target, Piece(name=root_name(one.root_cid), path=Path(path), size_bytes=len(text), sha256=digest))
-    finally:
-        Path(path).unlink()
+        _put(target, Piece(name=root_name(one.root_cid), path=path, size_bytes=len(text), sha256=digest))

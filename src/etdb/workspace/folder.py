@@ -37,6 +37,9 @@ class NoWorkspaceError(ConfigurationError):
     """There is no workspace where nobody named one."""
 
 
+_CATALOGUE = Path("cache", "catalogue.sqlite")
+
+
 class Workspace:
     """An opened workspace: its settings and where each of its parts lies.
 
@@ -72,6 +75,7 @@ class Workspace:
         gateways: Sequence[str] = (),
         node: NodeSettings | None = None,
         make_chain: Callable[[Path], None] | None = None,
+        make_catalogue: Callable[[Path], None] | None = None,
     ) -> Workspace:
         """Make a workspace in a new or existing folder; the settings file comes last and never replaces one.
 
@@ -82,6 +86,7 @@ class Workspace:
             gateways: likewise.
             node: likewise.
             make_chain: called with the chain's folder before there are settings, so that a failure can be tried again.
+            make_catalogue: likewise, with the path that the catalogue has.
 
         Raises:
             ConfigurationError: there is a workspace already, the path is a file, or the network is unknown.
@@ -106,6 +111,8 @@ class Workspace:
             keys.chmod(0o700)
         if make_chain is not None:
             make_chain(root / "chain")
+        if make_catalogue is not None:
+            make_catalogue(root / _CATALOGUE)
         text = settings_template(network, ledger=ledger, gateways=gateways, node=node)
         try:
             # The names of the folders above are flushed with its own: they are in the same folder.
@@ -199,7 +206,7 @@ class Workspace:
     @property
     def catalogue_path(self) -> Path:
         """The catalogue, a fold of the ledger: free."""
-        return self.cache_folder / "catalogue.sqlite"
+        return self.root / _CATALOGUE
 
     @property
     def blocks_folder(self) -> Path:

@@ -112,3 +112,14 @@ def test_boxes_without_end_are_refused():
         deep = (len(deep) + 8).to_bytes(4, "big") + b"moov" + deep
     with pytest.raises(FormatError, match="levels"):
         read_movie(io.BytesIO(b"\0\0\0\x10ftypisom\0\0\0\0" + deep))
+
+
+@pytest.mark.parametrize("inside", [8, 12, 15])
+def test_a_box_whose_head_reaches_beyond_its_folder_is_refused(tmp_path, inside):
+    """What is left of the folder is less than nothing then: with 15 bytes the whole rest of the file was read."""
+    box = b"\0\0\0\x01mvhd" + (100).to_bytes(8, "big")
+    movie = b"\0\0\0\x10ftypisom\0\0\0\0" + (8 + inside).to_bytes(4, "big") + b"moov" + box
+    path = tmp_path / "a.mp4"
+    path.write_bytes(movie + bytes(1000))
+    with path.open("rb") as file, pytest.raises(FormatError):
+        read_movie(file)

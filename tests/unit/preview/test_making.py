@@ -148,3 +148,15 @@ def test_a_small_picture_for_a_sheet(bench):
     bench.mrc("cell_rec.mrc", bench.noise((4, 64, 64)))
     with Image.open(io.BytesIO(thumbnail_jpeg(bench.plan().products[0].source, 200))) as image:
         assert image.size == (200, 200)
+
+
+def test_an_encoder_that_outlived_its_run_does_not_write_into_the_next_movie(bench):
+    bench.mrc("cell_rec.mrc", bench.noise((20, 64, 64)))
+    (made,) = make(bench, "movie")
+    whole = made.file.read_bytes()
+    made.file.unlink()
+    with made.file.with_name(f".{made.file.name}.tmp").open("wb") as left:
+        (again,) = make(bench, "movie")
+        left.write(b"its last frames")
+        left.flush()
+        assert again.file.read_bytes() == whole

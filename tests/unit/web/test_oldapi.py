@@ -193,6 +193,7 @@ def test_questions_find_what_they_say(asked, question):
     [
         *("(", ")", "a AND", "AND a", "field:", '"open', "a:[1 TO", "/regex/", "wo?d", "w*d", "a~2", "[1 TO 2]"),
         *("((((((((((((((a", "a" * 2_001, "artifact.details.defocus:low", "artifact.info.title:[a TO b]"),
+        "a:" * 900 + "b",
     ],
 )
 def test_what_is_not_of_the_language_is_refused(asked, question):

@@ -20,7 +20,7 @@ import msgspec
 from starlette.requests import Request
 
 from etdb.catalogue import Query
-from etdb.durable import storage_errors
+from etdb.durable import scratch_folder, storage_errors
 from etdb.errors import EtdbError, InputError
 from etdb.web.api.documents import dataset_document
 from etdb.web.api.exportrows import COLUMNS, export_row
@@ -127,17 +127,15 @@ def _made(make: Callable[[Path], None], media_type: str, suffix: str, *, stem: s
         raise BusyError("another file is being made")
     try:
         _take_place()
-        folder = tempfile.TemporaryDirectory(prefix="etdb-export-")
         try:
-            with storage_errors(Path(folder.name)):
-                path = Path(folder.name) / f"{stem}.{suffix}"
+            place = Path(tempfile.gettempdir())
+            with storage_errors(place), scratch_folder("etdb-export-") as folder, storage_errors(folder):
+                path = folder / f"{stem}.{suffix}"
                 make(path)
-                sent = _Sent(path)
+                sent = _Sent(path)  # the open file stays readable until it is closed
         except BaseException:
             _places.release()
             raise
-        finally:
-            folder.cleanup()  # the open file stays readable until it is closed
     finally:
         _making.release()
     return _file(sent, media_type, f"{stem}.{suffix}", {"content-length": str(sent.length)})

@@ -139,7 +139,9 @@ class FetchingStore:
             cid: where somebody begins: a dataset's root, or something below it that was seen before.
             may_wait: False to fetch nothing before the first byte.
         """
-        return Asking(self._known.top(cid), may_wait=may_wait)
+        top = self._known.top(cid)
+        # The root of a dataset is its own, whoever links to it: else a stranger's providers would be asked for it.
+        return Asking(cid if top != cid and self._is_shown(cid) else top, may_wait=may_wait)
 
     def offer(self, root: Cid) -> Offer | None:
         """What the last try said of a dataset; nobody is asked."""

@@ -145,6 +145,8 @@ class _Reader:
         return sign, self._clause(make, depth)
 
     def _clause(self, make: Make, depth: int) -> Expression:
+        if depth > MAX_DEPTH:
+            raise InputError(f"brackets and fields deeper than {MAX_DEPTH}")
         kind, value = self.kind, self.value
         if kind in ("", "close", "operator"):
             raise InputError("a word is missing after an operator, or between brackets")
@@ -163,7 +165,7 @@ class _Reader:
                 if self.kind != "word":
                     raise InputError(f"a number is missing after {value}:{before}")
                 self.value = before + self.value
-            return self._clause(_on_field(_plain(value)), depth)
+            return self._clause(_on_field(_plain(value)), depth + 1)
         if kind == "range":
             value = " ".join(map(_plain, self.ends))
             value = f"[{value}" if self.value[0] == "[" else f"{{{value}"

@@ -99,16 +99,27 @@ class MappedVolume(Struct, frozen=True, kw_only=True):
             if self.values is not None:
                 stored: NDArray[Any] = self.values[z, y, x]
                 return stored
-            return np.stack([self.plane(section)[y, x] for section in range(z.start, z.stop)])
+            # Copies: a view would keep all of its rows until the last section is there.
+            return np.stack([self._part(section, y, x).copy() for section in range(z.start, z.stop)])
         sections, rows = spread_indices(factors[0], _BOX_SECTIONS), spread_indices(factors[1], _BOX_ROWS)
         out = np.zeros(size, np.float32)
         for n in range(size[0]):
             for section in sections:
-                cut = self.plane(z.start + n * factors[0] + section)[y, x]
+                cut = self._part(z.start + n * factors[0] + section, y, x)
                 for row in rows:
                     out[n] += binned(cut[row :: factors[1]], 1, factors[2])
         out /= np.float32(len(sections) * len(rows))
         return out
+
+    def _part(self, section: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Some rows and columns of a section; of values that must be decoded only those rows are."""
+        if self.values is not None:
+            part: NDArray[Any] = self.values[section, rows, columns]
+            return part
+        count = min(rows.stop, self.layout.rows) - rows.start
+        start = self.layout.plane_offset(section) + rows.start * self.layout.row_bytes
+        data = self.data[start : start + count * self.layout.row_bytes]
+        return decode_plane(data, msgspec.structs.replace(self.layout, rows=count))[:, columns]
 
 
 def map_volume(cid: Cid, place: OpenPlace) -> MappedVolume:

@@ -6,6 +6,7 @@ Every chunk comes through the reader, which checks it against the folder's CID.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -29,7 +30,13 @@ __all__ = ["MAX_KEPT_CHUNK_BYTES", "ChunkCache", "MultiscaleVolume", "open_multi
 
 MAX_KEPT_CHUNK_BYTES: Final = 256 << 20
 """Of all OME-Zarr volumes together: going through slices unpacks each chunk once."""
+MAX_KEPT_INDEX_BYTES: Final = 16 << 20
+"""Of the indices of shards of one volume; a stranger's may have a MiB each."""
+MAX_SLICE_CHUNKS: Final = 1 << 15
+"""Each chunk takes its time, however few values it has."""
 _MAX_JSON_BYTES: Final = 1 << 20
+_ENTRY_BYTES: Final = 512
+"""What a kept chunk takes beside its values, about."""
 _SAMPLED_CHUNKS: Final = 8
 Key = tuple[str, int, tuple[int, ...]]
 
@@ -56,9 +63,9 @@ class ChunkCache:
             if key in self._kept:
                 return
             self._kept[key] = chunk
-            self._bytes += chunk.nbytes
+            self._bytes += chunk.nbytes + _ENTRY_BYTES
             while self._bytes > MAX_KEPT_CHUNK_BYTES:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes + _ENTRY_BYTES
 
 
 class _Level(Struct, frozen=True, kw_only=True):
@@ -73,6 +80,10 @@ class _Level(Struct, frozen=True, kw_only=True):
         z, y, x = self.layout.shape[-3:]
         return z, y, x
 
+    def is_too_much(self, chunks: int) -> bool:
+        """Whether so many chunks are more than one slice is cut from."""
+        return chunks > MAX_SLICE_CHUNKS or chunks * self.layout.chunk_bytes > MAX_TOUCHED_BYTES
+
 
 class MultiscaleVolume:
     """An OME-Zarr image. Of axes before z, the first of each is shown. Can be used from several threads."""
@@ -83,6 +94,7 @@ class MultiscaleVolume:
         self.cid, self.facts = cid, facts
         self._levels, self._reader, self._chunks = levels, reader, kept
         self._indices: OrderedDict[str, tuple[Cid | None, int, bytes]] = OrderedDict()
+        self._index_bytes = 0
         self._lock = threading.Lock()
 
     def planes(self, axis: Axis, first: int, last: int, binning: int) -> Iterator[NDArray[Any]]:
@@ -111,7 +123,13 @@ class MultiscaleVolume:
         along = [range(-(-n // c)) for n, c in zip(level.shape, chunk[lead:], strict=True)]
         along[upright] = range(index // chunk[lead + upright], index // chunk[lead + upright] + 1)
         count = len(along[0]) * len(along[1]) * len(along[2])
-        if count * level.layout.chunk_bytes * (1 + thickness // chunk[lead + upright]) > MAX_TOUCHED_BYTES:
+        count *= 1 + thickness // chunk[lead + upright]
+        if count > MAX_SLICE_CHUNKS:
+            raise InputError(
+                f"more than {MAX_SLICE_CHUNKS} chunks would be read for this slice",
+                hint="raise the binning, or take fewer slices together",
+            )
+        if level.is_too_much(count):
             raise too_much()
         across = [n for n in range(3) if n != upright]
         out = np.empty([level.shape[n] for n in across], np.dtype(level.layout.dtype).newbyteorder("="))
@@ -168,9 +186,11 @@ class MultiscaleVolume:
                 raise FormatError("a chunk of this Zarr is longer than its values")
             found = file, size, index
         with self._lock:
-            self._indices[path] = found
-            while len(self._indices) > 512:
-                self._indices.popitem(last=False)
+            if path not in self._indices:
+                self._indices[path] = found
+                self._index_bytes += len(found[2])
+            while len(self._indices) > 512 or self._index_bytes > MAX_KEPT_INDEX_BYTES:
+                self._index_bytes -= len(self._indices.popitem(last=False)[1][2])
         return found
 
     def sampled_levels(self) -> Levels:
@@ -247,9 +267,9 @@ def _finest(levels: tuple[_Level, ...]) -> Shape:
         binning = 1
         for level in levels:
             chunk = level.layout.chunk[-3:]
-            count = int(np.prod([-(-level.shape[n] // chunk[n]) for n in across]))
+            count = math.prod(-(-level.shape[n] // chunk[n]) for n in across)
             binning = max(level.factors[n] for n in across)
-            if count * level.layout.chunk_bytes <= MAX_TOUCHED_BYTES:
+            if not level.is_too_much(count):
                 break
         found.append(binning)
     return found[0], found[1], found[2]

@@ -104,6 +104,10 @@ def parse_layout(document: Any) -> ArrayLayout:
         or layout.index_bytes > 16 * MAX_CHUNKS_OF_SHARD + 4
     ):
         raise _cannot("its shards do not fit its chunks, or hold too many")
+    try:
+        np.dtype(layout.dtype).type(layout.fill)
+    except OverflowError:
+        raise _cannot("its fill value is none of its type") from None
     return layout
 
 
@@ -181,14 +185,14 @@ def _version_2(document: dict[str, Any]) -> ArrayLayout:
     codec: Codec = ""
     if compressor is not None:
         name = compressor.get("id") if isinstance(compressor, dict) else None
-        if name not in {"blosc", "zstd", "gzip", "zlib"}:
+        if name not in ("blosc", "zstd", "gzip", "zlib"):  # a tuple: whatever was written need not have a hash
             raise _cannot(f"it is packed with {str(name)[:40]!r}")
         codec = name
     dtype = str(document.get("dtype", ""))[:20]
     if dtype.replace(">", "<").replace("|", "<") not in _TYPES:
         raise _cannot(f"its values are {dtype!r}")
     separator = document.get("dimension_separator", ".")
-    if separator not in {".", "/"}:
+    if separator not in (".", "/"):
         raise _cannot("its files are named in another way")
     return ArrayLayout(
         shape=_sizes(document.get("shape")),
@@ -211,7 +215,7 @@ def _version_3(document: dict[str, Any]) -> ArrayLayout:
     is_default = isinstance(keys, dict) and keys.get("name") == "default"
     naming = _configuration(keys, "default" if is_default else "v2")
     separator = naming.get("separator", "/" if is_default else ".")
-    if separator not in {".", "/"}:
+    if separator not in (".", "/"):
         raise _cannot("its files are named in another way")
     outer = _sizes(grid.get("chunk_shape"))
     codecs = document.get("codecs")
@@ -219,7 +223,8 @@ def _version_3(document: dict[str, Any]) -> ArrayLayout:
     if isinstance(codecs, list) and len(codecs) == 1 and _name(codecs[0]) == "sharding_indexed":
         inner = _configuration(codecs[0], "sharding_indexed")
         shard, chunk, codecs = outer, _sizes(inner.get("chunk_shape")), inner.get("codecs")
-        names = [_name(one) for one in inner.get("index_codecs") or ()]
+        index_codecs = inner.get("index_codecs")
+        names = [_name(one) for one in index_codecs] if isinstance(index_codecs, list) else []
         if names not in (["bytes", "crc32c"], ["bytes"]) or inner.get("index_location", "end") != "end":
             raise _cannot("its shards are indexed in another way")
         if _configuration(inner["index_codecs"][0], "bytes").get("endian", "little") != "little":

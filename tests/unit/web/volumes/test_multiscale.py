@@ -10,7 +10,7 @@ from tests.unit.web.volumes.conftest import known_volume
 
 from etdb.em.contrast import Levels, to_grey
 from etdb.errors import EtdbError, FormatError, InputError
-from etdb.web.volumes import SliceRequest, cut_slice
+from etdb.web.volumes import SliceRequest, cut_slice, multiscale
 from etdb.web.volumes.zarrchunks import decode_chunk, index_entry, parse_layout
 
 zarr = pytest.importorskip("zarr", reason="left out: zarr is not installed (etdb[previews])")
@@ -170,6 +170,10 @@ def sharded(**more):
         V2 | {"chunks": [0, 2]},
         V2 | {"chunks": [2]},
         V2 | {"dimension_separator": "../"},
+        V2 | {"dimension_separator": []},
+        V2 | {"compressor": {"id": []}},
+        V2 | {"dtype": "|u1", "fill_value": 300},
+        V3 | {"data_type": "uint8", "fill_value": -1e300},
         V3 | {"data_type": "string"},
         V3 | {"codecs": [BYTES, {"name": "numcodecs.pickle"}]},
         V3 | {"codecs": [{"name": "transpose"}, BYTES]},
@@ -179,6 +183,9 @@ def sharded(**more):
         sharded(chunk_shape=[3, 2]),
         sharded(index_location="start"),
         sharded(index_codecs=[BYTES, {"name": "gzip"}]),
+        sharded(index_codecs=5),
+        sharded(index_codecs={"bytes": {}}),
+        V3 | {"chunk_key_encoding": {"name": "default", "configuration": {"separator": {}}}},
         sharded() | {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1 << 12, 1 << 12]}}},
     ],
 )
@@ -236,3 +243,39 @@ def test_folders_that_are_no_image(site, attributes):
     (folder / "0/zarr.json").write_text(json.dumps(V3 | {"shape": [4, 4, 4]}))
     with pytest.raises(InputError):
         site.shelf.volume(site.add_folder(folder))
+
+
+def test_a_slice_of_countless_tiny_chunks_is_refused(site):
+    """They are few bytes, but each is looked up by itself."""
+    folder = write_image(site.folder / "v.zarr", known_volume((2, 300, 300)), version="0.4", chunks=(1, 100, 100))[0]
+    for name in ("0", "1"):
+        told = json.loads((folder / name / ".zarray").read_text())
+        told |= {"shape": [2, 300, 300] if name == "0" else [2, 150, 150], "chunks": [2, 1, 1], "compressor": None}
+        (folder / name / ".zarray").write_text(json.dumps(told))
+        for one in (folder / name).rglob("*"):
+            if one.is_file() and not one.name.startswith("."):
+                one.unlink()
+    volume = site.shelf.volume(site.add_folder(folder))
+    with pytest.raises(InputError, match="chunks would be read"):
+        cut_slice(volume, SliceRequest())
+    assert volume.facts.finest_binning[2] == 2
+    assert not cut_slice(volume, SliceRequest(binning=2, levels=WIDE)).std()
+
+
+def test_kept_chunks_are_counted_with_what_each_takes(monkeypatch):
+    monkeypatch.setattr(multiscale, "MAX_KEPT_CHUNK_BYTES", 100_000)
+    kept = multiscale.ChunkCache()
+    for n in range(1_000):
+        kept.keep(("a", 0, (n,)), np.zeros(1, np.uint8))
+    assert sum(kept.get(("a", 0, (n,))) is not None for n in range(1_000)) < 200
+
+
+def test_kept_indices_of_shards_are_bounded(site, monkeypatch):
+    folder, levels = write_image(
+        site.folder / "v.zarr", known_volume(), version="0.5", chunks=(4, 10, 10), shards=(8, 50, 50)
+    )
+    volume = site.shelf.volume(site.add_folder(folder))
+    monkeypatch.setattr(multiscale, "MAX_KEPT_INDEX_BYTES", 2_000)
+    cut = cut_slice(volume, SliceRequest(index=3, levels=WIDE))
+    assert np.array_equal(cut, to_grey(levels[0][3, ::-1], WIDE))
+    assert sum(len(index) for _, _, index in volume._indices.values()) <= 2_000

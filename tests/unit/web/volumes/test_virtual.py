@@ -8,6 +8,7 @@ from tests.unit.web.volumes.conftest import known_volume, write_mrc
 
 from etdb.em import parse_ome_zarr
 from etdb.errors import NotFoundError
+from etdb.web.volumes import mapped
 from etdb.web.volumes.virtual import CHUNK, virtual_file, virtual_levels
 
 SHAPE = (70, 300, 310)
@@ -78,3 +79,23 @@ def test_no_such_file(site, path):
     volume = site.shelf.volume(site.add(write_mrc(site.folder / "a.mrc", known_volume((3, 20, 30)))))
     with pytest.raises(NotFoundError):
         virtual_file(volume, path)
+
+
+def test_a_chunk_of_values_that_must_be_decoded_reads_its_rows_alone(site, monkeypatch):
+    """A section of four-bit values may be a gigabyte, and a chunk is made of sixteen."""
+    header = write_mrc(site.folder / "a.mrc", known_volume((20, 300, 310), np.int8)).read_bytes()[:1024]
+    packed = np.random.default_rng(1).integers(0, 256, (20, 300, 155), np.uint8)
+    (site.folder / "b.mrc").write_bytes(header[:12] + (101).to_bytes(4, "little") + header[16:] + packed.tobytes())
+    volume = site.shelf.volume(site.add(site.folder / "b.mrc"))
+    values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(20, 300, 310)
+    read = []
+    decode = mapped.decode_plane
+    monkeypatch.setattr(mapped, "decode_plane", lambda data, layout: read.append(len(data)) or decode(data, layout))
+    chunk = np.frombuffer(virtual_file(volume, "0/c/0/2/1")[0], np.uint8).reshape(CHUNK)
+    assert np.array_equal(chunk[:, :44], values[:16, 256:, 128:256])
+    assert read == [44 * 155] * 16
+    chunk = np.frombuffer(virtual_file(volume, "1/c/0/1/0")[0], np.uint8).reshape(CHUNK)
+    z, y, x = virtual_levels(volume)[1]
+    assert (z, y, x) == (1, 2, 2)
+    means = values[:16, 256:300, :256].reshape(16, 22, 2, 128, 2).mean(axis=(2, 4))
+    assert np.abs(chunk[:, :22] - means).max() <= 0.5
