@@ -6,6 +6,7 @@ every page, facet, count and answer.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -26,8 +27,9 @@ from etdb.workspace import PortalSettings
 
 __all__ = ["Portal", "Statistics", "role_file"]
 
-_COUNTED = ("species", "publisher", "lab", "institution", "microscope", "year", "licence")
+_COUNTED = ("publisher", "lab")
 _ALL_VALUES = 1_000
+_NO_SPECIES = re.compile(r"\s*none\s*(?:[:;,(].*)?", re.IGNORECASE | re.DOTALL)
 _STATE_S = 1.0
 _SHOWN_S = 10.0
 _SHOWN_ROOTS = 4_096
@@ -203,6 +205,11 @@ class Portal:
         """The values of a field with how many datasets have each, the commonest first."""
         return self.search(Query(facets=(facet,), facet_limit=limit, limit=1)).facets[facet]
 
+    def species(self, *, limit: int = _ALL_VALUES) -> tuple[FacetValue, ...]:
+        """The species, the commonest first; that there is none (``none: materials specimen``) is no species."""
+        named = [one for one in self.values("species") if not _NO_SPECIES.fullmatch(one.value)]
+        return tuple(named[:limit])
+
     def statistics(self) -> Statistics:
         """The numbers of now; counted once for each state of the catalogue."""
         state = self.state()
@@ -236,7 +243,7 @@ class Portal:
         size_bytes, files = self.catalogue.totals(self._bounded(Query()))
         return Statistics(
             datasets=page.total,
-            species=len(page.facets["species"]),
+            species=len(self.species()),
             publishers=len(page.facets["publisher"]),
             labs=len(page.facets["lab"]),
             size_bytes=size_bytes,

@@ -10,12 +10,13 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from etdb.catalogue import display
-from etdb.trust import Outcome
+from etdb.trust import Outcome, Verification
 
 __all__ = [
     "CLAIM_NAMES",
     "OUTCOME_MARKS",
     "ROLE_NAMES",
+    "claims_line",
     "count",
     "file_url",
     "instant",
@@ -82,6 +83,15 @@ def size(count_bytes: int | None) -> str:
 def count(value: int, singular: str, plural: str = "") -> str:
     """``1 dataset``, ``12,757 datasets``."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
+
+
+def claims_line(claims: Verification) -> str:
+    """How a dataset's claims stand, what failed first and by name: ``3 held, 4 not checked``."""
+    failed = ", ".join(CLAIM_NAMES[one.claim] for one in claims.failed)
+    parts = [f"{len(claims.failed)} failed ({failed})"] if failed else []
+    others = (Outcome.HELD, Outcome.NOT_CHECKED, Outcome.NOT_POSSIBLE)
+    counted = [(sum(one.outcome is outcome for one in claims.results), outcome) for outcome in others]
+    return ", ".join(parts + [f"{so_many} {outcome}" for so_many, outcome in counted if so_many])
 
 
 def number(value: float) -> str:

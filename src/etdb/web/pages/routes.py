@@ -89,15 +89,14 @@ def error_page(request: Request, error: EtdbError) -> Response:
 
 def _home(request: Request, portal: Portal) -> Response:
     _, _, sections = load_featured(portal.settings.texts_folder)
-    counted = portal.search(Query(facets=("species", "tags"), facet_limit=_WALL, limit=1)).facets
     return page(
         request,
         "home.html",
         wall=portal.newest(_WALL),
         statistics=portal.statistics(),
         sections=shown_sections(portal, sections)[:_SECTIONS_AT_HOME],
-        species=counted["species"],
-        tags=counted["tags"][:_TRIED],
+        species=portal.species(limit=_WALL),
+        tags=portal.values("tags", limit=_TRIED),
     )
 
 
