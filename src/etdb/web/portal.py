@@ -20,13 +20,14 @@ from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
 from etdb.errors import EtdbError, NotFoundError
 from etdb.ipfs import DAG_PB, Cid, parse_cid
 from etdb.web.fetching import FetchingStore
+from etdb.web.shown import is_no_species
 from etdb.web.volumes import VolumeShelf
 from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
 
 __all__ = ["MISSING", "Availability", "Portal", "Statistics", "role_file"]
 
-_COUNTED = ("species", "publisher", "lab", "institution", "microscope", "year", "licence")
+_COUNTED = ("publisher", "lab")
 _ALL_VALUES = 1_000
 _STATE_S = 1.0
 _SHOWN_S = 10.0
@@ -227,6 +228,11 @@ class Portal:
         """The values of a field with how many datasets have each, the commonest first."""
         return self.search(Query(facets=(facet,), facet_limit=limit, limit=1)).facets[facet]
 
+    def species(self, *, limit: int = _ALL_VALUES) -> tuple[FacetValue, ...]:
+        """The species, the commonest first; that there is none (``none: materials specimen``) is no species."""
+        named = [one for one in self.values("species") if not is_no_species(one.value)]
+        return tuple(named[:limit])
+
     def statistics(self) -> Statistics:
         """The numbers of now; counted once for each state of the catalogue."""
         state = self.state()
@@ -260,7 +266,7 @@ class Portal:
         size_bytes, files = self.catalogue.totals(self._bounded(Query()))
         return Statistics(
             datasets=page.total,
-            species=len(page.facets["species"]),
+            species=len(self.species()),
             publishers=len(page.facets["publisher"]),
             labs=len(page.facets["lab"]),
             size_bytes=size_bytes,

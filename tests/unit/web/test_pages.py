@@ -4,18 +4,26 @@ import asyncio
 import html
 import json
 import re
+from contextlib import closing
 from html.parser import HTMLParser
 from urllib.parse import quote, urlencode
 
 import pytest
 
+from etdb.blocks import FilesInPlace
+from etdb.catalogue import Catalogue
+from etdb.oip import Tomogram
 from etdb.testing.asking import ask as ask_app
+from etdb.testing.catalogue import fill_catalogue
 from etdb.testing.portal import sample_portal
 from etdb.testing.records import RecordSigner
+from etdb.trust import Claim, ClaimResult, Outcome, Verification
 from etdb.web.application import portal_app
 from etdb.web.pages.metadata import described
 from etdb.web.pages.render import EMBED_HEADERS, PAGE_HEADERS
+from etdb.web.portal import Portal
 from etdb.web.serving import serving
+from etdb.web.shown import claims_line
 from etdb.workspace import PortalSettings
 
 PAGES = (
@@ -129,6 +137,50 @@ def test_what_the_first_page_proposes_to_try_finds_something(asked):
         assert "Nothing fits" not in asked(link).body.decode()
 
 
+def test_what_says_that_it_has_no_species_counts_as_none(tmp_path):
+    said = (
+        "Vibrio cholerae",
+        "vibrio cholerae",
+        "none: materials specimen",
+        "None",
+        "none (a buffer)",
+        "",
+        "Nonea alba",
+    )
+    with Catalogue(tmp_path / "c.sqlite", writable=True) as catalogue:
+        fill_catalogue(catalogue, [Tomogram(title=f"of {n}", species=one) for n, one in enumerate(said)])
+        with closing(FilesInPlace(tmp_path / "digests.sqlite", content_folder=tmp_path / "content")) as store:
+            portal = Portal(catalogue, store, PATIENT, network="local")
+            ask = asking(portal_app(portal))
+            assert json.loads(ask("/api/v1/statistics").body)["species"] == 2
+            links = re.findall(r'href="/datasets\?species=([^"]+)"', ask("/").body.decode())
+            assert sorted(links) == ["Nonea+alba", "Vibrio+cholerae"]
+            assert json.loads(ask("/api/v1/datasets?species=None").body)["total"] == 1  # still found by it
+
+
+def test_a_card_says_how_many_claims_held_and_that_the_rest_was_not_checked(asked):
+    body = asked("/datasets").body.decode()
+    assert re.search(r"✓ \d held, \d not checked", body)
+    assert " of 7" not in body
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ({}, "7 not checked"),
+        ({Claim.ARTIFACT_SIGNATURE: "held", Claim.FILE_BYTES: "held"}, "2 held, 5 not checked"),
+        (dict.fromkeys(Claim, "held"), "7 held"),
+        (
+            {Claim.ARTIFACT_SIGNATURE: "failed", Claim.MANIFEST_AGREES: "held", Claim.FILE_BYTES: "not possible"},
+            "1 failed (Record signed), 1 held, 4 not checked, 1 not possible",
+        ),
+    ],
+)
+def test_claims_in_one_line(outcomes, words):
+    results = (ClaimResult(claim=claim, outcome=Outcome(one)) for claim, one in outcomes.items())
+    assert claims_line(Verification.of(results)) == words
+
+
 def test_errors_are_pages_that_help(asked):
     for address, status in (
         ("/nothing", 404),
@@ -189,7 +241,7 @@ def test_a_species_without_a_number_is_looked_up_at_ncbi_by_its_name(asked, host
 
 
 @pytest.mark.parametrize(
-    ("species", "count"), [("Nonea pulla", 1), ("none: a needle", 0), ("None", 0), ("", 0), ("x" * 201, 0)]
+    ("species", "count"), [("Nonea pulla", 1), ("none: a needle", 0), ("None (gold)", 0), ("", 0), ("x" * 201, 0)]
 )
 def test_what_is_no_organism_s_name_is_not_looked_up(species, count):
     values = [value for group in described(RecordSigner().tomogram(species=species)) for value in group.values]

@@ -53,6 +53,7 @@ _templates.filters |= {
     "urlencode": shown.url_part,
 }
 _templates.globals |= {
+    "claims_line": shown.claims_line,
     "claim_name": shown.CLAIM_NAMES.__getitem__,
     "count": shown.count,
     "file_url": shown.file_url,

@@ -91,7 +91,6 @@ def error_page(request: Request, error: EtdbError) -> Response:
 
 def _home(request: Request, portal: Portal) -> Response:
     _, _, sections = load_featured(portal.settings.texts_folder)
-    counted = portal.search(Query(facets=("species", "tags"), facet_limit=_WALL, limit=1)).facets
     wall, featured = home_tiles(portal, portal.newest(_WALL), shown_sections(portal, sections)[:_SECTIONS_AT_HOME])
     return page(
         request,
@@ -99,8 +98,8 @@ def _home(request: Request, portal: Portal) -> Response:
         wall=wall,
         statistics=portal.statistics(),
         featured=featured,
-        species=counted["species"],
-        tags=counted["tags"][:_TRIED],
+        species=portal.species(limit=_WALL),
+        tags=portal.values("tags", limit=_TRIED),
     )
 
 
