@@ -152,11 +152,11 @@ def publish(
         if not asked.dry_run and not is_local:
             locks.enter_context(lock_key(address))
         with (
-            out.progress({"sync": "reading the chain"}) as progress,
+            out.progress({"sync": "reading the chain", "guess": "previews"}) as progress,
             open_ledger(workspace, progress=progress) as ledger,
         ):
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-            planned = shows.planned(submissions, journal, address, workspace.content_folder)
+            planned = shows.planned(submissions, journal, address, workspace.content_folder, progress=progress)
             make_plan = plan_resume if resume else functools.partial(plan_publish, planned)
             plan = make_plan(
                 publisher=address,

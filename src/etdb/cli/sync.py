@@ -46,6 +46,8 @@ from etdb.workspace import Workspace, lock_key
 
 __all__ = ["sync"]
 
+_LOOKS = {"sync": "reading the chain", "read": "reading the lab's data", "guess": "previews"}
+
 
 @command(
     "sync",
@@ -205,7 +207,7 @@ def _look(
     allow_withdrawals: bool,
 ) -> tuple[Sync, SyncPlan, PublishPlan]:
     with ExitStack() as stack:
-        progress = stack.enter_context(out.progress({"sync": "reading the chain", "read": "reading the lab's data"}))
+        progress = stack.enter_context(out.progress(_LOOKS))
         ledger = stack.enter_context(open_ledger(workspace, progress=progress))
         journal = None
         if workspace.journal_path.exists():
@@ -236,6 +238,7 @@ def _look(
                 journal,
                 address,
                 workspace.content_folder,
+                progress=progress,
             ),
             publisher=address,
             journal=journal,

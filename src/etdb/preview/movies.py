@@ -43,16 +43,20 @@ def slice_movie(source: PreviewSource, planes: Planes) -> Movie:
     sections, rows, columns = planes.facts.shape
     factor = bin_for(rows, columns)
     groups = group_sections(sections, MAX_MOVIE_FRAMES)
-    sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
-    levels = robust_levels(list(frames_in_order(lambda group: read_frame(planes, group, factor), sampled, planes)))
-
-    def frame(group: range) -> Grey:
-        return to_grey(read_frame(planes, group, factor), levels)
-
     size, overlay = _frame_size(source, (rows, columns), factor)
+
+    def values(group: range) -> NDArray[np.float32]:
+        return read_frame(planes, group, factor)
+
+    def frames() -> Iterator[Grey]:
+        sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
+        levels = robust_levels(list(frames_in_order(values, sampled, planes)))
+        for grey in frames_in_order(lambda group: to_grey(values(group), levels), groups, planes):
+            yield _finish(grey, size, overlay)
+
     each = max(len(group) for group in groups)
     return Movie(
-        frames=(_finish(grey, size, overlay) for grey in frames_in_order(frame, groups, planes)),
+        frames=frames(),
         count=len(groups),
         size=size,
         frames_per_second=_rate(len(groups), _SLICE_RATE),
