@@ -255,30 +255,31 @@ def _document(shown: Sequence[_Shown], sheet: str | None) -> dict[str, Any]:
 
 
 def _show(out: Output, shown: Sequence[_Shown], output: str | None, sheet: str | None) -> None:
-    table = Table("dataset", "file", "size", "shows", fold_last=True)
+    table = Table("file", "size", "shows", elided="shows")
     for one in shown:
         if one.plan is None:
             continue
+        table.add_row(f"[bold]{printable(one.plan.sid)}[/bold]", "", "")
         if one.made:
             for made in (made for made in one.made if "/" not in made.path):
                 size = size_text(made.file.stat().st_size)
-                table.add_row(printable(one.plan.sid), printable(made.path), size, printable(made.notes))
+                table.add_row(f"  {printable(made.path)}", size, printable(made.notes))
             copy = [made for made in one.made if "/" in made.path]
             if copy:
                 size = size_text(sum(made.file.stat().st_size for made in copy))
                 name = copy[0].path.partition("/")[0]
-                table.add_row(printable(one.plan.sid), printable(name), size, counted(len(copy), "file"))
+                table.add_row(f"  {printable(name)}/", size, counted(len(copy), "file"))
             continue
         for product in one.plan.products:
             for file in product.files:
                 about = f"about {size_text(file.about_bytes)}" if file.about_bytes is not None else "not known"
-                table.add_row(printable(one.plan.sid), printable(file.path), about, printable(product.source.path))
+                table.add_row(f"  {printable(file.path)}", about, printable(product.source.path))
             if product.zarr is not None:
                 cost = f"at most {size_text(product.zarr.max_bytes)}"
                 what = f"{product.source.path}, at most {counted(product.zarr.files, 'file')}"
-                table.add_row(printable(one.plan.sid), printable(product.zarr_name), cost, printable(what))
+                table.add_row(f"  {printable(product.zarr_name)}/", cost, printable(what))
         if one.plan.why_not:
-            table.add_row(printable(one.plan.sid), "nothing", "", printable(one.plan.why_not))
+            table.add_row("  nothing", "", printable(one.plan.why_not))
     out.table(table)
     count = sum(len(one.made) for one in shown)
     if output is not None:

@@ -26,6 +26,7 @@ from etdb.cli.publish_previews import PublishPreviews, choose_previews, previews
 from etdb.cli.publish_shown import show_plan, show_report
 from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
 from etdb.cli.publishing import LABELS, Asked, ask_consent, publisher_of, sending_limits, sending_options
+from etdb.counting import counted
 from etdb.describe import describe
 from etdb.errors import EtdbError, InputError
 from etdb.flo import PrivateKey
@@ -183,7 +184,7 @@ def publish(
             verify_means(plan, limits)
         if plan.to_publish and not asked.yes:
             ask_consent(
-                f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?",
+                f"Publish {counted(plan.to_publish, 'dataset')} as {plan.publisher}, for good?",
                 what="publishing",
                 otherwise="nothing was published",
             )
@@ -222,7 +223,7 @@ def publish(
     show_report(out, report)
     if not report.in_time:
         raise StillPendingError(
-            f"{report.unfinished} of {len(report.datasets)} records are not final after {report.seconds:.0f} s",
+            f"{report.unfinished} of {counted(len(report.datasets), 'record')} not final after {report.seconds:.0f} s",
             hint="nothing is lost: run the same command again to go on, or look with: etdb status",
         )
     if left_out is not None:
@@ -294,7 +295,7 @@ def _not_ready(faults: Sequence[tuple[str, EtdbError]], ready: int) -> EtdbError
     if len(faults) > _MOST_FAULTS:
         told.append(f"  and {len(faults) - _MOST_FAULTS} more")
     return InputError(
-        "\n".join([f"{len(faults)} of {len(faults) + ready} datasets are not ready:", *told]),
+        "\n".join([f"{len(faults)} of {counted(len(faults) + ready, 'dataset')} not ready:", *told]),
         hint="mend them; --skip-bad publishes the others" if ready else "mend them",
     )
 

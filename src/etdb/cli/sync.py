@@ -25,6 +25,7 @@ from etdb.cli.publishing import (
     sending_options,
 )
 from etdb.cli.stage import open_target, push_released
+from etdb.counting import counted
 from etdb.describe import Draft
 from etdb.errors import ConfigurationError, InputError
 from etdb.flo import PrivateKey
@@ -169,7 +170,8 @@ def sync(
     out.remark(printable(f"report: {place}"))
     if report.unfinished and asked.wait_timeout is not None:
         raise StillPendingError(
-            f"{report.unfinished} records are not final yet", hint="nothing is lost: the next run goes on with them"
+            f"{counted(report.unfinished, 'record')} not final yet",
+            hint="nothing is lost: the next run goes on with them",
         )
     _tell_if_somebody_is_needed(report)
 

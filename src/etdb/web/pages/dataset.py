@@ -17,8 +17,8 @@ from etdb.trust import Claim
 from etdb.verify import read_manifest
 from etdb.web.api.volumes import is_volume
 from etdb.web.machine import json_ld
+from etdb.web.metadata import described
 from etdb.web.pages.citing import citation
-from etdb.web.pages.metadata import described
 from etdb.web.pages.render import EMBED_HEADERS, page
 from etdb.web.portal import Portal, role_file
 from etdb.web.shown import file_url
