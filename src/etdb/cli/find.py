@@ -97,10 +97,10 @@ def search(
 
 def _show_fields(out: Output) -> None:
     out.document(FIELDS)
-    table = Table("field", "takes", "unit", "")
+    table = Table("field", "takes", "")
     for field in FIELDS:
         takes = " or ".join(["a value"] * field.terms + ["MIN..MAX"] * bool(field.column))
-        table.add_row(field.name, takes, field.unit, field.help)
+        table.add_row(field.name, takes, field.help + (f" ({field.unit})" if field.unit else ""))
     out.table(table)
 
 

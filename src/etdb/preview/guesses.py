@@ -34,13 +34,14 @@ def guess_sizes(plan: PreviewPlan) -> PreviewPlan:
     drawn: dict[str, _Pictures] = {}
     products = []
     for product in plan.products:
-        source = product.source
         try:
-            if product.files and source.path not in drawn:
-                drawn[source.path] = _draw(source)
-        except (FormatError, InputError):  # told when they are made
-            drawn[source.path] = {}
-        products.append(_with_guesses(product, drawn.get(source.path, {})))
+            if product.files:
+                if product.source.path not in drawn:
+                    drawn[product.source.path] = _draw(product.source)
+                product = _with_guesses(product, drawn[product.source.path])  # noqa: PLW2901
+        except (FormatError, InputError):
+            pass  # told when it is made
+        products.append(product)
     return structs.replace(plan, products=tuple(products))
 
 
@@ -50,8 +51,6 @@ def _draw(source: PreviewSource) -> _Pictures:
 
 
 def _with_guesses(product: Product, pictures: _Pictures) -> Product:
-    if not pictures:
-        return product
     if product.kind == "pictures":
         sizes = [len(pictures[file.role, file.media_type]) for file in product.files]
     else:
