@@ -19,7 +19,7 @@ from etdb.testing.portal import sample_portal
 from etdb.testing.records import RecordSigner
 from etdb.trust import Claim, ClaimResult, Outcome, Verification
 from etdb.web.application import portal_app
-from etdb.web.pages.metadata import described
+from etdb.web.metadata import described
 from etdb.web.pages.render import EMBED_HEADERS, PAGE_HEADERS
 from etdb.web.portal import Portal
 from etdb.web.serving import serving

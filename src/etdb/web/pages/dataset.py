@@ -19,8 +19,8 @@ from etdb.verify import read_manifest
 from etdb.web.api.volumes import is_volume
 from etdb.web.embedding import MOVIE_SIZE, VIEWER_SIZE, embed_html
 from etdb.web.machine import json_ld
+from etdb.web.metadata import described
 from etdb.web.pages.citing import citation
-from etdb.web.pages.metadata import described
 from etdb.web.pages.pictures import is_picture
 from etdb.web.pages.render import EMBED_HEADERS, page
 from etdb.web.portal import MISSING, Availability, Portal, role_file

@@ -64,6 +64,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Row, ...]], ...]] = (
             ("tilt_axes", "Tilt axes", ""),
             ("tilt_range", "Tilt range", ""),
             ("tilt_step_deg", "Tilt step", "°"),
+            ("tilt_count", "Projections", ""),
             ("tilt_constant_increment", "Constant increment", ""),
             ("acquisition_software", "Acquisition software", ""),
         ),
