@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.validate import cases_of_annotations  # noqa: F401 it enters its cases
 from tests.unit.validate.cases import CASES
 from tests.unit.validate.lab import Lab
 
