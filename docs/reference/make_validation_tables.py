@@ -82,8 +82,8 @@ WEAK = """
 - A tilt axis whose sign is wrong, or a volume of the wrong hand.
 - Models and points that were drawn on another volume of the same size.
 - Whether CTF estimates are right: only whether they can be, and are of this series.
-- CTF estimates of other programs than CTFFIND and IMOD, and annotations in other forms than IMOD's models and the CryoET
-  Data Portal's points: they are not read.
+- CTF estimates of other programs than CTFFIND and IMOD; annotations in other forms than IMOD's models and the CryoET
+  Data Portal's points.
 - Copies that differ in a byte, such as a header that was edited.
 """
 

@@ -77,7 +77,7 @@ def look_text(file: SourceFile) -> str:
     elif isinstance(look, AcquisitionLog):
         words = "acquisition log"
     elif isinstance(look, CtfEstimates):
-        words = f"CTF of {_counted(len(look.sections), 'section')}"
+        words = f"CTF, {_counted(len(look.sections), 'line')}"
     elif isinstance(look, PointAnnotations):
         words = _counted(look.points, "point")
     elif isinstance(look, FrameStack):

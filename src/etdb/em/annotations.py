@@ -20,7 +20,7 @@ from etdb.errors import FormatError
 __all__ = ["PointAnnotations", "read_annotations"]
 
 MAX_LINE_BYTES = 1 << 14
-MAX_LINES = 5_000_000
+MAX_LINES = 2_000_000
 MAX_INSTANCES = 65_536
 # Rows and columns of it are orthogonal and of length 1 within this: matrices are often written with four digits.
 ROTATION_TOLERANCE = 1e-3
@@ -159,7 +159,13 @@ def _is_rotation(rows: list[list[float]]) -> bool:
     if [len(row) for row in rows] != [3, 3, 3]:
         return False
     (a, b, c), (d, e, f), (g, h, i) = rows
-    products = [sum(p * q for p, q in zip(rows[m], rows[n], strict=True)) for m in range(3) for n in range(m, 3)]
-    turn = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    wanted = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0]
-    return all(abs(is_ - should) <= ROTATION_TOLERANCE for is_, should in zip([*products, turn], wanted, strict=True))
+    away = (
+        a * a + b * b + c * c - 1,
+        d * d + e * e + f * f - 1,
+        g * g + h * h + i * i - 1,
+        a * d + b * e + c * f,
+        a * g + b * h + c * i,
+        d * g + e * h + f * i,
+        a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) - 1,
+    )
+    return all(-ROTATION_TOLERANCE <= one <= ROTATION_TOLERANCE for one in away)

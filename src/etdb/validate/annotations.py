@@ -88,8 +88,8 @@ def annotation_rotation(subject: Subject) -> Iterator[Told]:
     """Lengths, angles and hand of `xyz_rotation_matrix`."""
     for file, look in subject.points:
         if look.improper:
-            lines = look.improper
-            yield Told(file.path, f"lines {some(lines)} of {look.oriented} with a matrix", {"lines": lines})
+            text = f"in lines {some(look.improper)}; {look.oriented} have a matrix"
+            yield Told(file.path, text, {"lines": look.improper})
 
 
 @check(

@@ -14,7 +14,7 @@ from etdb.validate.subject import Subject
 # DigitalMicrograph's files begin with their version (Gatan), TIFF with its byte order and 42 or 43; `.gain` is a TIFF.
 _DM: Final = {".dm3": b"\0\0\0\3", ".dm4": b"\0\0\0\4"}
 _TIFF: Final = (b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b")
-_MRC: Final = "MRC"
+_MRC: Final = ".mrc"
 # Super-resolved frames have two or four times the pixels of the camera a side; binned ones half or a quarter.
 _SCALES: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 

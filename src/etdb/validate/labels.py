@@ -93,11 +93,12 @@ def listed(subject: Subject) -> Iterator[Told]:
     better="values of the voxels themselves, not their number alone",
 )
 def instances(subject: Subject) -> Iterator[Told]:
-    """`instance_id` against voxels and lists of labels of the same annotation. A mask of 0 and 1 tells no instances."""
+    """`instance_id` against voxels and lists of labels of the same name. A mask of 0 and 1 tells no instances."""
     for file, look in subject.points:
         ids = frozenset(look.instance_ids) - {0}
         for other in _all_labels(subject) if ids else ():
-            if not _go_together(subject, file.path, other.path) or (other.seen <= {1} and len(ids) > 1):
+            is_of_it = annotation_name(other.path) == annotation_name(file.path)
+            if not is_of_it or (other.seen <= {1} and len(ids) > 1):
                 continue
             strange = sorted(other.seen - ids)
             lacking = sorted(ids - other.seen) if other.is_complete else []
@@ -110,13 +111,6 @@ def instances(subject: Subject) -> Iterator[Told]:
 
 def _masks(subject: Subject) -> list[tuple[SourceFile, MrcLook]]:
     return [(file, look) for file, look in subject.volumes if file.role == "segmentation"]
-
-
-def _go_together(subject: Subject, points: str, segmentation: str) -> bool:
-    """Of one name; or the only files of instances and of labels that there are."""
-    if annotation_name(points) == annotation_name(segmentation):
-        return True
-    return len(_all_labels(subject)) == sum(bool(look.instance_ids) for _, look in subject.points) == 1
 
 
 def _all_labels(subject: Subject) -> list[_Labels]:

@@ -176,7 +176,28 @@ case(
 case("segmentation-instances", "all of one class", both(mask(2), ids(1, 3)), both(full, mask(1), ids(1, 2, 3)))
 case(
     "segmentation-instances",
-    "in the list of an OME-Zarr",
-    both(zarr(labels=[1, 2]), ids(1, 3)),
-    both(zarr(labels=[1, 2]), ids(1, 2)),
+    "of another annotation",
+    both(mask(2, 3), ids(1, 2)),
+    both(mask(2, 3, path="7-cells_segmentationmask.mrc"), ids(1, 2)),
 )
+case(
+    "segmentation-instances",
+    "in the list of an OME-Zarr",
+    both(zarr(name=FILAMENTS[:-4], labels=[1, 2]), ids(1, 3)),
+    both(zarr(name=FILAMENTS[:-4], labels=[1, 2]), ids(1, 2)),
+)
+
+
+everything = both(
+    GAIN,
+    estimates(),
+    defocus(GOOD),
+    zarr(),
+    put("9-ribosome-1.0_point.ndjson", points((0, 0, 0), (7, 5, 3))),
+    put("9-ribosome-1.0.json", json.dumps({"object_count": 2})),
+    put("9-ribosome-2.0_orientedpoint.ndjson", points((1, 1, 1), xyz_rotation_matrix=[TURN])),
+    mask(1, path=MEMBRANE),
+    mask(1, 2, 3),
+    ids(1, 2, 2, 3),
+)
+"""A dataset of all kinds of files, and all of them good."""
