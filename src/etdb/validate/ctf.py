@@ -16,6 +16,8 @@ from etdb.validate.subject import Series, Subject, plain_name, spacing_of
 
 # Nearer to focus than 50 nm nobody works: it is a number in another unit.
 LEAST_DEFOCUS_UM: Final = 0.05
+# Six digits of pi are a little more than half a turn.
+HALF_TURN_DEG: Final = 180.01
 _ANGSTROM_PER_UM: Final = 1e4
 _ROUNDING: Final = 0.01
 _WORDS: Final = re.compile(r"([ _.-](ctf|ctffind\d?|diagnostic|output|ps))+$", re.IGNORECASE)
@@ -93,7 +95,7 @@ def defocus(subject: Subject) -> Iterator[Told]:
 )
 def astigmatism(subject: Subject) -> Iterator[Told]:
     """Half a turn to either side names every direction twice already."""
-    yield from _wrong(subject, lambda s: abs(s.azimuth_deg or 0) > 180, lambda s: s.azimuth_deg, "degrees")
+    yield from _wrong(subject, lambda s: abs(s.azimuth_deg or 0) > HALF_TURN_DEG, lambda s: s.azimuth_deg, "degrees")
 
 
 @check(
@@ -106,7 +108,9 @@ def astigmatism(subject: Subject) -> Iterator[Told]:
 )
 def phase_shift(subject: Subject) -> Iterator[Told]:
     """More than half a wave to either side."""
-    yield from _wrong(subject, lambda s: abs(s.phase_shift_deg or 0) > 180, lambda s: s.phase_shift_deg, "degrees")
+    yield from _wrong(
+        subject, lambda s: abs(s.phase_shift_deg or 0) > HALF_TURN_DEG, lambda s: s.phase_shift_deg, "degrees"
+    )
 
 
 @check(
@@ -122,11 +126,10 @@ def resolution(subject: Subject) -> Iterator[Told]:
     for file, look in subject.ctfs:
         pixel = look.pixel_spacing_angstrom or _pixel(_series_of(subject, file)) or 0.0
         least = 2 * pixel * (1 - _ROUNDING)
-        found = [s for s in look.sections if s.resolution_angstrom is not None]
-        wrong = [s for s in found if s.resolution_angstrom is not None and not s.resolution_angstrom > max(0.0, least)]
+        told = [(s, s.resolution_angstrom) for s in look.sections if s.resolution_angstrom is not None]
+        wrong = [s for s, value in told if value <= 0 or value < least]
         if wrong:
-            values = [s.resolution_angstrom for s in wrong]
-            text = f"{_named(wrong)}: {some(values, 'g')} angstrom, pixels of {pixel:g}"
+            text = f"{_named(wrong)}: {some([s.resolution_angstrom for s in wrong], 'g')} angstrom, pixels of {pixel:g}"
             yield Told(file.path, text, {"sections": [s.first for s in wrong[:1000]], "pixel_angstrom": pixel})
 
 

@@ -74,7 +74,7 @@ case(
     defocus("1 5 0 0 4500 4400 30", version="3 0 0. 0. 0 3"),
     defocus("1 5 0 0 4500 4400 3.1", version="3 0 0. 0. 0 3"),
 )
-case("ctf-phase-shift", "degrees for radians", estimates(4, 90.0), estimates(4, 3.14))
+case("ctf-phase-shift", "degrees for radians", estimates(4, 90.0), estimates(4, 3.141593))
 case("ctf-phase-shift", "of IMOD", defocus("1 5 0 0 4500 181", version="4 0 0 0 0 3"), defocus(GOOD))
 case("ctf-resolution", "zero", estimates(6, 0.0), estimates(6, float("inf")))
 case("ctf-resolution", "finer than two pixels", estimates(6, 5.3), estimates(6, 5.4))
