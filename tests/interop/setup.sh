@@ -43,12 +43,17 @@ if [ ! -x "$conformance/suite" ]; then
     fi
 fi
 
-# Servers of other people for etdb sync: databases, and an sshd. The tests start them by themselves, each in a folder of
+# Servers of other people for etdb sync: databases, and an sshd; and browsers. The tests start them by themselves, each in a folder of
 # its own; so Debian is kept from starting them as services while they are installed.
 missing=
 [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+# Browsers of other makes than Chromium's, and what they play H.264 with.
+command -v firefox-esr >/dev/null 2>&1 || missing="$missing firefox-esr"
+if ! command -v WebKitWebDriver >/dev/null 2>&1 || ! command -v Xvfb >/dev/null 2>&1; then
+    missing="$missing webkit2gtk-driver xvfb gstreamer1.0-libav gstreamer1.0-plugins-good"
+fi
 policy=/usr/sbin/policy-rc.d
 install_servers() {
     made_policy=
