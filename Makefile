@@ -87,7 +87,7 @@ hostile: $(VENV)/dev.stamp
 SAMPLE ?= 600
 mutants: $(VENV)/dev.stamp
 	for room in trust oip ipfs flo; do \
-	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --out tests/mutation/results/$$room.json || exit 1; \
+	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --seed $(SEED) --out tests/mutation/results/$$room.json || exit 1; \
 	done
 	$(BIN)/python -m tests.mutation.table
 

@@ -16,6 +16,7 @@ _ABOVE = "what stands above the bits that wait is cut off with each group"
 _ONE_BYTE = "a size of one byte is read there too"
 _PROGRAM = "which versions and lengths there are is judged again where the program is read"
 _LETS_GO = "how often headers are let go of: what a rollback or a rule can reach stays either way"
+_BOTH_FORMS = "both forms are tried, and a signature is of one: only which is tried first"
 _VERSION = "no version is lower: it has 32 bits"
 
 REASONS: dict[str, str] = {
@@ -61,9 +62,7 @@ REASONS: dict[str, str] = {
     "flo/scripts.py parse_keys: 3 -> 4 in: if len(script) < 3 or script[-1] != _CHECKMULTISIG:": (
         "a script of three bytes has no room for a key, and is refused as it asks for none"
     ),
-    "flo/spending.py _digests: without not in: named = not hash_type & SIGHASH_OMIT_FLO_DATA": (
-        "both forms are tried, and a signature is of one: only which is tried first"
-    ),
+    "flo/spending.py _digests: without not in: named = not hash_type & SIGHASH_OMIT_FLO_DATA": (_BOTH_FORMS),
     "flo/walk.py walk_block: 253 -> 252 in: if count >= 0xFD:": _ONE_BYTE,
     "flo/walk.py walk_block: 253 -> 252 in: if size >= 0xFD:": _ONE_BYTE,
     "flo/walk.py _wide: Gt -> GtE in: if value > len(block):": (
@@ -114,9 +113,19 @@ REASONS: dict[str, str] = {
     ),
     "oip/parts.py parse_part: Lt -> LtE in: if end < 0:": "the end is behind the prefix: it is never 0",
     "oip/parts.py parse_part: 0 -> 1 in: if end < 0:": "the end is behind the prefix: it is never 0",
+    "oip/patch.py _is_same: And -> Or in: if isinstance(one, (int, float)) and isinstance(other, (int, float)):": (
+        "a number equals nothing but a number, whichever line says so"
+    ),
+    "oip/patch.py _is_same: return None in: return False": "None is as false, and no caller sees it",
+    "oip/patch.py _is_same: True -> False in: return len(one) == len(other) and all(_is_same(a, b) for a, b in "
+    "zip(one, other, strict=True))": "the lengths are equal there",
     "oip/strict_json.py _integer: Gt -> GtE in: if len(text) > _MAX_DIGITS or not -_INT64 <= int(text) < _INT64:": (
         "a number of forty digits is beyond 64 bits either way"
     ),
+    "trust/actions.py _preimages: condition turned in: return (named, plain) if message.names_owner else (plain, "
+    "named)": _BOTH_FORMS,
+    "trust/actions.py _preimages: condition False in: return (named, plain) if message.names_owner else (plain, "
+    "named)": _BOTH_FORMS,
     'trust/checks.py _unsigned: 0 -> -1 in: return reasons[0] if reasons else f"no input of transaction '
     '{transaction.txid} is signed by {publisher}"': "only which of several reasons is told",
     'trust/checks.py _unsigned: 0 -> -1 in: f"input {unjudged[0]} of transaction {transaction.txid} cannot be judged '
