@@ -104,6 +104,13 @@ REASONS: dict[str, str] = {
         "no short form stands for a network's limit itself: it keeps three leading bytes"
     ),
     "flo/header_window.py HeaderWindow.trim: 0 -> -1 in: if spare > 0:": ("to forget none of them changes nothing"),
+    'oip/artifact.py _parse_file: 0 -> 1 in: if values.get("size_bytes", 0) < 0:': (
+        "in place of a size that is not there one number is as good as another"
+    ),
+    'oip/multipart.py Split.first: 0 -> -1 in: return self._part(0, "") if self.needs_parts else self.pieces[0]': (
+        "there is one piece"
+    ),
+    "oip/multipart.py plan_parts: 1 -> 0 in: digits = 1": "a round that never fits comes first",
     "oip/multipart.py _ADDRESS_LENGTH: 34 -> 35 in: _ADDRESS_LENGTH: Final = 34": _ONCE,
     "oip/multipart.py _ADDRESS_LENGTH: 34 -> 33 in: _ADDRESS_LENGTH: Final = 34": _ONCE,
     "oip/parts.py FLO_DATA_LIMIT: 1040 -> 1039 in: FLO_DATA_LIMIT: Final = 1040": _ONCE,
@@ -119,6 +126,10 @@ REASONS: dict[str, str] = {
     "oip/patch.py _is_same: return None in: return False": "None is as false, and no caller sees it",
     "oip/patch.py _is_same: True -> False in: return len(one) == len(other) and all(_is_same(a, b) for a, b in "
     "zip(one, other, strict=True))": "the lengths are equal there",
+    'oip/strict_json.py _refuse_depth: condition False in: if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:': (
+        _SLOWER
+    ),
+    'oip/strict_json.py _refuse_depth: LtE -> Lt in: if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:': _SLOWER,
     "oip/strict_json.py _integer: Gt -> GtE in: if len(text) > _MAX_DIGITS or not -_INT64 <= int(text) < _INT64:": (
         "a number of forty digits is beyond 64 bits either way"
     ),

@@ -34,6 +34,16 @@ def table(documents: list[dict[str, Any]]) -> str:
     for document in documents:
         for module in document["modules"]:
             lines += [f"- `{found['mutant']}`: {found['why'] or 'not explained'}" for found in module["survivors"]]
+    lines += [
+        "",
+        "## Not reached",
+        "",
+        "No test runs these once the module is loaded, when a mutant is put in its place:",
+        "",
+    ]
+    for document in documents:
+        for module in document["modules"]:
+            lines += [f"- `{module['module']} {owner}`: {count}" for owner, count in module["not_reached_in"].items()]
     return "\n".join(lines) + "\n"
 
 

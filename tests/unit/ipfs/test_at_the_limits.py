@@ -292,3 +292,8 @@ def test_geometry_knows_its_file():
     for size in (-1, MAX_FILE_BYTES + 1):
         with pytest.raises(FormatError):
             file_geometry(size, ipfs.UNIXFS_V1_2025)
+
+
+@pytest.mark.parametrize(("codec", "name"), [(ipfs.RAW, "raw"), (ipfs.DAG_PB, "dag-pb")])
+def test_a_codec_by_its_name(codec, name):
+    assert ipfs.cid_of(b"leaf", codec=codec).codec_name == name

@@ -268,3 +268,20 @@ def test_patches_that_are_none():
     ):
         with pytest.raises(FormatError, match=why):
             action("edit", "artifact", **edited, patch=patch)
+
+
+@pytest.mark.parametrize("limit", [300, 1040])
+def test_each_part_but_the_last_is_full(limit):
+    parts = oip.split(b"x" * 3 * limit, ADDRESS, sign=lambda _: "s" * 88, limit=limit)
+    assert 1 < parts.count <= 10
+    assert {len(one) for one in [parts.first(), *parts.rest("ab" * 32)[:-1]]} == {limit}
+
+
+def test_a_head_without_an_end():
+    head = f"oip-mp(0,1,{ADDRESS},,c2ln"
+    longest = head + "s" * (400 - len(f"{head}):"))
+    for text in (head, longest):
+        assert oip.parse_part(f"{text}):x".encode()).data == b"x"
+    for text in (head, f"{head})", f"{head}:x", f"{longest}s):x"):
+        with pytest.raises(FormatError, match="no end"):
+            oip.parse_part(text.encode())

@@ -61,6 +61,7 @@ def read(pointer: str, value: Any) -> oip.PublishMessage:
         ("info/tags", ["a", "b,c"], "tags", "('a', 'b,c')"),
         ("info/title", None, "title", FormatError),
         ("storage/network", "IPFS", "storage_network", "ipfs"),
+        ("details/artNotes", "x" * 100_000, "notes", "x" * 100_000),
         ("timestamp", 1_528_156_632_999, "timestamp_s", 1_528_156_632),
     ],
 )
@@ -133,6 +134,21 @@ def test_what_has_no_name_here_is_kept():
 
 
 @pytest.mark.parametrize(
+    ("kind", "subtype", "role"),
+    [
+        ("tomogram", "tiltSeries", "tilt_series"),
+        ("Image", "THUMBNAIL", "thumbnail"),
+        ("video", "keymov", "key_movie"),
+        ("book", "tiltSeries", "other"),
+        ("tomogram", "strange", "other"),
+    ],
+)
+def test_what_a_file_is_by_both_its_words(kind, subtype, role):
+    (file,) = read("storage/files", [{"fname": "a", "type": kind, "subtype": subtype}]).tomogram.files
+    assert file.role == role
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ('json:{"oip042":{"register":{"signature":"c2ln"}}}', "register/signature"),
@@ -152,6 +168,22 @@ def test_messages_that_are_only_named(text, kind):
     assert (message.kind, message.preimages) == (kind, ())
 
 
+@pytest.mark.parametrize(
+    ("thing", "title"),
+    [({"info": {"title": "T"}}, "T"), ({"alias": "A"}, "A"), ({"info": {"title": "T"}, "alias": "A"}, "T"), ({}, "")],
+)
+def test_what_names_a_message(thing, title):
+    body = {"oip042": {"register": {"platform": thing}}}
+    assert oip.parse_message(b"json:" + oip.encode_go_json(body)).title == title
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, None])
+def test_sizes_of_files(size_bytes):
+    entry = {"fname": "a"} if size_bytes is None else {"fname": "a", "fsize": size_bytes}
+    (file,) = read("storage/files", [entry]).tomogram.files
+    assert file.size_bytes == size_bytes
+
+
 @pytest.mark.parametrize("body", ["[]", "5", "{}", '"text"', "null"])
 def test_envelopes_with_nothing_in_them(body):
     for key in ("oip042", "oip-041"):
@@ -160,6 +192,23 @@ def test_envelopes_with_nothing_in_them(body):
     for verb in ("publish", "register", "edit", "transfer", "deactivate"):
         with pytest.raises(FormatError):
             oip.parse_message(f'json:{{"oip042":{{"{verb}":{body}}}}}'.encode())
+
+
+@pytest.mark.parametrize("beside", ["c2ln", "", 5, None])
+def test_what_an_edit_patches_of_a_record_of_the_older_protocol(beside):
+    """Its signature stands beside the artifact, and in 0.42 within."""
+    older = {"artifact": {"type": "research-tomogram", "publisher": "F", "timestamp": 7}, "signature": beside}
+    artifact = oip.parse_artifact(json.dumps({"oip-041": older}).encode())
+    expected = {"type": "research", "subtype": "tomogram", "floAddress": "F", "timestamp": 7}
+    assert artifact == expected | ({"signature": beside} if isinstance(beside, str) else {})
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "7", "{}", '{"oip042":7}', '{"oip042":{"edit":{"artifact":{}}}}', '{"oip-041":{"artifact":5}}']
+)
+def test_what_publishes_no_artifact_has_none_to_patch(text):
+    with pytest.raises(FormatError, match="publishes no artifact"):
+        oip.parse_artifact(f"json:{text}".encode())
 
 
 def test_what_cannot_be_sent_is_refused():
