@@ -133,6 +133,9 @@ REASONS: dict[str, str] = {
     "oip/strict_json.py _integer: Gt -> GtE in: if len(text) > _MAX_DIGITS or not -_INT64 <= int(text) < _INT64:": (
         "a number of forty digits is beyond 64 bits either way"
     ),
+    'oip/wire.py _number: without raise in: raise _wrong(value, "a number") from None': (
+        "a text is refused in the next line as well, in the same words"
+    ),
     "trust/actions.py _preimages: condition turned in: return (named, plain) if message.names_owner else (plain, "
     "named)": _BOTH_FORMS,
     "trust/actions.py _preimages: condition False in: return (named, plain) if message.names_owner else (plain, "
