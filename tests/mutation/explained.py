@@ -16,6 +16,7 @@ _ABOVE = "what stands above the bits that wait is cut off with each group"
 _ONE_BYTE = "a size of one byte is read there too"
 _PROGRAM = "which versions and lengths there are is judged again where the program is read"
 _LETS_GO = "how often headers are let go of: what a rollback or a rule can reach stays either way"
+_EQUAL = "the lengths are equal there"
 _EMPTY = "an empty section is refused one step later, as a CID that is cut off"
 _BOTH_FORMS = "both forms are tried, and a signature is of one: only which is tried first"
 _VERSION = "no version is lower: it has 32 bits"
@@ -43,6 +44,8 @@ REASONS: dict[str, str] = {
     "ipfs/car.py CarReader._next_frame: 0 -> -1 in: if not 0 < length <= limit:": _EMPTY,
     "ipfs/dagpb.py MAX_LINKS: 65536 -> 65535 in: MAX_LINKS = 1 << 16": _ONCE,
     "ipfs/dagpb.py MAX_LINKS: 65536 -> 65537 in: MAX_LINKS = 1 << 16": _ONCE,
+    "ipfs/fileparts.py file_parts: True -> False in: for link, size in zip(node.links, unixfs.block_sizes, "
+    "strict=True):": _EQUAL,
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and leaf.path == group[-1].path": _GROUP,
     "ipfs/walkevents.py group_leaves: 1 -> 0 in: and group[-1].length is not None": _GROUP,
     "ipfs/walkevents.py group_leaves: 0 -> -1 in: size += leaf.length or 0": (
@@ -126,7 +129,7 @@ REASONS: dict[str, str] = {
     ),
     "oip/patch.py _is_same: return None in: return False": "None is as false, and no caller sees it",
     "oip/patch.py _is_same: True -> False in: return len(one) == len(other) and all(_is_same(a, b) for a, b in "
-    "zip(one, other, strict=True))": "the lengths are equal there",
+    "zip(one, other, strict=True))": _EQUAL,
     'oip/strict_json.py _refuse_depth: condition False in: if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:': (
         _SLOWER
     ),

@@ -59,7 +59,14 @@ def test_links_with_and_without_name_and_size():
     ):
         (found,) = ipfs.parse_node(framed(link)).links
         assert (found.cid, found.name, found.tree_size) == (LEAF, name, size)
-    for link in (LINK + b"\x12\x02\xff\xfe", LINK + b"\x18\x05\x12\x01a", LINK + b"\x20\x01", b"", LINK[:-1]):
+    for link in (
+        b"\x1a" + LINK[1:],
+        LINK + b"\x12\x02\xff\xfe",
+        LINK + b"\x18\x05\x12\x01a",
+        LINK + b"\x20\x01",
+        b"",
+        LINK[:-1],
+    ):
         with pytest.raises(FormatError):
             ipfs.parse_node(framed(link))
 
@@ -198,6 +205,7 @@ def test_heads_of_cars_at_their_limits():
     many = ipfs.encode_car_header([LEAF] * 300)
     assert b"\xa2\x65roots\x99\x01\x2c\xd8\x2a\x58\x25\x00" in many
     assert b"\xa2\x65roots\x98\xff" in ipfs.encode_car_header([LEAF] * 255)
+    assert b"\xa2\x65roots\x99\x01\x00" in ipfs.encode_car_header([LEAF] * 256)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +316,17 @@ def test_a_codec_by_its_name(codec, name):
 def test_a_cid_of_a_version_that_is_none(version):
     with pytest.raises(FormatError, match=f"has version {version}; 0 and 1"):
         ipfs.parse_cid_bytes(bytes([version]) + bytes(LEAF)[1:])
+
+
+def test_bytes_behind_a_cid_are_counted():
+    with pytest.raises(FormatError, match="^3 bytes are left over"):
+        ipfs.parse_cid_bytes(bytes(LEAF) + b"abc")
+
+
+def test_a_walk_has_to_be_started():
+    blocks, root, _ = made()
+    with pytest.raises(RuntimeError, match="comes first"):
+        ipfs.DagWalk(root).receive(root, blocks[root])
 
 
 def test_a_car_of_version_two_is_named():
