@@ -16,6 +16,7 @@ _ABOVE = "what stands above the bits that wait is cut off with each group"
 _ONE_BYTE = "a size of one byte is read there too"
 _PROGRAM = "which versions and lengths there are is judged again where the program is read"
 _LETS_GO = "how often headers are let go of: what a rollback or a rule can reach stays either way"
+_NO_KEY = "a script of less than four bytes has no room for a key, and is refused as it asks for none"
 _EQUAL = "the lengths are equal there"
 _EMPTY = "an empty section is refused one step later, as a CID that is cut off"
 _BOTH_FORMS = "both forms are tried, and a signature is of one: only which is tried first"
@@ -63,9 +64,22 @@ REASONS: dict[str, str] = {
     ),
     "flo/scripts.py parse_keys: 0 -> -1 in: return (1, tuple(keys)) if keys is not None and len(keys) == 1 "
     "and len(keys[0]) in (33, 65) else None": ("there is one key"),
-    "flo/scripts.py parse_keys: 3 -> 4 in: if len(script) < 3 or script[-1] != _CHECKMULTISIG:": (
-        "a script of three bytes has no room for a key, and is refused as it asks for none"
-    ),
+    "flo/scripts.py parse_keys: 3 -> 4 in: if len(script) < 3 or script[-1] != _CHECKMULTISIG:": _NO_KEY,
+    "flo/scripts.py parse_keys: 3 -> 2 in: if len(script) < 3 or script[-1] != _CHECKMULTISIG:": _NO_KEY,
+    "flo/sighash.py _without_code_separators: condition False in: if _CODE_SEPARATOR not in script:": _SLOWER,
+    "flo/merkle.py row_root: 0 -> -1 in: return row[0]": "there is one hash left",
+    "flo/networks.py Network.subsidy_sat: Lt -> LtE in: return self.first_subsidy_sat >> halvings if halvings < 64 "
+    "else 0": "no reward has 64 bits: the 64th halving leaves none either way",
+    "flo/difficulty.py target_to_bits: 3 -> 2 in: word = target >> 8 * (size - 3) if size > 3 else target << 8 * "
+    "(3 - size)": "a target of three bytes is shifted by nothing, in either direction",
+    "flo/transactions.py read_transaction: condition False in: if (usual := _read_usual(cursor.data, cursor.offset)) "
+    "is not None:": _SLOWER,
+    "flo/transactions.py _read_usual: Gt -> GtE in: elif size > _LONG:": "the size that is equal went the other way",
+    "flo/blocks.py mine: 1 -> 2 in: for nonce in range(1 << 32):": "only where four thousand million nonces fail",
+    "flo/header_state.py parse_header_state: Lt -> LtE in: if data[: len(_MAGIC)] != _MAGIC or end < first or "
+    "sha256(data[:end]).digest() != data[end:]:": "a state without headers is refused in the next line",
+    "flo/spending.py _digests: True -> False in: for with_flo_data in (named, not named) if transaction.has_flo_data "
+    "else (True,):": "without a place for a text, both forms are the same",
     "flo/spending.py _digests: without not in: named = not hash_type & SIGHASH_OMIT_FLO_DATA": (_BOTH_FORMS),
     "flo/walk.py walk_block: 253 -> 252 in: if count >= 0xFD:": _ONE_BYTE,
     "flo/walk.py walk_block: 253 -> 252 in: if size >= 0xFD:": _ONE_BYTE,
@@ -99,6 +113,11 @@ REASONS: dict[str, str] = {
     "flo/header_chain.py HeaderChain._run: 1 -> 2 in: latest = 1 << 32 if now_s is None else now_s + MAX_FUTURE_S": (
         "no header has a time of more than 32 bits"
     ),
+    "flo/header_chain.py HeaderChain._run: LShift -> RShift in: latest = 1 << 32 if now_s is None else now_s + "
+    "MAX_FUTURE_S": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: Add -> Sub in: latest = 1 << 32 if now_s is None else now_s + "
+    "MAX_FUTURE_S": _SLOWER,
+    "flo/header_chain.py _RUN: 4096 -> 4095 in: _RUN: Final = 4096": _LETS_GO,
     "flo/header_chain.py HeaderChain._run: 32 -> 31 in: latest = 1 << 32 if now_s is None else now_s + "
     "MAX_FUTURE_S": _SLOWER,
     "flo/header_chain.py _RUN: 4096 -> 4097 in: _RUN: Final = 4096": _LETS_GO,

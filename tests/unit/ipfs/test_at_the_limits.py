@@ -319,7 +319,7 @@ def test_a_cid_of_a_version_that_is_none(version):
 
 
 def test_bytes_behind_a_cid_are_counted():
-    with pytest.raises(FormatError, match="^3 bytes are left over"):
+    with pytest.raises(FormatError, match=r"^3 bytes are left over"):
         ipfs.parse_cid_bytes(bytes(LEAF) + b"abc")
 
 
@@ -365,8 +365,9 @@ def test_links_are_counted_among_the_entries():
 
 
 def test_groups_of_leaves_are_as_large_as_they_may():
-    leaves = [ipfs.LeafFound(path="f", offset=4 * n, length=4, cid=LEAF) for n in range(5)]
-    for limit, sizes in ((7, [1] * 5), (8, [2, 2, 1]), (12, [3, 2]), (20, [5])):
+    places = ((0, 4), (4, 2), (6, 6), (12, 4), (16, 4))
+    leaves = [ipfs.LeafFound(path="f", offset=offset, length=length, cid=LEAF) for offset, length in places]
+    for limit, sizes in ((5, [1] * 5), (6, [2, 1, 1, 1]), (8, [2, 1, 2]), (12, [3, 2]), (20, [5])):
         assert [len(group) for group in ipfs.group_leaves(leaves, limit)] == sizes
 
 
