@@ -70,6 +70,12 @@ REASONS: dict[str, str] = {
     "flo/merkle.py row_root: 0 -> -1 in: return row[0]": "there is one hash left",
     "flo/networks.py Network.subsidy_sat: Lt -> LtE in: return self.first_subsidy_sat >> halvings if halvings < 64 "
     "else 0": "no reward has 64 bits: the 64th halving leaves none either way",
+    "flo/difficulty.py _required_where_easy: 0 -> -1 in: if of_height == 0 or of_height % every == 0 or bits[-place] "
+    "!= easiest:": "nought is a multiple of everything, as the second condition says",
+    "flo/difficulty.py _required_where_easy: LtE -> Lt in: if rule.from_height <= height - back + 1 and len(bits) >= "
+    "back and bits[-back:].count(easiest) == back:": _SLOWER,
+    "flo/walk.py _wide: 253 -> 254 in: if block[offset] == 0xFD and (value := block[offset + 1] | block[offset + 2] "
+    "<< 8) >= 0xFD:": _SLOWER,
     "flo/difficulty.py target_to_bits: 3 -> 2 in: word = target >> 8 * (size - 3) if size > 3 else target << 8 * "
     "(3 - size)": "a target of three bytes is shifted by nothing, in either direction",
     "flo/transactions.py read_transaction: condition False in: if (usual := _read_usual(cursor.data, cursor.offset)) "

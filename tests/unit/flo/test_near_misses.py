@@ -163,9 +163,20 @@ def test_what_a_branch_looks_back_to_is_kept():
         chain = flo.HeaderChain(NET, max_rollback=5)
         chain.feed_many(joined(headers[1 : tip + 1]))
         line = headers[: tip - 4]
-        time_s = line[-1].time_s + 7
-        wrong = following(line, time_s, 0x1E00FFFF)
-        assert chain.feed(wrong) == [flo.Refused(wrong.block_hash, flo.Refusal.BITS)]
-        assert chain.feed(following(line, time_s)) == []
+        median_s = sorted(one.time_s for one in line[-11:])[5]
+        misses = {
+            flo.Refusal.BITS: following(line, median_s + 1, 0x1E00FFFF),
+            flo.Refusal.TOO_OLD: following(line, median_s),
+        }
+        for reason, wrong in misses.items():
+            assert chain.feed(wrong) == [flo.Refused(wrong.block_hash, reason)]
+        assert chain.feed(following(line, median_s + 1)) == []
         assert chain.side_headers == 1
     assert chain.header_at(20) is None
+
+
+@pytest.mark.parametrize("feed", ["feed", "feed_many"])
+def test_work_that_nobody_asked_for_is_not_looked_at(feed):
+    chain = flo.HeaderChain(NET)
+    getattr(chain, feed)(joined(honest(30)[1:]))
+    assert (chain.height, chain.pow_checked) == (30, 0)
