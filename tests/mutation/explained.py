@@ -126,6 +126,9 @@ REASONS: dict[str, str] = {
     "flo/header_chain.py _RUN: 4096 -> 4095 in: _RUN: Final = 4096": _LETS_GO,
     "flo/header_chain.py HeaderChain._run: 32 -> 31 in: latest = 1 << 32 if now_s is None else now_s + "
     "MAX_FUTURE_S": _SLOWER,
+    "flo/header_chain.py HeaderChain._keep: 1 -> 0 in: return self.max_rollback + self._rules.context + 1": (
+        "one header more is kept than can be reached"
+    ),
     "flo/header_chain.py _RUN: 4096 -> 4097 in: _RUN: Final = 4096": _LETS_GO,
     "flo/header_rules.py HeaderRules.least_version: 1 -> 2 in: return asked + 1 if asked else -(1 << 31)": _VERSION,
     "flo/header_rules.py HeaderRules.least_version: 31 -> 32 in: return asked + 1 if asked else -(1 << 31)": _VERSION,
