@@ -25,7 +25,7 @@ from etdb.preview.planning import Product
 
 __all__ = ["PreviewKeeper", "entry_of", "kept_files"]
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """How previews are made; a change makes new ones of what is not published yet."""
 MAX_NOTE_BYTES: Final = 16 << 20
 

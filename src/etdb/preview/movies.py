@@ -1,4 +1,7 @@
-"""What a movie shows, frame by frame: slices through a volume, or a tilt series rocked to and fro."""
+"""What a movie shows, frame by frame: slices through a volume, or a tilt series rocked to and fro.
+
+Both end where they begin, so that a player that begins anew shows no jump.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from etdb.media import Planes, ScaleBar, draw_label, draw_scale_bar, plan_scale_
 from etdb.preview.frames import bin_for, frames_in_order, group_sections, on_canvas, read_frame
 from etdb.preview.planning import PreviewSource
 
-__all__ = ["MAX_MOVIE_FRAMES", "Movie", "count_frames", "slice_movie", "tilt_movie"]
+__all__ = ["MAX_MOVIE_FRAMES", "Movie", "count_frames", "slice_movie", "there_and_back", "tilt_movie"]
 
 MAX_MOVIE_FRAMES: Final = 120
 _SAMPLED_FRAMES: Final = 9
-# The fewest frames a second, the most, and the seconds that one way through should take.
+# The fewest frames a second, the most, and the seconds that all sections should take.
 _SLICE_RATE: Final = (5.0, 20.0, 6.0)
 _TILT_RATE: Final = (4.0, 15.0, 4.0)
 
@@ -36,23 +39,33 @@ class Movie(Struct, frozen=True, kw_only=True):
 
 
 def slice_movie(source: PreviewSource, planes: Planes) -> Movie:
-    """From the first section to the last; neighbours are averaged, so that there are at most 120 frames.
+    """From the middle, where the key image is, to the last section, to the first, and to the middle again.
 
-    One contrast for all frames, from a few of them as they will be shown: averages have a narrower range than voxels.
+    The ends of a tomogram are often empty: nobody should see them first. Neighbours are averaged, so that there are at
+    most 120 frames. One contrast for all of them, from a few as they will be shown: averages have a narrower range than
+    voxels.
     """
     sections, rows, columns = planes.facts.shape
     factor = bin_for(rows, columns)
     groups = group_sections(sections, MAX_MOVIE_FRAMES)
-    sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
-    levels = robust_levels(list(frames_in_order(lambda group: read_frame(planes, group, factor), sampled, planes)))
-
-    def frame(group: range) -> Grey:
-        return to_grey(read_frame(planes, group, factor), levels)
-
     size, overlay = _frame_size(source, (rows, columns), factor)
+
+    def values(group: range) -> NDArray[np.float32]:
+        return read_frame(planes, group, factor)
+
+    def frames() -> Iterator[Grey]:
+        sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
+        levels = robust_levels(list(frames_in_order(values, sampled, planes)))
+
+        def frame(group: int) -> Grey:
+            return to_grey(values(groups[group]), levels)
+
+        for grey in _in_this_order(frame, there_and_back(len(groups)), planes):
+            yield _finish(grey, size, overlay)
+
     each = max(len(group) for group in groups)
     return Movie(
-        frames=(_finish(grey, size, overlay) for grey in frames_in_order(frame, groups, planes)),
+        frames=frames(),
         count=len(groups),
         size=size,
         frames_per_second=_rate(len(groups), _SLICE_RATE),
@@ -98,6 +111,17 @@ def tilt_movie(source: PreviewSource, planes: Planes) -> Movie:
     )
 
 
+def there_and_back(count: int) -> list[int]:
+    """Each of so many once: from the middle every other one upwards, downwards those between, and up to the middle.
+
+    So the way back costs no second reading, and no frame has to be kept for it.
+    """
+    middle = count // 2
+    upwards = range(middle % 2, count, 2)
+    downwards = sorted(set(range(count)) - set(upwards), reverse=True)
+    return [*upwards[middle // 2 :], *downwards, *upwards[: middle // 2]]
+
+
 def count_frames(frames: Iterable[Grey], count: int, progress: Callable[[int, int], None]) -> Iterator[Grey]:
     """The same frames, told to whoever watches."""
     for number, frame in enumerate(frames, 1):
@@ -106,12 +130,12 @@ def count_frames(frames: Iterable[Grey], count: int, progress: Callable[[int, in
 
 
 def _in_this_order(frame: Callable[[int], Grey], order: Sequence[int], planes: Planes) -> Iterator[Grey]:
-    """A file that is only read onwards is read once, in its own order; frames are small enough to wait."""
+    """A file that is only read onwards is read once, in its own order; frames, at most 1 MiB each, can wait."""
     if not planes.facts.is_sequential:
         yield from frames_in_order(frame, order, planes)
         return
-    found = {section: frame(section) for section in sorted(order)}
-    yield from (found[section] for section in order)
+    found = {one: frame(one) for one in sorted(order)}
+    yield from (found.pop(one) for one in order)
 
 
 def _rate(frames: int, wanted: tuple[float, float, float]) -> float:

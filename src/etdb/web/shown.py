@@ -6,19 +6,22 @@ Nothing here is HTML: templates escape whatever they are given.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from etdb.catalogue import display
-from etdb.trust import Outcome
+from etdb.trust import Outcome, Verification
 
 __all__ = [
     "CLAIM_NAMES",
     "OUTCOME_MARKS",
     "ROLE_NAMES",
+    "claims_line",
     "count",
     "file_url",
     "instant",
+    "is_no_species",
     "number",
     "safe",
     "short_id",
@@ -62,6 +65,7 @@ OUTCOME_MARKS: Final = {
     Outcome.NOT_CHECKED: "?",
     Outcome.NOT_POSSIBLE: "\N{EN DASH}",
 }
+_NO_SPECIES: Final = re.compile(r"\s*none\s*(?:[:;,(].*)?", re.IGNORECASE | re.DOTALL)
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -82,6 +86,15 @@ def size(count_bytes: int | None) -> str:
 def count(value: int, singular: str, plural: str = "") -> str:
     """``1 dataset``, ``12,757 datasets``."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
+
+
+def claims_line(claims: Verification) -> str:
+    """How a dataset's claims stand, what failed first and by name: ``3 held, 4 not checked``."""
+    failed = ", ".join(CLAIM_NAMES[one.claim] for one in claims.failed)
+    parts = [f"{len(claims.failed)} failed ({failed})"] if failed else []
+    others = (Outcome.HELD, Outcome.NOT_CHECKED, Outcome.NOT_POSSIBLE)
+    counted = [(sum(one.outcome is outcome for one in claims.results), outcome) for outcome in others]
+    return ", ".join(parts + [f"{so_many} {outcome}" for so_many, outcome in counted if so_many])
 
 
 def number(value: float) -> str:
@@ -123,6 +136,11 @@ def term_name(field: str, value: str) -> str:
     if field == "voltage_kv" and value.replace(".", "").isdecimal():
         return f"{value} kV"
     return safe(value, 200)
+
+
+def is_no_species(value: str) -> bool:
+    """Whether a record's species says that it has none: ``none``, ``none: materials specimen``."""
+    return _NO_SPECIES.fullmatch(value) is not None
 
 
 def url_part(value: Any) -> str:

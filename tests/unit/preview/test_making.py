@@ -1,3 +1,4 @@
+import gzip
 import io
 import subprocess
 
@@ -55,7 +56,7 @@ def test_the_key_image_shows_the_central_slab_the_right_way_up(bench):
     assert sorted(bench.out.iterdir()) == sorted(one.file for one in made)  # nothing half is left
 
 
-def test_the_movie_goes_through_all_sections(bench):
+def test_the_movie_goes_from_the_middle_through_all_sections_and_back(bench):
     volume = bench.noise((250, 64, 64)) // 4
     for z in range(250):
         volume[z, 10:20, z // 5 : z // 5 + 8] += 1500
@@ -67,7 +68,21 @@ def test_the_movie_goes_through_all_sections(bench):
     assert frames[0].shape == (512, 512)
     # The rows of the file go upwards, so that row 10 is shown at 8 x (64 - 10).
     places = [np.flatnonzero(frame[360:424].mean(axis=0) > 180).mean() / 8 for frame in frames]
-    assert places == pytest.approx([n * 250 / 84 / 5 + 4 for n in range(84)], abs=2)
+    shown = [*range(42, 84, 2), *range(83, 0, -2), *range(0, 42, 2)]
+    assert places == pytest.approx([n * 250 / 84 / 5 + 4 for n in shown], abs=2)
+    with Image.open(make(bench, "pictures")[0].file) as image:
+        poster = np.asarray(image.convert("L")).astype(int)
+    bar = np.s_[:400]  # the picture without its scale bar
+    assert np.abs(poster[bar] - frames[0][bar]).mean() < 0.5 * np.abs(poster[bar] - frames[20][bar]).mean()
+
+
+def test_a_movie_is_the_same_bytes_again_and_a_packed_file_gives_what_a_plain_one_does(bench):
+    plain = bench.mrc("cell_rec.mrc", bench.noise((40, 64, 64)))
+    first = make(bench, "movie")[0].file.read_bytes()
+    assert make(bench, "movie")[0].file.read_bytes() == first
+    (plain.parent / "cell_rec.mrc.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert make(bench, "movie")[0].file.read_bytes() == first
 
 
 def test_a_tilt_series_rocks_there_and_back_in_the_order_of_its_angles(bench):
