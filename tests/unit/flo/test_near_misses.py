@@ -180,3 +180,9 @@ def test_work_that_nobody_asked_for_is_not_looked_at(feed):
     chain = flo.HeaderChain(NET)
     getattr(chain, feed)(joined(honest(30)[1:]))
     assert (chain.height, chain.pow_checked) == (30, 0)
+
+
+@pytest.mark.parametrize(("height", "known"), [(0, 0), (4, 0), (5, 5), (8, 5), (9, 9), (100, 9)])
+def test_the_last_block_that_is_known_at_a_height(height, known):
+    network = msgspec.structs.replace(NET, checkpoints=((5, "ab" * 32), (9, "cd" * 32)))
+    assert network.known_height(height) == known
