@@ -356,6 +356,21 @@ def test_a_walk_of_shards_begins_each_file_at_nought():
     assert {(one.path, one.offset, one.length) for one in leaves} == {(f"{n}", 0, 4) for n in range(40)}
 
 
+def test_a_sharded_directory_is_one_entry():
+    shards = build_shards([ipfs.PbLink(cid=LEAF, name=f"{n}", tree_size=4) for n in range(40)], ipfs.UNIXFS_V1_2025)
+    blocks = {one.cid: one.data for one in shards}
+    assert walk(blocks, shards[-1].cid, max_entries=41)
+    with pytest.raises(FormatError, match="more than 40 files and directories"):
+        walk(blocks, shards[-1].cid, max_entries=40)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 63])
+def test_numbers_that_no_varint_holds(value):
+    assert encode_varint((1 << 63) - 1) == b"\xff" * 8 + b"\x7f"
+    with pytest.raises(ValueError, match="varint"):
+        encode_varint(value)
+
+
 def test_links_are_counted_among_the_entries():
     block = ipfs.encode_node([], encode_symlink_data("a"))
     cid = ipfs.cid_of(block, codec=ipfs.DAG_PB)
