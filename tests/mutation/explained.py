@@ -119,6 +119,8 @@ REASONS: dict[str, str] = {
     "flo/header_chain.py HeaderChain._run: condition False in: if each is not None:": _SLOWER,
     "flo/header_chain.py HeaderChain._run: Gt -> GtE in: if previous != tip or version < asked or height in "
     "rules.checkpoints or time_s > latest:": _SLOWER,
+    "flo/header_chain.py HeaderChain._run: Lt -> LtE in: if previous != tip or version < asked or height in "
+    "rules.checkpoints or time_s > latest:": _SLOWER,
     "flo/header_chain.py HeaderChain._run: 1 -> 2 in: latest = 1 << 32 if now_s is None else now_s + MAX_FUTURE_S": (
         "no header has a time of more than 32 bits"
     ),
