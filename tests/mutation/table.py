@@ -39,7 +39,7 @@ def table(documents: list[dict[str, Any]]) -> str:
         "",
         "## Not reached",
         "",
-        "No test runs these once the module is loaded, when a mutant is put in its place:",
+        "Read while modules are loaded, before a mutant is put in its place, or by tests of another room:",
         "",
     ]
     for document in documents:
