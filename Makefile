@@ -97,17 +97,17 @@ hostile: $(VENV)/dev.stamp
 	HOSTILE_OUT=tests/hostile/results/hostile.json $(BIN)/pytest -q tests/hostile
 
 SAMPLE ?= 600
+# Another seed, other mutants and other kills; it is in the results of the one, in the name of the others'.
+SEED ?= 2026
 mutants: $(VENV)/dev.stamp
 	for room in trust oip ipfs flo; do \
-	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --out tests/mutation/results/$$room.json || exit 1; \
+	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --seed $(SEED) --out tests/mutation/results/$$room.json || exit 1; \
 	done
 	$(BIN)/python -m tests.mutation.table
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
-# The seed is in the name of the result: another one, other kills.
-SEED ?= 2026
 kills: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.crash.campaign --kills 10000 --seed $(SEED) --out tests/crash/results/kills-$(SEED).json
 
