@@ -90,7 +90,7 @@ class BlockFolder:
             )
         return BlockRef(self._chain.height, display_hex(self._chain.tip_hash))
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers from a height on.
 
         Raises:

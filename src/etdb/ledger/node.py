@@ -85,6 +85,7 @@ class FloNode:
             self._store,
             network,
             start_height=start_height,
+            watch=watch,
             fresh_s=fresh_s,
             clock=clock,
             monotonic=monotonic,

@@ -58,7 +58,7 @@ class RpcBlocks:
         height = self._height()
         return BlockRef(height, self._hash(self._rpc.call("getblockhash", height)))
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers from a height on."""
         if count > 1:
             count = min(count, MAX_HEADERS, self._height() - start_height + 1)

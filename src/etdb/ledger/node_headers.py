@@ -7,6 +7,7 @@ headers are checked at once; where many come, ``etdb.ledger.headersync`` comes a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from etdb.errors import FormatError, VerificationError
@@ -43,8 +44,13 @@ class HeaderFollower:
         self._chain: HeaderChain | None = None
         self._has_pow = False
 
-    def follow(self, now_s: int) -> None:
+    def follow(self, now_s: int, *, read_from: int = -1, read: Callable[[], None] = lambda: None) -> None:
         """Take the headers that the store lacks; a better chain takes the place of what it had.
+
+        Args:
+            now_s: the time, in Unix seconds.
+            read_from: from this height on their blocks are wanted next; -1 for none.
+            read: called whenever some of these headers were taken.
 
         Raises:
             NodeChainError: the source's headers break the rules, or leave ours too far below.
@@ -54,12 +60,18 @@ class HeaderFollower:
         ours = self._load().height
         height = self._fork(self._load()) + 1
         is_branch = height <= ours
-        while raws := self._source.headers(height, self._wanted(height)):
+        while raws := self._source.headers(
+            height, self._wanted(height), with_blocks=0 <= read_from <= height and not is_branch
+        ):
             hashes = self._check_links(raws, height)
             self._take(raws, hashes, height, now_s, is_branch=is_branch)
             height += len(raws)
             tip = self._store.tip()
             is_branch = is_branch and tip is not None and tip.block_hash != display_hex(hashes[-1])
+            if 0 <= read_from <= height and not is_branch:
+                read()
+                if self._store.tip() != tip:
+                    return  # meanwhile all was looked at anew
 
     def _wanted(self, height: int) -> int:
         """How many headers to ask for: those above the last checkpoint apart from those below."""
