@@ -62,7 +62,8 @@ class FolderBesideNode:
                 self._open()
         if count > 1 and self._folder is not None and start_height <= self._buried:
             try:
-                return self._folder.headers(start_height, min(count, self._buried - start_height + 1))
+                count_there = min(count, self._buried - start_height + 1)
+                return self._folder.headers(start_height, count_there, with_blocks=with_blocks)
             except NotFoundError:
                 pass  # below where the folder's chain was read from
         return self._node.headers(start_height, count, with_blocks=with_blocks)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from etdb.errors import FormatError, VerificationError
-from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, display_hex, parse_header, sha256d
+from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, display_hex, internal_bytes, parse_header, sha256d
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
 from etdb.ledger.headersync import MAX_ROLLBACK
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
@@ -166,16 +166,24 @@ class HeaderFollower:
         has_pow = self._checks_work(len(raws), is_branch=is_branch)
         chain = self._load(has_pow=has_pow)
         before = chain.tip_hash
-        at = {display_hex(one): place for place, one in enumerate(hashes)}
         self._chain = None  # until the store has it too
         events = chain.feed_many(b"".join(raws), now_s=now_s)
+        # They follow one another: when the first follows our tip and the last is taken, all of them are, in order.
+        is_plain = (
+            raws[0][4:36] == internal_bytes(before)
+            and len(events) == len(raws)
+            and events[-1] == Extend(chain.height, display_hex(hashes[-1]))
+        )
+        at = {} if is_plain else {display_hex(one): place for place, one in enumerate(hashes)}
         with self._store.commit():
             tip = self._store.tip()
             goes_back = not has_pow and any(isinstance(event, Rollback) for event in events)
             if tip is None or tip.block_hash != before or (goes_back and tip.height >= self._last_checkpoint):
                 return  # another process was first: the next look sees what it found
             new: dict[int, bytes] = {}
-            for event in events:
+            if is_plain:
+                new = dict(enumerate(raws, chain.height - len(raws) + 1))
+            for event in () if is_plain else events:
                 if isinstance(event, Rollback):
                     self._store.cut(event.height)
                     new = {above: raw for above, raw in new.items() if above <= event.height}
