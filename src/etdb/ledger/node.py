@@ -200,7 +200,9 @@ class FloNode:
                 time_s=int.from_bytes(raw[68:72], "little"),
                 messages=tuple(messages.get(block_height, ())),
             )
-            for block_height, (raw, (previous, block_hash)) in enumerate(zip(raws, pairwise(hashes), strict=True), height)
+            for block_height, (raw, (previous, block_hash)) in enumerate(
+                zip(raws, pairwise(hashes), strict=True), height
+            )
         ]
 
     def _look_and_watch(self) -> None:

@@ -30,8 +30,8 @@ from etdb.ledger.rpc import RpcClient
 
 __all__ = ["NodeFollower", "Progress"]
 
-BATCH_BLOCKS: Final = 2_000
-"""Blocks that are read between two commits."""
+BATCH_BLOCKS: Final = 2_048
+"""Blocks that are read between two commits: no fewer than headers come at once."""
 BATCH_BYTES: Final = 16 << 20
 """Of what is kept of them; blocks may be full of messages."""
 _MAX_RESTARTS: Final = 10
@@ -309,7 +309,7 @@ class NodeFollower:
 
 
 def _hashes(wanted: Sequence[tuple[int, bytes]]) -> list[str]:
-    """The hashes of checked headers by their heights. The next header has a hash already, where it is of the next block."""
+    """The hashes of checked headers, given with their heights. Where the next block is there too, its header has it."""
     hashes = [
         display_hex(after[4:36] if next_height == height + 1 else sha256d(header))
         for (height, header), (next_height, after) in pairwise(wanted)

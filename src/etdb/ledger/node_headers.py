@@ -11,7 +11,18 @@ from collections.abc import Callable
 from typing import Final
 
 from etdb.errors import FormatError, VerificationError
-from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, display_hex, internal_bytes, parse_header, sha256d
+from etdb.flo import (
+    Extend,
+    HeaderChain,
+    Network,
+    Refusal,
+    Refused,
+    Rollback,
+    display_hex,
+    internal_bytes,
+    parse_header,
+    sha256d,
+)
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
 from etdb.ledger.headersync import MAX_ROLLBACK
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
