@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -23,6 +24,7 @@ _ASKED_BYTES: Final = 1 << 20
 """How much a request should bring; the blocks before say how many those are."""
 _FEW_BLOCKS: Final = 16
 _MANY_BLOCKS: Final = 200
+_PATIENCE_S: Final = 1.0
 _KEPT_BYTES: Final = 16 << 20
 """Of blocks that are given at once."""
 
@@ -105,8 +107,11 @@ class BlocksAhead:
         return taken
 
     def end(self) -> None:
-        """Ask for nothing more; what is under way is left alone."""
+        """Ask for nothing more. What is under way is waited for a moment, so that its lanes are free."""
         self._has_ended = True
+        until = time.monotonic() + _PATIENCE_S
+        for request in self._coming:
+            request.join(max(0.0, until - time.monotonic()))
 
     def _next(self) -> bytes:
         if not self._waiting:
