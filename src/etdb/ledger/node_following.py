@@ -20,6 +20,7 @@ from etdb.ledger.node_checks import (
     check_pruned,
     find_problems,
     parse_chain_info,
+    peers_offset_s,
     software,
 )
 from etdb.ledger.node_errors import NodeAnswerError, NodeBehindError
@@ -295,6 +296,8 @@ class NodeFollower:
             work_checked=self._store.work_checked(),
             is_downloading=self.info.is_downloading,
             prune_height=self.info.prune_height,
+            clock_ahead_s=self._rpc.clock_ahead_s or 0,
+            peers_offset_s=peers_offset_s(self._rpc),
             problems=find_problems(
                 self.info, height=height, next_height=self.next_height(), age_s=age_s, url=self._rpc.url
             ),
