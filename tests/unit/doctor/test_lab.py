@@ -20,9 +20,9 @@ from etdb.flo import REGTEST
 from etdb.ledger import Limits, LocalChain
 from etdb.ledger.node import FloNode
 from etdb.ledger.rpc import RpcClient
-from etdb.oip import Tomogram
 from etdb.publish import Journal
 from etdb.testing.fake_node import FakeNode
+from etdb.testing.records import RecordSigner
 from etdb.workspace import Workspace
 
 CHECKS = ("node", "coins", "kubo", "gateways")
@@ -80,7 +80,7 @@ def test_a_key_without_coins_and_with_enough(workspace: Workspace, chain: LocalC
 def test_coins_beside_what_waits_in_the_journal(workspace: Workspace, chain: LocalChain, tmp_path: Path) -> None:
     """As many messages as the coins pay for, and then one more than that."""
     chain.earn(address(workspace), 1)
-    draft = Tomogram(publisher=address(workspace), title="t" * 9_000, sid="one", location="")
+    draft = RecordSigner("lab").tomogram(publisher=address(workspace), location="", notes="n" * 9_000)
     with FakeNode(chain) as node, closing(Journal(workspace.journal_path)) as journal:
         services = msgspec.structs.replace(
             node_services(node, tmp_path), limits=Limits(fee_rate_sat_per_kb=300_000_000)
