@@ -105,7 +105,9 @@ def test_from_init_to_verify(fcoin_node: FcoinNode, tmp_path):
 
     sound = lab.run("doctor")
     assert "node" in sound["checked"]
-    assert sound["findings"] == []
+    (coins,) = sound["findings"]
+    assert (coins["check"], coins["severity"]) == ("coins", "note")
+    assert "enough for about" in coins["what"]
 
     # The node is gone: what was read can be fetched with its proofs all the same. Who needs the node names it, and
     # says what to do.

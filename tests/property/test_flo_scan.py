@@ -92,13 +92,25 @@ def test_a_whole_scan_finds_the_same_and_sees_every_changed_byte(chain, data) ->
     assert [flo.display_hex(one) for one in whole.row] == [one.txid for one in chain[0].transactions]
     everywhere = range(len(whole.row))
     assert [whole.transaction(raw, place) for place in everywhere] == [one.encode() for one in chain[0].transactions]
-    for place, branch in zip(everywhere, whole.branches(everywhere), strict=True):
-        proof = flo.MerkleProof(txid=chain[0].transactions[place].txid, index=place, branch=branch)
+    for place, one in enumerate(chain[0].transactions):
+        proof = flo.MerkleProof(txid=one.txid, index=place, branch=tuple(whole.branch(place)))
         flo.verify_proof(proof, chain[0].header.merkle_root)
     changed = bytearray(raw)
     changed[data.draw(st.integers(flo.HEADER_BYTES + 1, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises((FormatError, VerificationError)):
         flo.scan_whole_block(bytes(changed))
+
+
+@given(TRANSACTIONS, st.booleans())
+def test_the_spent_coins_are_those_of_the_full_parse(transaction: flo.Transaction, has_witnesses: bool) -> None:
+    if has_witnesses:
+        transaction = msgspec.structs.replace(transaction, witnesses=((b"w",),) * len(transaction.inputs))
+    raw = transaction.encode()
+    assert flo.spent_outpoints(raw) == [
+        bytes.fromhex(one.txid)[::-1] + one.vout.to_bytes(4, "little") for one in transaction.inputs
+    ]
+    with pytest.raises(FormatError):
+        flo.spent_outpoints(raw[:40])
 
 
 def make_block(*texts: bytes, previous: str = "00" * 32) -> bytes:

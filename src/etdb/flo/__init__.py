@@ -67,7 +67,7 @@ from etdb.flo.sighash import (
 from etdb.flo.signing import sign_all, sign_input
 from etdb.flo.spending import CannotJudgeError, InputSignature, input_key, verify_input
 from etdb.flo.transactions import NO_TXID, Transaction, TxInput, TxOutput, parse_transaction
-from etdb.flo.walk import FloDataTx, walk_flo_data
+from etdb.flo.walk import FloDataTx, spent_outpoints, walk_flo_data
 
 __all__ = [
     "COIN",
@@ -153,6 +153,7 @@ __all__ = [
     "sign_input",
     "sign_message",
     "signature_hash",
+    "spent_outpoints",
     "target_to_bits",
     "verify_input",
     "verify_link",

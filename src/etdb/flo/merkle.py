@@ -78,19 +78,31 @@ def row_branches(row: Sequence[bytes], places: Iterable[int]) -> tuple[bytes, li
     Raises:
         FormatError: as ``merkle_root``.
     """
-    rows = []
+    rows = tree_rows(row)
+    return rows[-1][0], [tuple(tree_branch(rows, place)) for place in places]
+
+
+def tree_rows(row: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """All rows of the tree above a row of at least one hash, from this one up to the root alone.
+
+    Raises:
+        FormatError: as ``merkle_root``.
+    """
+    rows = [row]
     while len(row) > 1:
-        rows.append(row)
         row = _next_row(row)
-    branches = []
-    for place in places:
-        branch, at = [], place
-        for level in rows:
-            beside = at ^ 1
-            branch.append(level[beside] if beside < len(level) else level[at])
-            at >>= 1
-        branches.append(tuple(branch))
-    return row[0], branches
+        rows.append(row)
+    return rows
+
+
+def tree_branch(rows: Sequence[Sequence[bytes]], place: int) -> list[bytes]:
+    """The branch of a place in the lowest of a tree's rows, in the order of the wire."""
+    branch = []
+    for level in rows[:-1]:
+        beside = place ^ 1
+        branch.append(level[beside] if beside < len(level) else level[place])
+        place >>= 1
+    return branch
 
 
 def verify_proof(proof: MerkleProof, root: str) -> None:

@@ -7,7 +7,7 @@ enough work stands behind a header is another question, and a costly one (scrypt
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ import msgspec
 from etdb.errors import VerificationError
 from etdb.flo.blocks import HEADER_BYTES
 from etdb.flo.hashes import display_hex, internal_bytes, sha256d
-from etdb.flo.merkle import row_branches, row_root
+from etdb.flo.merkle import row_branches, row_root, tree_branch, tree_rows
 from etdb.flo.walk import FloDataTx, walk_block
 
 __all__ = ["ScannedBlock", "WholeScan", "scan_block", "scan_blocks", "scan_proofs", "scan_whole_block"]
@@ -39,21 +39,26 @@ class WholeScan(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         edges: where each transaction begins, and the last one ends.
-        row: the ids of the transactions, in wire order: the lowest row of the Merkle tree.
+        rows: of the Merkle tree, in wire order: the ids of the transactions lowest, the root last.
         carriers: the positions of those with text.
     """
 
     edges: list[int]
-    row: list[bytes]
+    rows: list[Sequence[bytes]]
     carriers: list[int]
+
+    @property
+    def row(self) -> Sequence[bytes]:
+        """The ids of the transactions, in wire order."""
+        return self.rows[0]
 
     def transaction(self, block: bytes, position: int) -> bytes:
         """The bytes of a transaction, cut from those of the block."""
         return block[self.edges[position] : self.edges[position + 1]]
 
-    def branches(self, positions: Iterable[int]) -> list[tuple[bytes, ...]]:
-        """The Merkle branches of these places, in wire order."""
-        return row_branches(self.row, positions)[1]
+    def branch(self, position: int) -> list[bytes]:
+        """The Merkle branch of a place, in wire order."""
+        return tree_branch(self.rows, position)
 
 
 def scan_block(block: bytes) -> ScannedBlock:
@@ -80,7 +85,10 @@ def scan_whole_block(block: bytes) -> WholeScan:
         VerificationError: as ``scan_block``.
     """
     edges, texts, witnessed = walk_block(block)
-    return WholeScan(edges, _row(block, edges, witnessed), [position for position, _, _ in texts])
+    rows = tree_rows(_hash_all(block, edges, witnessed))
+    if rows[-1][0] != block[36:68]:
+        raise _other_root(block)
+    return WholeScan(edges, rows, [position for position, _, _ in texts])
 
 
 def scan_proofs(block: bytes) -> list[tuple[FloDataTx, tuple[bytes, ...]]]:

@@ -15,9 +15,10 @@ import msgspec
 from etdb.errors import FormatError
 from etdb.flo.blocks import HEADER_BYTES, MAX_BLOCK_BYTES
 from etdb.flo.cursor import Cursor
+from etdb.flo.hashes import internal_bytes
 from etdb.flo.transactions import read_transaction
 
-__all__ = ["FloDataTx", "Walked", "walk_block", "walk_flo_data"]
+__all__ = ["FloDataTx", "Walked", "spent_outpoints", "walk_block", "walk_flo_data"]
 
 
 class FloDataTx(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +130,29 @@ def walk_block(block: bytes) -> Walked:
         raise FormatError(f"not a block: {why}", offset=min(offset, end))
     edges.append(offset)
     return edges, texts, witnessed
+
+
+def spent_outpoints(transaction: bytes) -> list[bytes]:
+    """The coins that a transaction spends, as it names them: 32 bytes of an id in wire order, 4 of the place there.
+
+    A coinbase names one of an id of zeros. Nothing but the inputs is looked at, unless it has witnesses.
+
+    Raises:
+        FormatError: the transaction is cut off.
+    """
+    try:
+        if not transaction[4]:
+            parsed = read_transaction(Cursor(transaction, "transaction"))
+            return [internal_bytes(one.txid) + one.vout.to_bytes(4, "little") for one in parsed.inputs]
+        many, offset = _size(transaction, 4)
+        found = []
+        for _ in range(many):
+            found.append(transaction[offset : offset + 36])
+            size, offset = _size(transaction, offset + 36)
+            offset += size + 4
+    except IndexError:
+        raise FormatError(f"not a transaction: it ends at byte {len(transaction)}", offset=len(transaction)) from None
+    return found
 
 
 def _has_place(version: bytes) -> bool:

@@ -11,6 +11,7 @@ from there. What the folder gives is only claimed, as with every source.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +91,7 @@ class BlockFolder:
             )
         return BlockRef(self._chain.height, display_hex(self._chain.tip_hash))
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers from a height on.
 
         Raises:
@@ -103,7 +104,10 @@ class BlockFolder:
                 f"the chain of {self.where} was read from block {self._chain.root_height} on, not from {start_height}",
                 path=self.where,
             )
-        return [block.header for block in self._chain.read(start_height, min(count, MAX_HEADERS))]
+        count = min(count, MAX_HEADERS)
+        if with_blocks:
+            return [block.header for block in self._fill(start_height, count)]
+        return [block.header for block in self._chain.read(start_height, count)]
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, in the order asked: quickest when that is the order of the chain."""
@@ -160,9 +164,9 @@ class BlockFolder:
             if end is not None and not files.begins_record(number, end):
                 continue
             end = end or 0
-            for offset, length, header in files.frames(number, end):
-                chain.feed(FolderBlock(header, number, offset, length))
-                end = offset + length
+            for block in files.frames(number, end):
+                chain.feed(block)
+                end = block[2] + block[3]  # by place: this runs for every block of the chain
             self._next[number] = end
         chain.settle()
         return numbers
@@ -172,10 +176,9 @@ class BlockFolder:
             return block
         if not self._chain.tip_hash:
             self.tip()
-        if block_hash not in self._fill(self._ahead_from):
-            height = self._chain.height_of(block_hash)
-            if height is not None:
-                self._fill(height)
+        self._fill(self._ahead_from, _AHEAD)
+        if block_hash not in self._ahead and (height := self._chain.height_of(block_hash)) is not None:
+            self._fill(height, _AHEAD)
         block = self._ahead.pop(block_hash, None) or self._chain.beside(block_hash)
         if block is None:
             raise NotFoundError(
@@ -186,11 +189,14 @@ class BlockFolder:
             )
         return block
 
-    def _fill(self, height: int) -> dict[bytes, FolderBlock]:
-        blocks = self._chain.read(height, _AHEAD)
-        self._ahead = {sha256d(block.header): block for block in blocks}
+    def _fill(self, height: int, count: int) -> list[FolderBlock]:
+        """Have blocks at hand by their hashes: each but the last has its in the one behind it."""
+        blocks = self._chain.read(height, count)
+        self._ahead = {after.header[4:36]: block for block, after in pairwise(blocks)}
+        if blocks:
+            self._ahead[sha256d(blocks[-1].header)] = blocks[-1]
         self._ahead_from = height + len(blocks)
-        return self._ahead
+        return blocks
 
     def _read(self, block: FolderBlock, shown: str | None) -> bytes:
         raw = self._files.read_near(block.file, block.offset, block.length)

@@ -50,7 +50,7 @@ class FolderBesideNode:
         """The node's newest block."""
         return self._node.tip()
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers of the node's chain: those that are buried from the folder, the rest from the node.
 
         Raises:
@@ -62,10 +62,11 @@ class FolderBesideNode:
                 self._open()
         if count > 1 and self._folder is not None and start_height <= self._buried:
             try:
-                return self._folder.headers(start_height, min(count, self._buried - start_height + 1))
+                count_there = min(count, self._buried - start_height + 1)
+                return self._folder.headers(start_height, count_there, with_blocks=with_blocks)
             except NotFoundError:
                 pass  # below where the folder's chain was read from
-        return self._node.headers(start_height, count)
+        return self._node.headers(start_height, count, with_blocks=with_blocks)
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, from the folder as long as it has them."""

@@ -180,6 +180,7 @@ class FolderChain:
             return self._begin(block, previous)
         linked = 0
         blocks = [block]
+        waiting = self._waiting
         while blocks:
             block = blocks.pop()
             header = block[0]
@@ -193,8 +194,8 @@ class FolderChain:
             elif not self._put_beside(block, block_hash, work):
                 continue
             linked += 1
-            if block_hash in self._waiting:
-                children = self._waiting.pop(block_hash)
+            if block_hash in waiting:
+                children = waiting.pop(block_hash)
                 self._waiting_count -= len(children)
                 blocks += children
         return linked
@@ -222,7 +223,7 @@ class FolderChain:
 
     def _begin(self, block: FolderBlock, previous: bytes) -> int:
         """Take a block whose parent is not here: it waits, unless it is the known one."""
-        if self._tip or sha256d(block.header) != self._root_hash:
+        if self._tip or sha256d(block[0]) != self._root_hash:
             self._wait(block, previous)
             return 0
         self._push(block, self._root_hash, _claimed_work(block.header[72:76]))
@@ -249,12 +250,13 @@ class FolderChain:
 
     def _push(self, block: FolderBlock, block_hash: bytes, work: int) -> None:
         records = self._records
-        self._top[block_hash] = (self.root_height + records.count, work)
+        top = self._top
+        top[block_hash] = (self.root_height + records.count, work)
         records.append(block)
         self._tip, self._work = block_hash, work
-        if len(self._top) > 2 * self._reach:
-            for old in list(self._top)[: self._reach]:
-                del self._top[old]
+        if len(top) > 2 * self._reach:
+            for old in list(top)[: self._reach]:
+                del top[old]
 
     def _switch(self, block_hash: bytes) -> None:
         """Make a branch the chain; what it replaces is kept beside it. One that begins too deep stays beside."""

@@ -13,12 +13,13 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from etdb.errors import FormatError, LedgerError, VerificationError
 from etdb.flo import HEADER_BYTES, MAX_BLOCK_BYTES, scan_whole_block
+from etdb.ledger.blockfolder_chain import FolderBlock
 
-__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "BlockFolderError", "FolderFiles", "Frame"]
+__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "BlockFolderError", "FolderFiles"]
 
 MAX_FILES: Final = 100_000
 MAX_FILE_BYTES: Final = 1 << 30
@@ -38,14 +39,6 @@ class BlockFolderError(LedgerError):
     """A blocks folder cannot be read, or is not one: ``path`` says where."""
 
     code = "block-folder"
-
-
-class Frame(NamedTuple):
-    """A block in a file: where its bytes begin, how many they are, and the first 80 of them."""
-
-    offset: int
-    length: int
-    header: bytes
 
 
 class FolderFiles:
@@ -127,7 +120,7 @@ class FolderFiles:
         """Whether a record begins here."""
         return self.read(number, offset, len(self._magic)) == self._magic
 
-    def frames(self, number: int, start: int) -> Iterator[Frame]:
+    def frames(self, number: int, start: int) -> Iterator[FolderBlock]:
         """The blocks of a file from an offset on. What is no record is passed over, up to the next one.
 
         A record directly before another one is believed to be whole. Any other (the last one, which may still be
@@ -151,7 +144,7 @@ class FolderFiles:
                 if HEADER_BYTES < length <= MAX_BLOCK_BYTES and end <= size:
                     behind = chunk[end - base : end - base + 4]
                     if behind == self._magic or self._is_whole(number, offset + _FRAME_BYTES, length, behind):
-                        yield Frame(offset + _FRAME_BYTES, length, chunk[at + 8 : at + 88])
+                        yield FolderBlock(chunk[at + 8 : at + 88], number, offset + _FRAME_BYTES, length)
                         offset = end
                         continue
                     torn += 1

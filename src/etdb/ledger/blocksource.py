@@ -32,12 +32,14 @@ class BlockSource(Protocol):
             LedgerError: it cannot be reached, or has none.
         """
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers of its chain from a height on, lowest first, 80 bytes each.
 
         Args:
             start_height: of the first, from 0.
             count: how many at most; fewer come when the chain ends before, none when it ends below ``start_height``.
+            with_blocks: whether their blocks are asked for next. A source that gets both together at less cost may do
+                so, give fewer headers at a time, and keep these blocks until headers are asked for again.
 
         Raises:
             LedgerError: it cannot be reached, or answers nonsense.

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from etdb.errors import FormatError, NotFoundError, RefusedError
-from etdb.flo import COIN, REGTEST, Network, Transaction, address_script, parse_header, parse_transaction
+from etdb.flo import (
+    COIN,
+    REGTEST,
+    Network,
+    Transaction,
+    address_script,
+    display_hex,
+    parse_transaction,
+    sha256d,
+)
 from etdb.ledger.blocksource import BlockSource
 from etdb.ledger.headersync import WorkCheck
 from etdb.ledger.mempool import Mempool
@@ -85,6 +95,7 @@ class FloNode:
             self._store,
             network,
             start_height=start_height,
+            watch=watch,
             fresh_s=fresh_s,
             clock=clock,
             monotonic=monotonic,
@@ -178,15 +189,20 @@ class FloNode:
                     sender=shown_senders(transaction, self._network),
                 )
             )
-        headers = [parse_header(raw) for raw in raws]
+        if not raws:
+            return []
+        # Each follows the one before, so all hashes but the last stand in the next header.
+        hashes = [display_hex(raw[4:36]) for raw in raws] + [display_hex(sha256d(raws[-1]))]
         return [
             LedgerBlock(
-                ref=BlockRef(block_height, header.block_hash),
-                previous_hash=header.prev_hash,
-                time_s=header.time_s,
+                ref=BlockRef(block_height, block_hash),
+                previous_hash=previous,
+                time_s=int.from_bytes(raw[68:72], "little"),
                 messages=tuple(messages.get(block_height, ())),
             )
-            for block_height, header in enumerate(headers, height)
+            for block_height, (raw, (previous, block_hash)) in enumerate(
+                zip(raws, pairwise(hashes), strict=True), height
+            )
         ]
 
     def _look_and_watch(self) -> None:

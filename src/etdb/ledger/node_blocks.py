@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from etdb.errors import NotFoundError
-from etdb.flo import HEADER_BYTES, MAX_BLOCK_BYTES
+from etdb.flo import HEADER_BYTES, MAX_BLOCK_BYTES, display_hex
+from etdb.ledger import node_ahead
 from etdb.ledger.blocksource import MAX_HEADERS
+from etdb.ledger.node_ahead import BlocksAhead, Request
 from etdb.ledger.node_errors import NodeAnswerError, NodeCallError, NodeError
 from etdb.ledger.port import BlockRef
 from etdb.ledger.rpc import Call, RpcClient
@@ -28,10 +29,10 @@ _LANE_ANSWER_BYTES: Final = 10 << 20
 """Of one answer with blocks: what the largest block takes as hex, and some more."""
 _FEW_BLOCKS: Final = 16
 _MANY_BLOCKS: Final = 500
+_LEAST_AHEAD: Final = 1_000
+"""Fewer blocks are asked for in the usual way: by their headers."""
 _NO_BLOCK: Final = frozenset({-1, -5, -8})
 """What nodes answer for a block or a height that they do not have: FLO Core -5 and -8, fcoin -1."""
-
-Found = TypeVar("Found")
 
 
 class RpcBlocks:
@@ -47,6 +48,11 @@ class RpcBlocks:
         self._rest: bool | None = None if rest else False
         self._at_once = _FEW_BLOCKS
         self._lanes: list[RpcClient] = []
+        self._ahead: BlocksAhead | None = None
+        self._kept: dict[str, bytes] = {}
+        """The blocks of headers that were given with them, by their hashes."""
+        self._has_heights: bool | None = None
+        """Whether the node gives blocks by height, as fcoin does; None until it was asked."""
 
     @property
     def where(self) -> str:
@@ -58,8 +64,15 @@ class RpcBlocks:
         height = self._height()
         return BlockRef(height, self._hash(self._rpc.call("getblockhash", height)))
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         """Headers from a height on."""
+        if count > 1:
+            self._kept = {}
+        if with_blocks and count > 1:
+            raws = self._headers_with_blocks(start_height, min(count, MAX_HEADERS))
+            if raws:
+                return raws
+        self._leave_ahead()
         if count > 1:
             count = min(count, MAX_HEADERS, self._height() - start_height + 1)
         if count > 1 and self._rest is not False:
@@ -76,7 +89,7 @@ class RpcBlocks:
             if answer is None:
                 break  # fcoin's way to say so
             hashes.append(self._hash(answer))
-        raws: list[bytes] = []
+        raws = []
         for answer in self._spread([("getblockheader", [one, False]) for one in hashes]):
             if isinstance(answer, NodeCallError):
                 if answer.rpc_code not in _NO_BLOCK:
@@ -90,10 +103,15 @@ class RpcBlocks:
 
     def blocks(self, hashes: Sequence[str]) -> Iterator[bytes]:
         """Whole blocks, in the order asked."""
+        missing = [one for one in hashes if one not in self._kept]
+        if len(missing) < len(hashes):
+            found = self._kept | dict(zip(missing, self.blocks(missing), strict=True))
+            yield from (found[one] for one in hashes)
+            return
         if len(hashes) <= _FEW_BLOCKS:
             yield from self._blocks(self._rpc, hashes)
             return
-        coming: deque[_Request[list[bytes]]] = deque()
+        coming: deque[Request[list[bytes]]] = deque()
         lanes = self._open_lanes()
         asked = requests = 0
         share = _share(len(hashes))
@@ -102,7 +120,7 @@ class RpcBlocks:
                 part = hashes[asked : asked + min(self._at_once, share)]
                 # The lane of the oldest request is free by now: they are waited for in turn.
                 lane = lanes[requests % _LANES]
-                coming.append(_Request(functools.partial(self._blocks, lane, part)))
+                coming.append(Request(functools.partial(self._blocks, lane, part)))
                 asked, requests = asked + len(part), requests + 1
             raws = coming.popleft().result()
             mean = sum(map(len, raws)) // len(raws) or 1
@@ -113,6 +131,8 @@ class RpcBlocks:
     def close(self) -> None:
         """Close the connections; the client can be used again."""
         self._rpc.close()
+        self._leave_ahead()
+        self._kept = {}
         for lane in self._lanes:
             lane.close(wait_s=_PATIENCE_S)
 
@@ -128,10 +148,52 @@ class RpcBlocks:
         share = _share(len(calls))
         parts = [calls[at : at + share] for at in range(0, len(calls), share)]
         requests = [
-            _Request(functools.partial(lane.try_batch, part))
+            Request(functools.partial(lane.try_batch, part))
             for lane, part in zip(self._open_lanes(), parts, strict=False)
         ]
         return [answer for request in requests for answer in request.result()]
+
+    def _headers_with_blocks(self, start_height: int, count: int) -> list[bytes]:
+        """Headers whose blocks are kept for the next question; none where there is no such way, or no more of it."""
+        ahead = self._ahead
+        try:
+            if ahead is None or ahead.next_height != start_height:
+                last = self._height() - node_ahead.BURIED
+                if last - start_height < _LEAST_AHEAD:
+                    return []
+                self._leave_ahead()
+                self._look_for_doors(start_height)
+                ahead = self._ahead = BlocksAhead(start_height, last, self._open_lanes(), self._blocks_at)
+            taken = ahead.take(count)
+        except (NotFoundError, NodeCallError):
+            return []  # a pruned node perhaps: who asks in the usual way is told
+        self._kept = {display_hex(block_hash): raw for block_hash, raw in taken}
+        return [raw[:HEADER_BYTES] for _, raw in taken]
+
+    def _leave_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.end()
+        self._ahead = None
+
+    def _look_for_doors(self, height: int) -> None:
+        """Learn by which of its doors a node gives blocks soonest."""
+        if self._rest is None:
+            self._headers_by_rest(height, 2)
+        if self._has_heights is None:
+            (answer,) = self._rpc.try_batch([("getblockbyheight", [height, 0])])
+            self._has_heights = isinstance(answer, str)
+
+    def _blocks_at(self, rpc: RpcClient, start_height: int, count: int) -> list[bytes]:
+        """Whole blocks of the node's chain, from a height on."""
+        heights = range(start_height, start_height + count)
+        if not self._has_heights or self._rest:
+            return self._blocks(rpc, [self._hash(one) for one in rpc.batch([("getblockhash", [at]) for at in heights])])
+        answers = rpc.batch([("getblockbyheight", [height, 0]) for height in heights])
+        raws = [self._bytes("getblockbyheight", answer, MAX_BLOCK_BYTES) for answer in answers]
+        for raw, answer in zip(raws, answers, strict=True):
+            if len(raw) < HEADER_BYTES:
+                raise self._nonsense("getblockbyheight", answer)
+        return raws
 
     def _blocks(self, rpc: RpcClient, hashes: Sequence[str]) -> list[bytes]:
         if self._rest:
@@ -206,27 +268,3 @@ class RpcBlocks:
 def _share(count: int) -> int:
     """Of so many, how many a lane gets."""
     return -(-count // _LANES)
-
-
-class _Request(threading.Thread, Generic[Found]):
-    """A request that goes on by itself. It ends with the program: nobody waits for one that nobody wants any more."""
-
-    def __init__(self, fetch: Callable[[], Found]) -> None:
-        super().__init__(name="etdb-blocks", daemon=True)
-        self._fetch = fetch
-        self._found: list[Found] = []
-        self._failure: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._found.append(self._fetch())
-        except BaseException as error:  # noqa: BLE001 - raised where the result is wanted
-            self._failure = error
-
-    def result(self) -> Found:
-        """What was fetched; what went wrong is raised here."""
-        self.join()
-        if self._failure is not None:
-            raise self._failure
-        return self._found[0]

@@ -28,6 +28,7 @@ __all__ = [
     "check_sending",
     "find_problems",
     "parse_chain_info",
+    "peers_offset_s",
     "software",
 ]
 
@@ -35,6 +36,7 @@ _BEHIND_BLOCKS: Final = 6
 """A node that knows of so many headers more than it has blocks is still catching up."""
 _OLD_TIP_S: Final = 4 * 3600
 """360 blocks' worth: a chain whose newest block is older stands still, or its node does."""
+_MOST_OFFSET_S: Final = 10 * 365 * 86_400
 _FCOIN: Final = re.compile(r"[bf]coin", re.IGNORECASE)
 
 
@@ -52,6 +54,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """A node as it stands. ``height`` is of the newest block that was checked, ``scanned`` of the newest that was read.
 
     ``work_checked`` is of the newest block whose proof of work was checked too, with that of all below it.
+    ``clock_ahead_s`` is by how much the clock here is ahead of the node's, as far as its answers tell, and
+    ``peers_offset_s`` by how much the node's peers are ahead of the node, as far as it says; 0 when they do not.
     ``problems`` are sentences, each with what to do next; none when all is well.
     """
 
@@ -65,6 +69,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     work_checked: int
     is_downloading: bool
     prune_height: int | None
+    clock_ahead_s: int = 0
+    peers_offset_s: int = 0
     problems: tuple[str, ...]
 
 
@@ -73,6 +79,13 @@ def software(rpc: RpcClient) -> tuple[str, bool]:
     info = rpc.call("getnetworkinfo")
     name = shown(info.get("subversion", "")) if isinstance(info, dict) else ""
     return name, bool(_FCOIN.search(name))
+
+
+def peers_offset_s(rpc: RpcClient) -> int:
+    """By how many seconds the node's peers are ahead of it, in the middle; 0 when it does not say."""
+    info = rpc.call("getnetworkinfo")
+    offset = info.get("timeoffset", 0) if isinstance(info, dict) else 0
+    return offset if isinstance(offset, int) and abs(offset) < _MOST_OFFSET_S else 0
 
 
 def parse_chain_info(info: Any, url: str) -> ChainInfo:

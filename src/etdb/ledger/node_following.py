@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from etdb.errors import NotFoundError
@@ -20,19 +20,20 @@ from etdb.ledger.node_checks import (
     check_pruned,
     find_problems,
     parse_chain_info,
+    peers_offset_s,
     software,
 )
 from etdb.ledger.node_errors import NodeAnswerError, NodeBehindError
 from etdb.ledger.node_headers import START_HEIGHTS, HeaderFollower
-from etdb.ledger.node_scan import BlockFinds, BlockScanner
-from etdb.ledger.node_store import NodeStore
+from etdb.ledger.node_scan import BlockScanner
+from etdb.ledger.node_store import FoundRows, NodeStore
 from etdb.ledger.rpc import RpcClient
 
 __all__ = ["NodeFollower", "Progress"]
 
-BATCH_BLOCKS: Final = 500
-"""Blocks that are read between two commits."""
-BATCH_BYTES: Final = 32 << 20
+BATCH_BLOCKS: Final = 2_048
+"""Blocks that are read between two commits: no fewer than headers come at once."""
+BATCH_BYTES: Final = 16 << 20
 """Of what is kept of them; blocks may be full of messages."""
 _MAX_RESTARTS: Final = 10
 
@@ -48,11 +49,12 @@ class NodeFollower:
         store: where all of it goes.
         network: whose rules apply.
         start_height: the first block that is read; 0 for the network's own.
+        watch: addresses whose coins are kept from the first reading on.
         fresh_s: how long a look at the node is taken for true.
         clock: Unix seconds.
         monotonic: seconds that never go back.
         progress: told ("sync", height read, height of the tip).
-        work: started when there are headers whose work is to be checked.
+        work: started when all blocks are read and there are headers whose work is to be checked.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class NodeFollower:
         network: Network,
         *,
         start_height: int = 0,
+        watch: Iterable[str] = (),
         fresh_s: float = 0.5,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -75,6 +78,7 @@ class NodeFollower:
         self._store = store
         self._network = network
         self._start = start_height or START_HEIGHTS[network.name]
+        self._watch = frozenset(watch)
         self._headers = HeaderFollower(source, store, network, self._start)
         self._fresh_s = fresh_s
         self._clock = clock
@@ -88,7 +92,10 @@ class NodeFollower:
     # -- headers and what waits
 
     def look(self, *, anew: bool = False) -> None:
-        """Ask the node what is new, unless that was done just now: the tip, and what waits for a block."""
+        """Ask the node what is new, unless that was done just now: the tip, and what waits for a block.
+
+        Where a whole chain is new, its blocks are read along with its headers.
+        """
         if not anew and self._looked_at is not None and self._monotonic() - self._looked_at < self._fresh_s:
             return
         self._meet()
@@ -97,10 +104,11 @@ class NodeFollower:
         self.info = parse_chain_info(info, self._rpc.url)
         tip = self._store.tip()
         if tip is None or tip.block_hash != self.info.tip_hash:
-            self._headers.follow(int(self._clock()))
-            tip = self._store.tip()
-        if self._work is not None and tip is not None and self._store.work_checked() < tip.height:
-            self._work.start()
+            if anew or self.info.blocks - self._store.scanned() <= BATCH_BLOCKS:
+                self._headers.follow(int(self._clock()))
+            else:
+                self._follow_and_read()
+        self._start_work()
         if not isinstance(waiting, list) or not all(isinstance(txid, str) for txid in waiting):
             raise NodeAnswerError(
                 f"the node at {self._rpc.url} answers getrawmempool with something else than it should",
@@ -109,6 +117,24 @@ class NodeFollower:
             )
         self.mempool.refresh(waiting, self._fetch_pending)
         self._looked_at = self._monotonic()
+
+    def _follow_and_read(self) -> None:
+        """Follow the headers; the blocks of those that come next are read as soon as their headers are checked."""
+        if self._store.scanned() < self._start:
+            self.watch(self._watch)  # before anything is read: later it would be read twice
+        self._headers.follow(int(self._clock()), read_from=self.next_height(), read=self._read_taken)
+
+    def _read_taken(self) -> None:
+        while self._scan_some():
+            pass
+
+    def _start_work(self) -> None:
+        """Check the work of headers, behind the reading of blocks: both at once would only share the processor."""
+        tip = self._store.tip()
+        if self._work is None or tip is None or self._store.work_checked() >= tip.height:
+            return
+        if self._store.scanned() >= tip.height:
+            self._work.start()
 
     def _meet(self) -> tuple[str, bool]:
         if self._software is None:
@@ -147,26 +173,31 @@ class NodeFollower:
         while self.scan_some():
             pass
 
-    def scan_some(self, most: int = BATCH_BLOCKS) -> bool:
+    def scan_some(self) -> bool:
         """Read some of the blocks that were not read yet; whether there were any."""
+        has_read = self._scan_some()
+        self._start_work()
+        return has_read
+
+    def _scan_some(self) -> bool:
         for _ in range(_MAX_RESTARTS):
             tip, height = self._store.tip(), self.next_height()
             if tip is None or height > tip.height:
                 return False
             if self.info is not None:
                 check_pruned(self.info, height, self._rpc.url)
-            headers = self._store.headers(height, min(most, tip.height - height + 1))
-            finds = self._read_or_look(list(enumerate(headers, height)), self._store.watched())
-            if finds is None:
+            headers = self._store.headers(height, min(BATCH_BLOCKS, tip.height - height + 1))
+            found = FoundRows()
+            count = self._read_or_look(list(enumerate(headers, height)), self._store.watched(), found)
+            if not count:
                 continue
-            count = len(finds)
             last = height + count - 1
             with self._store.commit():
                 # Each of them: another process may have gone back between two that were asked for.
                 if self.next_height() == height and self._store.headers(height, count) == headers[:count]:
-                    self._store.add_transactions(itertools.chain.from_iterable(finds))
+                    self._store.add(found)
                     self._store.set_scanned(last)
-                    self._progress("sync", last, tip.height)
+                    self._progress("sync", last, max(tip.height, self.info.blocks if self.info else 0))
                     return True
             # Another process was first, or went back.
         raise self._restless()
@@ -190,16 +221,17 @@ class NodeFollower:
         """Keep what blocks that were read before have for some addresses; False when the chain changed meanwhile."""
         done = 0
         while done < len(heights):
-            found = [(height, self._store.header(height)) for height in heights[done : done + BATCH_BLOCKS]]
-            wanted = [(height, header) for height, header in found if header is not None]
-            finds = self._read_or_look(wanted, addresses)
-            if not finds:
+            asked = [(height, self._store.header(height)) for height in heights[done : done + BATCH_BLOCKS]]
+            wanted = [(height, header) for height, header in asked if header is not None]
+            found = FoundRows()
+            count = self._read_or_look(wanted, addresses, found)
+            if not count:
                 return False
             with self._store.commit():
                 if any(self._store.header(height) != header for height, header in wanted):
                     return False
-                self._store.add_transactions(itertools.chain.from_iterable(finds))
-            done += len(finds)
+                self._store.add(found)
+            done += count
         return True
 
     def _heights_of(self, addresses: Iterable[str], top: int) -> Sequence[int]:
@@ -213,34 +245,35 @@ class NodeFollower:
             heights.update(found)
         return [height for height in sorted(heights) if self._start <= height <= top]
 
-    def _read_or_look(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str]) -> list[BlockFinds] | None:
-        """What to keep of some blocks, given by height and header, or of the first of them, when that is a lot.
+    def _read_or_look(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str], found: FoundRows) -> int:
+        """Find what to keep of some blocks, given by height and header, or of the first of them, when that is a lot.
 
-        None when the node lacks one of them, because another chain is better by now.
+        Returns:
+            Of how many; 0 when the node lacks one of them, because another chain is better by now.
 
         Raises:
             NodeBehindError: it lacks one of the chain that holds.
         """
         tip = self._store.tip()
         try:
-            return list(self._read(wanted, addresses))
+            return self._read(wanted, addresses, found)
         except NotFoundError as error:
             self.look(anew=True)
             if self._store.tip() != tip:
-                return None
+                return 0
             raise NodeBehindError(error.message, hint=error.hint, url=self._rpc.url) from error
 
-    def _read(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str]) -> Iterator[BlockFinds]:
+    def _read(self, wanted: Sequence[tuple[int, bytes]], addresses: Iterable[str], found: FoundRows) -> int:
         coins = [coin.outpoint for coin in self._store.unspent()]
         scanner = BlockScanner(self._network, self._source.where, addresses, coins)
-        size_bytes = 0
-        blocks = self._source.blocks([display_hex(sha256d(header)) for _, header in wanted])
+        count = size_bytes = 0
+        blocks = self._source.blocks(_hashes(wanted))
         for (height, header), raw in zip(wanted, blocks, strict=True):
-            finds = scanner.scan(height, header, raw)
-            yield finds
-            size_bytes += sum(len(one.raw) for one, _, _ in finds)
+            size_bytes += scanner.scan(height, header, raw, found)
+            count += 1
             if size_bytes >= BATCH_BYTES:
-                return
+                break
+        return count
 
     # -- what is wrong
 
@@ -263,6 +296,8 @@ class NodeFollower:
             work_checked=self._store.work_checked(),
             is_downloading=self.info.is_downloading,
             prune_height=self.info.prune_height,
+            clock_ahead_s=self._rpc.clock_ahead_s or 0,
+            peers_offset_s=peers_offset_s(self._rpc),
             problems=find_problems(
                 self.info, height=height, next_height=self.next_height(), age_s=age_s, url=self._rpc.url
             ),
@@ -274,3 +309,12 @@ class NodeFollower:
             hint="try again later",
             url=self._rpc.url,
         )
+
+
+def _hashes(wanted: Sequence[tuple[int, bytes]]) -> list[str]:
+    """The hashes of checked headers, given with their heights. Where the next block is there too, its header has it."""
+    hashes = [
+        display_hex(after[4:36] if next_height == height + 1 else sha256d(header))
+        for (height, header), (next_height, after) in pairwise(wanted)
+    ]
+    return [*hashes, display_hex(sha256d(wanted[-1][1]))] if wanted else []

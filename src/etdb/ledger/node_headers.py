@@ -7,10 +7,22 @@ headers are checked at once; where many come, ``etdb.ledger.headersync`` comes a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from etdb.errors import FormatError, VerificationError
-from etdb.flo import Extend, HeaderChain, Network, Refusal, Refused, Rollback, display_hex, parse_header, sha256d
+from etdb.flo import (
+    Extend,
+    HeaderChain,
+    Network,
+    Refusal,
+    Refused,
+    Rollback,
+    display_hex,
+    internal_bytes,
+    parse_header,
+    sha256d,
+)
 from etdb.ledger.blocksource import MAX_HEADERS, BlockSource
 from etdb.ledger.headersync import MAX_ROLLBACK
 from etdb.ledger.node_errors import NodeBehindError, NodeChainError
@@ -43,8 +55,13 @@ class HeaderFollower:
         self._chain: HeaderChain | None = None
         self._has_pow = False
 
-    def follow(self, now_s: int) -> None:
+    def follow(self, now_s: int, *, read_from: int = -1, read: Callable[[], None] = lambda: None) -> None:
         """Take the headers that the store lacks; a better chain takes the place of what it had.
+
+        Args:
+            now_s: the time, in Unix seconds.
+            read_from: from this height on their blocks are wanted next; -1 for none.
+            read: called whenever some of these headers were taken.
 
         Raises:
             NodeChainError: the source's headers break the rules, or leave ours too far below.
@@ -54,12 +71,18 @@ class HeaderFollower:
         ours = self._load().height
         height = self._fork(self._load()) + 1
         is_branch = height <= ours
-        while raws := self._source.headers(height, self._wanted(height)):
+        while raws := self._source.headers(
+            height, self._wanted(height), with_blocks=0 <= read_from <= height and not is_branch
+        ):
             hashes = self._check_links(raws, height)
             self._take(raws, hashes, height, now_s, is_branch=is_branch)
             height += len(raws)
             tip = self._store.tip()
             is_branch = is_branch and tip is not None and tip.block_hash != display_hex(hashes[-1])
+            if 0 <= read_from <= height and not is_branch:
+                read()
+                if self._store.tip() != tip:
+                    return  # meanwhile all was looked at anew
 
     def _wanted(self, height: int) -> int:
         """How many headers to ask for: those above the last checkpoint apart from those below."""
@@ -154,16 +177,24 @@ class HeaderFollower:
         has_pow = self._checks_work(len(raws), is_branch=is_branch)
         chain = self._load(has_pow=has_pow)
         before = chain.tip_hash
-        at = {display_hex(one): place for place, one in enumerate(hashes)}
         self._chain = None  # until the store has it too
         events = chain.feed_many(b"".join(raws), now_s=now_s)
+        # They follow one another: when the first follows our tip and the last is taken, all of them are, in order.
+        is_plain = (
+            raws[0][4:36] == internal_bytes(before)
+            and len(events) == len(raws)
+            and events[-1] == Extend(chain.height, display_hex(hashes[-1]))
+        )
+        at = {} if is_plain else {display_hex(one): place for place, one in enumerate(hashes)}
         with self._store.commit():
             tip = self._store.tip()
             goes_back = not has_pow and any(isinstance(event, Rollback) for event in events)
             if tip is None or tip.block_hash != before or (goes_back and tip.height >= self._last_checkpoint):
                 return  # another process was first: the next look sees what it found
             new: dict[int, bytes] = {}
-            for event in events:
+            if is_plain:
+                new = dict(enumerate(raws, chain.height - len(raws) + 1))
+            for event in () if is_plain else events:
                 if isinstance(event, Rollback):
                     self._store.cut(event.height)
                     new = {above: raw for above, raw in new.items() if above <= event.height}

@@ -10,6 +10,7 @@ import http.client
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -36,6 +37,7 @@ MAX_BATCH: Final = 500
 _BUSY_WAITS_S: Final = (0.1, 0.3, 1.0, 3.0)
 # The last two are of proxies, while the node behind them starts or is slow.
 _BUSY: Final = frozenset({429, 503, 502, 504})
+_DATE_LETTERS: Final = 64
 _WARMING_UP: Final = -28
 _METHOD_NOT_FOUND: Final = -32601
 _JSON: Final = msgspec.json.Decoder()
@@ -90,6 +92,8 @@ class RpcClient:
         self._connection: Connection | None = None
         self._authorization: str | None = None
         self._last_id = 0
+        self.clock_ahead_s: int | None = None
+        """By how many seconds the clock here is ahead of the server's, by the date of its last answer that had one."""
 
     def another(self, *, max_answer_bytes: int) -> RpcClient:
         """A client of the same node with a connection of its own, for a request beside this one's."""
@@ -280,11 +284,20 @@ class RpcClient:
         self._connection.deadline = deadline
         self._connection.request(method, path, body, dict(headers))
         response = self._connection.getresponse()
+        self._note_date(response.headers.get("Date"))
         data = read_body(response, self._max_bytes, self.url)
         if response.will_close:
             self._drop()
         response.close()
         return response.status, data
+
+    def _note_date(self, said: str | None) -> None:
+        if not said or len(said) > _DATE_LETTERS:
+            return
+        try:
+            self.clock_ahead_s = round(time.time() - parsedate_to_datetime(said).timestamp())
+        except (ValueError, TypeError, OverflowError):
+            self.clock_ahead_s = None
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

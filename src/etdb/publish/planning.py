@@ -15,7 +15,7 @@ from etdb.oip import Tomogram, encode_register, plan_parts
 from etdb.publish.journal import Journal
 from etdb.publish.journal_reading import DatasetEntry
 from etdb.publish.known import RESUMED, changes_of, decode_draft, find_known, verify_may_act
-from etdb.publish.states import SENT_STATES
+from etdb.publish.states import SENT_STATES, UNSENT_STATES
 from etdb.publish.steps import as_draft, draft_for, stand_in_record
 from etdb.publish.submission import PlannedDataset, PublishPlan, Recorded, Submission
 from etdb.publish.wanted import Wanted, plan_action, plan_edit, plan_one
@@ -26,6 +26,7 @@ __all__ = [
     "plan_message",
     "plan_publish",
     "plan_resume",
+    "plan_waiting",
     "refuse_twins",
     "verify_fee_rate",
     "verify_means",
@@ -35,6 +36,7 @@ __all__ = [
 _PART_HEAD: Final = 210
 """Bytes before a part's data, at the most."""
 _OPEN_STATES: Final = ("signed", "prepared", "sent", "confirmed")
+_WAITING_STATES: Final = (*UNSENT_STATES, "prepared")
 _NOTHING: Final = ("unchanged", "withdrawn", "waiting")
 
 
@@ -157,13 +159,32 @@ def plan_resume(
     """
     if journal is None:
         raise InputError("nothing was published from this workspace yet", hint="begin with: etdb publish FOLDER")
+    entries = open_datasets(journal, publisher)
+    plan = _cost_of(entries, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
+    return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
+
+
+def plan_waiting(*, publisher: str, journal: Journal, ledger: Ledger, limits: Limits) -> PublishPlan:
+    """What all that was begun and is not wholly sent will take yet; arguments as ``plan_publish``.
+
+    Transactions that are signed already and not sent count with the fees that stand in them.
+    """
+    entries = [one for one in journal.datasets(*_WAITING_STATES) if one.publisher == publisher]
+    plan = _cost_of(entries, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
+    signed = (one.signed for one in journal.transactions(states=("signed",)))
+    fee_sat = sum(one.fee_sat for one in signed if any(coin.address == publisher for coin in one.spends))
+    return msgspec.structs.replace(plan, fee_sat=plan.fee_sat + fee_sat)
+
+
+def _cost_of(
+    entries: Sequence[DatasetEntry], *, publisher: str, journal: Journal, ledger: Ledger, limits: Limits
+) -> PublishPlan:
     wanted = []
-    for entry in open_datasets(journal, publisher):
+    for entry in entries:
         draft = decode_draft(entry)
         size_bytes = sum(file.size_bytes or 0 for file in draft.files)
         wanted.append(Wanted(draft, entry.source, size_bytes, entry, revision=entry.revision, what=RESUMED[entry.kind]))
-    plan = _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
-    return msgspec.structs.replace(plan, final_depth=final_depth, block_spacing_s=block_spacing_s)
+    return _cost(wanted, publisher=publisher, journal=journal, ledger=ledger, limits=limits)
 
 
 def open_datasets(journal: Journal, publisher: str) -> list[DatasetEntry]:

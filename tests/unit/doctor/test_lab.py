@@ -8,17 +8,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from email.utils import formatdate
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from etdb.blocks.kubo import KuboNode
 from etdb.doctor import Finding, Services, examine
 from etdb.flo import REGTEST
-from etdb.ledger import LocalChain
+from etdb.ledger import Limits, LocalChain
 from etdb.ledger.node import FloNode
 from etdb.ledger.rpc import RpcClient
+from etdb.publish import Journal
 from etdb.testing.fake_node import FakeNode
+from etdb.testing.records import RecordSigner
 from etdb.workspace import Workspace
 
 CHECKS = ("node", "coins", "kubo", "gateways")
@@ -44,6 +48,11 @@ def found_with(workspace: Workspace, services: Services) -> list[Finding]:
     return [one for one in examine(workspace, services=services).findings if one.check in CHECKS]
 
 
+def worse(found: list[Finding]) -> list[Finding]:
+    """Those that are more than notes."""
+    return [one for one in found if one.severity != "note"]
+
+
 def node_services(node: FakeNode, folder: Path) -> Services:
     return Services(open_node=lambda: FloNode(RpcClient(node.url), REGTEST, folder / "node.sqlite", fresh_s=0))
 
@@ -63,7 +72,74 @@ def test_a_key_without_coins_and_with_enough(workspace: Workspace, chain: LocalC
         assert "holds 0 satoshi" in one.what
         assert address(workspace) in one.advice
         chain.earn(address(workspace), 1)
-        assert found_with(workspace, node_services(node, tmp_path)) == []
+        (one,) = found_with(workspace, node_services(node, tmp_path))
+        assert (one.check, one.severity) == ("coins", "note")
+        assert int(one.what.partition("about ")[2].partition(" records")[0]) > 10_000
+
+
+def test_coins_beside_what_waits_in_the_journal(workspace: Workspace, chain: LocalChain, tmp_path: Path) -> None:
+    """As many messages as the coins pay for, and then one more than that."""
+    chain.earn(address(workspace), 1)
+    draft = RecordSigner("lab").tomogram(publisher=address(workspace), location="", notes="n" * 9_000)
+    with FakeNode(chain) as node, closing(Journal(workspace.journal_path)) as journal:
+        services = msgspec.structs.replace(
+            node_services(node, tmp_path), limits=Limits(fee_rate_sat_per_kb=300_000_000)
+        )
+        for number in range(100):
+            planned = msgspec.structs.replace(draft, sid=f"d{number}")
+            journal.plan(address(workspace), planned.sid, "/data", msgspec.json.encode(planned))
+            (one,) = found_with(workspace, services)
+            assert one.check == "coins"
+            assert f"{number + 1} messages that wait in the journal" in one.what
+            if one.severity == "error":
+                break
+            assert one.severity == "note"
+        assert number > 2
+        assert "not enough" in one.what
+        assert address(workspace) in one.advice
+        journal.plan("o" * 34, "another's", "/data", msgspec.json.encode(draft))
+        assert found_with(workspace, services) == [one]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [(-9_000, "error"), (-700, "warning"), (-500, ""), (500, ""), (700, "warning"), (9_000, "error")],
+)
+def test_a_clock_beside_that_of_the_node(
+    workspace: Workspace, chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: tuple[int, str]
+) -> None:
+    ahead_s, severity = beside
+    chain.earn(address(workspace), 1)
+    there = formatdate(time.time() - ahead_s, usegmt=True)
+    monkeypatch.setattr(http.server.BaseHTTPRequestHandler, "date_time_string", lambda *_: there)
+    with FakeNode(chain) as node:
+        found = [one for one in found_with(workspace, node_services(node, tmp_path)) if one.check == "node"]
+    assert [one.severity for one in found] == [severity][: bool(severity)]
+    assert all(("ahead of" if ahead_s > 0 else "behind") in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    ("offset", "severity"), [(9_000, ["error"]), (-700, ["warning"]), (60, []), ("x", []), (1e99, [])]
+)
+def test_a_clock_beside_those_of_the_node_s_peers(
+    workspace: Workspace, chain: LocalChain, tmp_path: Path, offset: object, severity: list[str]
+) -> None:
+    chain.earn(address(workspace), 1)
+    with FakeNode(chain) as node:
+        said = {"subversion": "/FLOCore:0.15.2/", "timeoffset": offset}
+        node.before = lambda method, _: said if method == "getnetworkinfo" else None
+        found = [one for one in found_with(workspace, node_services(node, tmp_path)) if one.check == "node"]
+    assert [one.severity for one in found] == severity
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT", "x" * 5_000])
+def test_a_date_that_is_none_says_nothing(
+    workspace: Workspace, chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    chain.earn(address(workspace), 1)
+    monkeypatch.setattr(http.server.BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    with FakeNode(chain) as node:
+        assert [one.check for one in found_with(workspace, node_services(node, tmp_path))] == ["coins"]
 
 
 def test_a_node_that_is_not_there(workspace: Workspace, chain: LocalChain, tmp_path: Path) -> None:
@@ -88,12 +164,12 @@ def test_a_clock_that_is_hours_behind_the_chain(
 ) -> None:
     chain.earn(address(workspace), 1)
     with FakeNode(chain) as node:
-        assert found_with(workspace, node_services(node, tmp_path)) == []  # it has read the headers now
+        assert worse(found_with(workspace, node_services(node, tmp_path))) == []  # it has read the headers now
         now = time.time()
         monkeypatch.setattr("etdb.doctor.lab.time.time", lambda: now - 3600)
-        assert found_with(workspace, node_services(node, tmp_path)) == []
+        assert worse(found_with(workspace, node_services(node, tmp_path))) == []
         monkeypatch.setattr("etdb.doctor.lab.time.time", lambda: now - 4 * 3600)
-        (one,) = found_with(workspace, node_services(node, tmp_path))
+        (one,) = worse(found_with(workspace, node_services(node, tmp_path)))
         assert "ahead of the clock" in one.what
 
 

@@ -42,7 +42,7 @@ class ListNode:
     def tip(self) -> BlockRef:
         return BlockRef(len(self.held) - 1, hash_of(self.held[-1]))
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         found = [block[:80] for block in self.held[start_height : start_height + count]]
         self.gave += len(found)
         return found

@@ -60,7 +60,7 @@ class Source:
     def __init__(self, headers: list[bytes]) -> None:
         self.said = headers
 
-    def headers(self, start_height: int, count: int) -> list[bytes]:
+    def headers(self, start_height: int, count: int, *, with_blocks: bool = False) -> list[bytes]:
         return self.said[start_height : start_height + count]
 
     def tip(self) -> BlockRef:
