@@ -6,7 +6,6 @@ every page, facet, count and answer.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -21,6 +20,7 @@ from etdb.catalogue import Catalogue, DatasetView, FacetValue, Page, Query
 from etdb.errors import EtdbError, NotFoundError
 from etdb.ipfs import DAG_PB, Cid, parse_cid
 from etdb.web.fetching import FetchingStore
+from etdb.web.shown import is_no_species
 from etdb.web.volumes import VolumeShelf
 from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
@@ -29,7 +29,6 @@ __all__ = ["Portal", "Statistics", "role_file"]
 
 _COUNTED = ("publisher", "lab")
 _ALL_VALUES = 1_000
-_NO_SPECIES = re.compile(r"\s*none\s*(?:[:;,(].*)?", re.IGNORECASE | re.DOTALL)
 _STATE_S = 1.0
 _SHOWN_S = 10.0
 _SHOWN_ROOTS = 4_096
@@ -207,7 +206,7 @@ class Portal:
 
     def species(self, *, limit: int = _ALL_VALUES) -> tuple[FacetValue, ...]:
         """The species, the commonest first; that there is none (``none: materials specimen``) is no species."""
-        named = [one for one in self.values("species") if not _NO_SPECIES.fullmatch(one.value)]
+        named = [one for one in self.values("species") if not is_no_species(one.value)]
         return tuple(named[:limit])
 
     def statistics(self) -> Statistics:

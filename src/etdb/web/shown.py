@@ -6,6 +6,7 @@ Nothing here is HTML: templates escape whatever they are given.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -20,6 +21,7 @@ __all__ = [
     "count",
     "file_url",
     "instant",
+    "is_no_species",
     "number",
     "safe",
     "short_id",
@@ -63,6 +65,7 @@ OUTCOME_MARKS: Final = {
     Outcome.NOT_CHECKED: "?",
     Outcome.NOT_POSSIBLE: "\N{EN DASH}",
 }
+_NO_SPECIES: Final = re.compile(r"\s*none\s*(?:[:;,(].*)?", re.IGNORECASE | re.DOTALL)
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -133,6 +136,11 @@ def term_name(field: str, value: str) -> str:
     if field == "voltage_kv" and value.replace(".", "").isdecimal():
         return f"{value} kV"
     return safe(value, 200)
+
+
+def is_no_species(value: str) -> bool:
+    """Whether a record's species says that it has none: ``none``, ``none: materials specimen``."""
+    return _NO_SPECIES.fullmatch(value) is not None
 
 
 def url_part(value: Any) -> str:
