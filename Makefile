@@ -4,15 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test quick lint types powercuts interop fuzz bench kills format lock clean
+.PHONY: help demo test quick nodes browser lint types powercuts interop fuzz bench kills format lock clean
 
 help:
 	@echo "make demo     publish, index, find and fetch back real tomograms (leaves demo-workspace/)"
 	@echo "make demo NETWORK=nodes   the same on a real FLO full node and a real Kubo, started and ended by it"
-	@echo "make test     every check: lint, types, floors, unit, property, contract and crash tests"
+	@echo "make test     every check: lint, types, floors, unit, property, contract, crash, node and browser tests"
 	@echo "make quick    the tests of make test that take seconds"
+	@echo "make nodes    real FLO full nodes from npm: accepted blocks, publishing, reorganisations, bad weather"
+	@echo "make browser  every page in Chromium, which it installs where it may"
 	@echo "make powercuts  power cuts, a full disk and failed reads at length; results in tests/crash/results"
-	@echo "make interop  judges nobody here wrote: a FLO full node, npm libraries, Kubo (needs node and npm; go for Kubo and gateway-conformance)"
+	@echo "make interop  the heavier judges: Kubo and gateway-conformance (go), Helia and older clients (node), databases, sshd"
 	@echo "make fuzz     every parser against made-up bytes, SECONDS=60 for all of them together"
 	@echo "make hostile  what strangers may send to hurt, with what it costs"
 	@echo "make mutants  do the tests notice changed code? SAMPLE=600 changes of each room (an hour)"
@@ -58,11 +60,21 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 quick: $(VENV)/dev.stamp
-	$(BIN)/pytest -q -n 3 --dist worksteal -m "not interop and not crash" --ignore=tests/hostile
+	$(BIN)/pytest -q -n 3 --dist worksteal -m "not crash" --ignore=tests/hostile --ignore=tests/interop --ignore=tests/browser
 
 test: lint types quick
 	$(BIN)/pytest -q -n 2 tests/hostile
 	$(BIN)/pytest -q -n 2 -m crash
+	$(MAKE) nodes browser
+
+# Two at a time: each test starts its own nodes.
+nodes: $(VENV)/dev.stamp
+	sh tests/interop/npm.sh
+	$(BIN)/pytest -q -n 2 -m node
+
+browser: $(VENV)/interop.stamp
+	sh tests/browser/setup.sh
+	$(BIN)/pytest -q -n 2 -m browser
 
 interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
@@ -85,17 +97,17 @@ hostile: $(VENV)/dev.stamp
 	HOSTILE_OUT=tests/hostile/results/hostile.json $(BIN)/pytest -q tests/hostile
 
 SAMPLE ?= 600
+# Another seed, other mutants and other kills; it is in the results of the one, in the name of the others'.
+SEED ?= 2026
 mutants: $(VENV)/dev.stamp
 	for room in trust oip ipfs flo; do \
-	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --out tests/mutation/results/$$room.json || exit 1; \
+	  $(BIN)/python -m tests.mutation --room $$room --sample $(SAMPLE) --seed $(SEED) --out tests/mutation/results/$$room.json || exit 1; \
 	done
 	$(BIN)/python -m tests.mutation.table
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
-# The seed is in the name of the result: another one, other kills.
-SEED ?= 2026
 kills: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.crash.campaign --kills 10000 --seed $(SEED) --out tests/crash/results/kills-$(SEED).json
 

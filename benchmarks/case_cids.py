@@ -114,7 +114,8 @@ def run(settings: Settings) -> list[Figure]:
             name="`etdb publish` with the SHA-256 of each whole file",
             ours=whole,
             aim=0.42,
-            note=f"{what}; the process from start to end: describe, hash, manifest, sign, local chain, confirm",
+            note=f"{what}; the process from start to end: describe, hash, manifest, sign, local chain, confirm; "
+            "bound by hashing every byte twice",
             peak_mib=peaks[1],
             limit_mib=_PUBLISH_LIMIT_MIB,
             **common,

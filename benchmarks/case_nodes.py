@@ -83,10 +83,11 @@ def _publish(folder: Path, lab: Path, node: FcoinNode, count: int) -> Figure:
         reference=count / (full * _SPACING_S),
         reference_name=f"blocks of {max(used) / 1e3:.0f} kB, this node's largest, one after the other",
         note=(
-            f"{count} records in {transactions} transactions, {sum(used) / 1e6:.1f} MB in {len(used)} blocks of which"
-            f" {full} would do; {seconds:.0f} s until all are final, {processor_s:.1f} s of the processor,"
-            f" {processor_s / seconds:.0%} of a core (aim: under {_CORE_SHARE:.0%}). Before: {count} datasets read,"
-            f" hashed and signed, {before['transactions_sent']} transactions sent, in {before_s:.1f} s of the processor"
+            f"bound by the room in blocks: {count} records in {transactions} transactions, {sum(used) / 1e6:.1f} MB in"
+            f" {len(used)} blocks of which {full} would do; {seconds:.0f} s until all are final, {processor_s:.1f} s of"
+            f" the processor, {processor_s / seconds:.0%} of a core (aim: under {_CORE_SHARE:.0%}). Before: {count}"
+            f" datasets read, hashed and signed, {before['transactions_sent']} transactions sent, in {before_s:.1f} s"
+            " of the processor"
         ),
     )
 

@@ -1,4 +1,5 @@
-"""The portal's answers: records as JSON beside a bare application with the same bytes, pages, a slice of a volume.
+"""The portal's answers: records as JSON beside a bare application with the same bytes, pages, a slice of a volume;
+and what the home page and the viewer's first pictures weigh.
 
 Records are asked over the loopback, from two kept connections. Server time of pages and slices is the processor time
 of the whole process for one request after the other, all different: it does not count what other programs of the
@@ -24,6 +25,7 @@ from benchmarks.keeping_client import ask_all
 from benchmarks.measure import Figure, Settings, by_turns, rate
 from benchmarks.portal_data import fill
 from benchmarks.portal_process import UNLIMITED, portal_of
+from benchmarks.portal_weights import first_pictures, home_page
 from benchmarks.servers import portal_server
 from etdb.blocks import FilesInPlace
 from etdb.catalogue import Catalogue
@@ -48,7 +50,7 @@ def run(settings: Settings) -> list[Figure]:
         fill(path, settings.records, size)
         figures += [*_records(settings, path, size), *_pages(path, size)]
         path.unlink()
-    return [*figures, *_slices(settings)]
+    return [*figures, *_slices(settings), home_page(settings.folder / "home")]
 
 
 def _records(settings: Settings, path: Path, size: int) -> list[Figure]:
@@ -149,8 +151,10 @@ def _slices(settings: Settings) -> Iterator[Figure]:
         addresses = [f"/api/v1/volumes/{cid}/slice?axis=z&index={number}" for number in at]
         asyncio.run(_times(app, addresses[:1]))
         found = asyncio.run(_times(app, addresses[1:]))
+        first = first_pictures(app, str(cid), _SHAPE)
     shape = " x ".join(f"{one:,}" for one in reversed(_SHAPE))
     yield _within(f"XY slice of {shape} as JPEG, median", statistics.median(found), 15, "bound by the JPEG encoder")
+    yield first
 
 
 def _write_volume(path: Path) -> None:

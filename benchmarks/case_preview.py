@@ -60,7 +60,7 @@ def run(settings: Settings) -> list[Figure]:
             ours=60 / seconds,
             reference=60 / reference_s,
             reference_name="ffmpeg alone on the same raw frames",
-            note=f"{what}; reading, averaging and contrast besides",
+            note=f"{what}; reading, averaging and contrast besides; bound by the encoder",
             peak_mib=max(peaks),
             limit_mib=_LIMIT_MIB,
         ),
@@ -80,7 +80,8 @@ def run(settings: Settings) -> list[Figure]:
             reference=_read_alone(large),
             reference_name="reading alone, 2 threads, 1 MiB buffers",
             note=f"{_LARGE[2]:,} x {_LARGE[1]:,} x {_LARGE[0]:,} int16, nearly all holes, once; "
-            f"{done['seconds']:.0f} s; memory is that of etdb and of ffmpeg together",
+            f"{done['seconds']:.0f} s; bound by reading (three fifths) and averaging; memory is that of etdb and "
+            "of ffmpeg together",
             peak_mib=done["mib"],
             limit_mib=_LIMIT_MIB,
         ),

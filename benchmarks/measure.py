@@ -37,12 +37,13 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One comparison: the medians of both sides, in a unit of which more is better.
+    """One comparison: the medians of both sides, in a unit of which more is better, if not said otherwise.
 
     Attributes:
         aim: the ratio that the project promises, where it promises one.
         peak_mib: the most memory of one process of ours, where it was looked at.
         limit_mib: the memory that the project promises.
+        less_is_better: of what is a weight, not a speed.
     """
 
     name: str
@@ -54,11 +55,12 @@ class Figure:
     note: str = ""
     peak_mib: float | None = None
     limit_mib: float | None = None
+    less_is_better: bool = False
 
     @property
     def ratio(self) -> float:
-        """Ours over the reference."""
-        return self.ours / self.reference
+        """Ours over the reference; the other way round where less is better."""
+        return self.reference / self.ours if self.less_is_better else self.ours / self.reference
 
 
 def rate(amount: float, work: Callable[[], object]) -> float:

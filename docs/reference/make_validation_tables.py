@@ -14,11 +14,15 @@ ROOMS = {
     "header": "Headers and lengths of MRC files",
     "planes": "Images",
     "mdoc": "mdoc files and frames",
+    "gain": "Gain references",
     "angles": "Tilt angles",
     "dose": "Dose",
+    "ctf": "CTF estimates",
     "spacing": "Pixel sizes and voxel spacings",
     "record": "The record",
-    "volumes": "OME-Zarr and models",
+    "volumes": "OME-Zarr",
+    "annotations": "Models and annotated points",
+    "labels": "Segmentations",
     "duplicates": "Across datasets",
 }
 
@@ -55,22 +59,17 @@ Contents are compared over all datasets of one run. Only files of one size are r
 and the end; whole only where these are the same. Digests of the workspace are used where the file did not change. Texts
 and gain references are not compared: they are alike in many datasets for good reasons. `etdb publish` does not compare.
 
+Of segmentations the same planes are read for their labels: floating-point ones always, the others where points with
+instances are beside them. That an instance has no voxel is only known with `--full`. Files of points and CTF estimates
+are read whole.
+
 Angles are matched one to one within 0.01 degree, as many as can be, no angle twice. A voxel spacing within 0.0015
 angstrom of a whole number is taken for a placeholder unless another witness (mdoc, extended header, acquisition log,
 frames, what people say) gives a pixel size of which it is a whole binning.
 """
 
 NOT_CHECKED = (
-    ("At most one tilt series a run", "a dataset may hold several, as two axes do; each is checked by itself"),
     ("Acquisition order of frames", "there is no such field; doses that fall with time are found (`dose-order`)"),
-    ("Gain references: one slice, one extension", "only whether the file is there (`gain-missing`)"),
-    (
-        "Per-section parameters of the CTF: astigmatic angle, phase shift, maximum resolution",
-        "files of CTF programs are not read",
-    ),
-    ("Annotations: counts, rotation matrices, label sets", "only IMOD models, by the box around their points"),
-    ("MRC and OME-Zarr both exist", "either will do here; where both are, sizes and spacings are compared"),
-    ("Data type of OME-Zarr arrays", "not compared with the MRC file's; the chunks themselves are not read"),
     ("Every field of their schema", "our record has its own fields; a misspelt one is found (`metadata-invalid`)"),
 )
 
@@ -81,7 +80,10 @@ WEAK = """
 - Anything of the pixels of TIFF, EER and OME-Zarr files, frames and pictures: only MRC stacks and volumes are read.
 - Whether images are good: only blank, constant and not-a-number planes are found, by default in a sample.
 - A tilt axis whose sign is wrong, or a volume of the wrong hand.
-- Models that were drawn on another volume of the same size.
+- Models and points that were drawn on another volume of the same size.
+- Whether CTF estimates are right: only whether they can be, and are of this series.
+- CTF estimates of other programs than CTFFIND and IMOD; annotations in other forms than IMOD's models and the CryoET
+  Data Portal's points.
 - Copies that differ in a byte, such as a header that was edited.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,18 +21,39 @@ from etdb.manifest import MANIFEST_NAME, ManifestFile, encode_manifest
 from etdb.oip import FileEntry
 from etdb.testing.portal import fold_messages, sample_messages, sample_volume
 from etdb.testing.records import RecordSigner
+from etdb.testing.wall import FEATURED_SIDS
 from etdb.web.application import portal_app
 from etdb.web.portal import Portal
 from etdb.web.serving import serving
 from etdb.workspace import PortalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "tests" / "interop" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 MOVIE_ID = "ab" * 32
+GONE_ID = "04" * 32
+"""A dataset of the sample messages that was withdrawn."""
+OTHER_ID = "0a" * 32
+"""A message of theirs that is another OIP record, of music."""
+FEATURED = "cytoskeletalElements"
+"""The featured section that names the movie's ``sid``."""
 FLAGS = (
     *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--no-first-run", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
 )
+
+
+SIGNER = RecordSigner("movies")
+PUBLISHER = SIGNER.address
+
+
+def check_axe(page: Any) -> None:
+    """Axe finds nothing on the page."""
+    if not AXE.exists():
+        pytest.skip("left out: axe, because axe-core is not installed (needs npm; run: make browser)")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})")
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
 
 
 def _movie(path: Path) -> bytes:
@@ -62,7 +84,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "one.png": (_picture(200, 150, 60), "snapshot", "image/png"),
         "two.png": (_picture(200, 150, 120), "snapshot", "image/png"),
     }
-    signer = RecordSigner("movies")
+    signer = SIGNER
     entries = tuple(
         FileEntry(path=name, size_bytes=len(data), role=role, media_type=media_type, notes=f"of {name}")
         for name, (data, role, media_type) in contents.items()
@@ -72,7 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         species="Escherichia coli",
         strain="K-12",
         lab="Movie lab",
-        sid="movie-1",
+        sid=FEATURED_SIDS[0],
         acquired_on=dt.date(2020, 2, 3),
         tilt_min_deg=-60.0,
         tilt_max_deg=60.0,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from urllib.parse import urlsplit
 
 import pytest
-from tests.browser.conftest import AXE, MOVIE_ID
+from tests.browser.conftest import FEATURED, GONE_ID, MOVIE_ID, OTHER_ID, PUBLISHER, check_axe
 
-pytestmark = pytest.mark.interop
+from etdb.testing.wall import full_portal
+from etdb.web.application import portal_app
+from etdb.web.serving import serving
 
-GONE = "04" * 32
+pytestmark = pytest.mark.browser
+
 PAGES = {
     "home": "/",
     "browse": "/datasets",
@@ -21,7 +24,14 @@ PAGES = {
     "revised": f"/datasets/{'01' * 32}",
     "older": f"/datasets/{'01' * 32}?revision=1",
     "embed": f"/datasets/{MOVIE_ID}/embed",
+    "embedded viewer": f"/datasets/{MOVIE_ID}/embed/viewer",
+    "withdrawn": f"/datasets/{GONE_ID}",
+    "withdrawn, embedded": f"/datasets/{GONE_ID}/embed",
     "featured": "/featured",
+    "section": f"/featured/{FEATURED}",
+    "publisher": f"/publishers/{PUBLISHER}",
+    "other records": "/ledger?list=other",
+    "record": f"/records/{OTHER_ID}",
     "challenges": "/challenges",
     "apps": "/apps",
     "publishers": "/publishers",
@@ -32,7 +42,32 @@ PAGES = {
     "contact": "/contact",
     "api": "/api",
 }
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+WORDS = {
+    "dataset": "Flagellar motor, with a movie",
+    "embedded viewer": "Flagellar motor, with a movie",
+    "withdrawn": "This dataset was withdrawn",
+    "withdrawn, embedded": "This dataset was withdrawn",
+    "featured": "Cytoskeletal elements",
+    "section": "Flagellar motor, with a movie",
+    "publisher": "Flagellar motor, with a movie",
+    "other records": OTHER_ID[:8],
+    "record": '"type":"music"',
+}
+
+
+def visit(page, name):
+    """Open a page; a tombstone's status, which the browser speaks of, is no trouble."""
+    answer = page.goto(PAGES[name])
+    settle(page)
+    is_gone = name.startswith("withdrawn")
+    assert answer.status == (410 if is_gone else 200)
+    if is_gone:
+        assert len(page.troubles) == 2
+        assert all(one == f"410 {page.url}" or "status of 410" in one for one in page.troubles)
+        page.troubles.clear()
+    assert WORDS.get(name, "") in page.locator("body").text_content()
 
 
 def settle(page):
@@ -48,20 +83,11 @@ def wait_until(page, expression):
     pytest.fail(f"this never came: {expression}")
 
 
-def check_axe(page):
-    if not AXE.exists():
-        pytest.skip("left out: axe, because axe-core is not in tests/interop/node_modules")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})")
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_each_page_loads_whole_and_axe_finds_nothing(page, name, scheme):
     page.emulate_media(color_scheme=scheme)
-    page.goto(PAGES[name])
-    settle(page)
+    visit(page, name)
     assert page.troubles == []
     check_axe(page)
 
@@ -70,13 +96,11 @@ def test_each_page_loads_whole_and_axe_finds_nothing(page, name, scheme):
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_scrolls_sideways(page, name, width):
     page.set_viewport_size({"width": width, "height": 740})
-    page.goto(PAGES[name])
-    settle(page)
+    visit(page, name)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
-def test_a_withdrawn_dataset_and_a_missing_page_help(page):
-    page.goto("/ledger")
+def test_a_missing_page_helps(page):
     for address, words in (("/datasets/ffff", "This is not here"), ("/featured/nothing", "This is not here")):
         assert page.goto(address).status == 404
         assert page.get_by_role("heading", level=1).inner_text() == words
@@ -93,7 +117,7 @@ def test_words_are_searched_and_a_facet_narrows_at_once(page):
     expect(page.get_by_role("heading", level=1)).to_have_text("1 dataset")
     page.goto("/datasets")
     page.locator("summary", has_text="Laboratory").click()
-    page.get_by_label("Movie lab").check()
+    page.get_by_role("checkbox", name="Movie lab").check()
     page.wait_for_url("**/datasets?*lab=Movie*")
     expect(page.get_by_role("heading", level=1)).to_have_text("1 dataset")
     page.get_by_label("Drop Laboratory: Movie lab").click()
@@ -113,6 +137,32 @@ def test_pages_weigh_little(page, name, most_bytes):
     settle(page)
     assert 3 <= len(came) <= 40
     assert 1_000 < sum(came) <= most_bytes
+
+
+def test_a_home_page_full_of_large_thumbnails_weighs_little(browser, tmp_path):
+    """All that came over the line, headers too, when somebody has looked at the page to its end."""
+    came, asked = [], []
+    large = [25_000 + 1_000 * (number % 16) for number in range(18)]
+    with full_portal(tmp_path, large) as portal, serving(portal_app(portal)) as url:
+        context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.on("request", lambda one: asked.append(one.url))
+        network = context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.on("Network.loadingFinished", lambda said: came.append(said["encodedDataLength"]))
+        page.goto("/")
+        for _ in range(12):
+            page.mouse.wheel(0, 600)
+            page.wait_for_timeout(50)
+        settle(page)
+        shown = page.locator("main img")
+        pictures = {shown.nth(number).get_attribute("src") for number in range(shown.count())}
+        assert 6 <= len(pictures) <= 18
+        assert pictures <= {urlsplit(one).path for one in asked}
+        assert page.evaluate("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
+        assert len(came) >= len(pictures) + 3
+        assert 200_000 < sum(came) <= 300_000
+        context.close()
 
 
 def test_ranges_apply_with_the_button_and_stay_in_the_address(page):

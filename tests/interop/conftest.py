@@ -20,7 +20,7 @@ from peers import peer_lines  # noqa: E402
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """At the end: against whom."""
-    if config.getoption("-m") == "interop":
+    if config.getoption("-m") in {"interop", "node"}:
         terminalreporter.write_sep("-", "peers that nobody here wrote")
         for line in peer_lines():
             terminalreporter.write_line(line)

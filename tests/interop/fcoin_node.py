@@ -38,7 +38,7 @@ from etdb.ledger.mining import choose_pending, next_block
 
 HERE = Path(__file__).resolve().parent
 NODE_MODULES = HERE / "node_modules"
-LEFT_OUT = "left out: the judges from npm are not installed (needs node and npm; run: make interop)"
+LEFT_OUT = "left out: the judges from npm are not installed (needs node and npm; run: make nodes)"
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0

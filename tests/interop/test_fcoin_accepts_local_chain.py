@@ -10,7 +10,7 @@ from fcoin_node import FcoinNode
 from etdb.flo import REGTEST, PrivateKey, Transaction, TxInput, TxOutput, address_script, parse_transaction, sign_all
 from etdb.ledger import Limits, LocalChain, Wallet
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 KEY = PrivateKey(bytes(range(1, 33)))
 ADDRESS = KEY.address(REGTEST)

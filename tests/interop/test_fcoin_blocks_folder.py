@@ -18,7 +18,7 @@ from etdb.ledger.node_blocks import RpcBlocks
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 BLOCKS = 640
 """So many that their work is checked behind, and that the node's files are looked into."""

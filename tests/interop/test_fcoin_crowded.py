@@ -14,7 +14,7 @@ from etdb.flo import REGTEST
 from etdb.ledger import Wallet
 from etdb.publish import Journal, RivalPublisherError
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 
 def test_a_full_mempool(npm_judges, tmp_path):

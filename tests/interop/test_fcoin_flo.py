@@ -7,7 +7,7 @@ from fcoin_node import FcoinError, FcoinNode
 
 from etdb import flo
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 KEY = flo.PrivateKey(bytes(range(1, 33)))
 SCRIPT = flo.address_script(KEY.address(flo.REGTEST), flo.REGTEST)

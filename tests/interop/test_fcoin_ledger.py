@@ -18,7 +18,7 @@ from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 from etdb.testing.ledger import LedgerContract
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 KEY = PrivateKey(bytes(range(1, 33)))
@@ -29,9 +29,9 @@ def rpc_of(node: FcoinNode, **options) -> RpcClient:
     return RpcClient(node.url, RpcLogin(user="etdb", password_file=node.password_file()), **options)
 
 
-def open_node(node: FcoinNode, path, **options) -> FloNode:
+def open_node(node: FcoinNode, path, rpc_options=None, **options) -> FloNode:
     """The adapter over a node of fcoin, which looks at it whenever it is asked."""
-    return FloNode(rpc_of(node), REGTEST, path, **{"fresh_s": 0, **options})
+    return FloNode(rpc_of(node, **(rpc_options or {})), REGTEST, path, **{"fresh_s": 0, **options})
 
 
 class TestFcoin(LedgerContract):

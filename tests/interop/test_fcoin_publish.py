@@ -20,7 +20,7 @@ from etdb.publish import Journal, Pace, Publisher
 from etdb.publish.steps import sign_record
 from etdb.testing.records import RecordSigner
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 LAB = RecordSigner("lab")
 ROOT = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
@@ -36,6 +36,7 @@ class Press:
         self.notes: list[str] = []
         self.steps: list[str] = []
         self.watch: Callable[[str], None] = lambda _step: None
+        self.rpc_options: dict[str, float] = {}
         with closing(Journal(folder / "journal.sqlite")) as journal:
             for number in range(first, first + records):
                 tomogram = LAB.tomogram(sid=f"d{number}", location="", notes=f"{number} " * (notes_bytes // 4))
@@ -50,7 +51,8 @@ class Press:
     @contextmanager
     def ledger(self):
         """The node as our ledger."""
-        rpc = RpcClient(self.node.url, RpcLogin(user="lab", password_file=self.node.password_file()))
+        login = RpcLogin(user="lab", password_file=self.node.password_file())
+        rpc = RpcClient(self.node.url, login, **self.rpc_options)
         with closing(FloNode(rpc, REGTEST, self.folder / "node.sqlite", watch=[LAB.address])) as ledger:
             yield ledger
 

@@ -16,7 +16,7 @@ from etdb.ledger import Limits, Wallet
 from etdb.ledger.node import FloNode
 from etdb.testing.records import RecordSigner
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 PUBLISHER = RecordSigner()
 LIMITS = Limits()

@@ -16,7 +16,7 @@ from etdb.ledger.node_errors import NodeBehindError, NodeChainError, NodeLoginEr
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 ADDRESS = KEY.address(REGTEST)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fcoin_node import FcoinNode
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 DESCRIPTION = 'title = "A ring on a real chain"\nacquired_on = 2026-11-01\nspecies = "Caulobacter crescentus"\n'
 

@@ -8,7 +8,7 @@ from fcoin_node import FcoinError, FcoinNode
 
 from etdb import flo
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 KEY = flo.PrivateKey(bytes(range(2, 34)))
 OLD = flo.PrivateKey(bytes(range(3, 35)), compressed=False)

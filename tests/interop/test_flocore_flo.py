@@ -9,7 +9,7 @@ import pytest
 
 from etdb import flo
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 
 def make(text: bytes, inputs: int, *, compressed: bool = True) -> tuple[flo.Transaction, bytes]:

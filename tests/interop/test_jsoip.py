@@ -11,7 +11,7 @@ import pytest
 
 from etdb import flo, oip
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 KEY = flo.PrivateKey(bytes(range(1, 33)))
 ADDRESS = KEY.address(flo.MAIN)

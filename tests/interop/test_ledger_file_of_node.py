@@ -15,7 +15,7 @@ from etdb.ledger.node import FloNode
 from etdb.ledger.rpc import RpcClient
 from etdb.ledger.rpc_login import RpcLogin
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.node
 
 KEY = PrivateKey(bytes(range(1, 33)))
 ADDRESS = KEY.address(REGTEST)

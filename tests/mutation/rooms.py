@@ -11,7 +11,15 @@ class Room(NamedTuple):
 
 
 ROOMS = {
-    "trust": Room("trust", ("tests/unit/trust", "tests/unit/verify")),
+    "trust": Room(
+        "trust",
+        (
+            "tests/unit/trust",
+            "tests/unit/verify",
+            "tests/unit/index/test_corrections.py",
+            "tests/unit/index/test_other_messages.py",
+        ),
+    ),
     "flo": Room(
         "flo",
         (
@@ -30,6 +38,8 @@ ROOMS = {
             "tests/unit/oip",
             "tests/property/test_oip.py",
             "tests/property/test_oip_messages.py",
+            "tests/unit/index/test_corrections.py",
+            "tests/unit/index/test_other_messages.py",
             "tests/unit/index/test_parts_from_strangers.py",
             "tests/hostile/test_texts.py",
         ),

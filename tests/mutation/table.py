@@ -15,7 +15,8 @@ def table(documents: list[dict[str, Any]]) -> str:
         "",
         "One node of the syntax tree changed at a time (`mutants.py`): operators, constants, conditions, returned",
         "values, calls and raises left out. Each mutant ran against the tests that reach it, the fastest first,",
-        "up to the first that failed or ten seconds of processor time. Made by `make mutants`.",
+        "up to the first that failed or ten seconds of processor time. Made by `make mutants`. Survivors ran once more",
+        "(`--again`) when tests had been written for them.",
         "",
         "| module | mutants | run | killed | timed out | survived | of these explained | not reached | date |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -34,6 +35,16 @@ def table(documents: list[dict[str, Any]]) -> str:
     for document in documents:
         for module in document["modules"]:
             lines += [f"- `{found['mutant']}`: {found['why'] or 'not explained'}" for found in module["survivors"]]
+    lines += [
+        "",
+        "## Not reached",
+        "",
+        "Read while modules are loaded, before a mutant is put in its place, or by tests of another room:",
+        "",
+    ]
+    for document in documents:
+        for module in document["modules"]:
+            lines += [f"- `{module['module']} {owner}`: {count}" for owner, count in module["not_reached_in"].items()]
     return "\n".join(lines) + "\n"
 
 

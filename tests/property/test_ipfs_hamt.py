@@ -259,7 +259,7 @@ def test_a_shard_inside_an_identity_cid():
 
 def test_names_with_equal_hashes_are_refused(monkeypatch):
     monkeypatch.setattr("etdb.ipfs.hamt.name_hash", lambda name: b"samehash")
-    with pytest.raises(InputError, match="the same hash"):
+    with pytest.raises(InputError, match="'a' and 'b' have the same hash"):
         build_directory(entries_of(["a", "b"]), ALWAYS)
 
 

@@ -12,10 +12,12 @@ from etdb.blocks import BlockStore
 from etdb.blocks.gateway import GatewayStore
 from etdb.blocks.routing import Provider
 from etdb.cli.app import Context, command
+from etdb.cli.fetch import checked_files
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import printable, size_text
 from etdb.cli.sources import Sources, SourceWords, open_sources, source_options
 from etdb.cli.tables import Table
+from etdb.counting import counted
 from etdb.download import DownloadReport, KnownProvider, NetworkFinder, SourcePool, download, plan_content
 from etdb.errors import (
     ConfigurationError,
@@ -133,7 +135,7 @@ def fetch(context: Context, cid: str, output: str, jobs: int, words: SourceWords
             **(failure.to_dict() if failure else {}),
         }
     )
-    out.say(f"{printable(str(one.folder))}  {one.files} files checked, {size_text(one.fetched_bytes)} fetched")
+    out.say(f"{printable(str(one.folder))}  {checked_files(one)} checked, {size_text(one.fetched_bytes)} fetched")
     out.say(f"from {printable(', '.join(report.sources)) or 'nobody: all was there'}")
     for name in plan.datasets[0].left_out:
         out.say(f"  [yellow]{printable(name)} is a link, which is never made or followed[/yellow]")
@@ -230,7 +232,7 @@ def _failure(report: DownloadReport) -> EtdbError | None:
         return None
     if isinstance(failed[0].error, ConfigurationError):
         return failed[0].error
-    message = f"{len(failed)} files are not complete, the first is {failed[0].path}: {failed[0].error.message}"
+    message = f"{counted(len(failed), 'file')} not complete, the first is {failed[0].path}: {failed[0].error.message}"
     if all(isinstance(bad.error, VerificationError) for bad in failed):
         return VerificationError(message, hint="try other sources; what is right is kept")
     return SourceError(message, hint="run the same command again, or with other sources; what has arrived is kept")

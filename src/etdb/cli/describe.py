@@ -16,6 +16,7 @@ from etdb.cli.app import Context, command
 from etdb.cli.describe_shown import brief_line, show_brief, show_draft
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import Output, printable
+from etdb.counting import counted
 from etdb.describe import Draft, describe, encode_draft, look_text
 from etdb.durable import write_durably
 from etdb.errors import ConfigurationError, EtdbError, InputError
@@ -177,7 +178,7 @@ def _unreadable(faults: Sequence[tuple[str, EtdbError]]) -> EtdbError:
     told = [f"  {name}: {error.message}" for name, error in faults[:_MOST_FAULTS]]
     if len(faults) > _MOST_FAULTS:
         told.append(f"  and {len(faults) - _MOST_FAULTS} more")
-    return InputError("\n".join([f"{len(faults)} datasets cannot be read:", *told]), hint="mend them")
+    return InputError("\n".join([f"{counted(len(faults), 'dataset')} cannot be read:", *told]), hint="mend them")
 
 
 def _unseen(_step: str, _done: int, _total: int) -> None:

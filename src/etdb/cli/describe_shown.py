@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from etdb.cli.output import Output, printable, size_text
+from etdb.counting import counted
 from etdb.describe import Draft, Evidence, Witness, shown_files
 from etdb.sources import DATASET_TOML, SourceDataset, SourceFile
 
@@ -27,7 +28,7 @@ def show_draft(
     done, total = place
     if done > 1:
         out.say()
-    count = f"{len(dataset.files)} files" if len(dataset.files) != 1 else "1 file"
+    count = counted(len(dataset.files), "file")
     number = f"  [dim]{done} of {total}[/dim]" if total > 1 else ""
     out.say(f"[bold cyan]{printable(dataset.name)}[/bold cyan]  {count}, {size_text(dataset.size_bytes)}{number}")
     out.say()
@@ -65,7 +66,14 @@ def show_brief(out: Output, lines: Iterable[tuple[str, ...]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("dataset", "tilts / step", "pixel Å", "voxel Å", "dose", "missing", "disagreements"):
         is_number = heading in {"pixel Å", "voxel Å", "dose"}
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+        is_name = heading == "dataset"
+        table.add_column(
+            heading,
+            justify="right" if is_number else "left",
+            overflow="ellipsis" if is_name else "fold",
+            no_wrap=is_number or is_name,
+            min_width=len(heading) if heading == "disagreements" else None,
+        )
     for line in lines:
         table.add_row(*line)
     out.drawing(table)

@@ -12,15 +12,18 @@ import msgspec
 
 from etdb.catalogue import All, Catalogue, DatasetView, Expression, Observation, parse_query
 from etdb.cli.app import Context, command
-from etdb.cli.find import filter_option, show_claims
+from etdb.cli.dataset_shown import show_claims
+from etdb.cli.find import filter_option
 from etdb.cli.kept_ledger import has_evidence
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.sources import SourceWords, open_sources, source_options
 from etdb.cli.tables import Table
 from etdb.cli.verify_against import verify_against
+from etdb.counting import counted
 from etdb.download import (
     FILE_CLASSES,
+    DatasetReport,
     DownloadPlan,
     DownloadReport,
     Evidence,
@@ -230,6 +233,7 @@ def _document(report: DownloadReport) -> dict[str, object]:
                 "dataset_id": one.dataset_id,
                 "folder": str(one.folder),
                 "files": one.files,
+                "has_manifest": one.has_manifest,
                 "fetched_bytes": one.fetched_bytes,
                 "kept_bytes": one.kept_bytes,
                 "differences": one.differences,
@@ -241,7 +245,7 @@ def _document(report: DownloadReport) -> dict[str, object]:
 
 
 def _show_plan(out: Output, plan: DownloadPlan) -> None:
-    table = Table("dataset", "into", "files", "size")
+    table = Table("dataset", "into", "files", "size", elided="into")
     for one in plan.datasets[:20]:
         size = sum(file.size_bytes or 0 for file in one.files)
         table.add_row(one.dataset_id[:12], printable(one.folder), str(len(one.files)), size_text(size))
@@ -249,12 +253,20 @@ def _show_plan(out: Output, plan: DownloadPlan) -> None:
     if len(plan.datasets) > 20:
         out.say(f"... and {len(plan.datasets) - 20} more")
     unknown = f", {plan.files_of_unknown_size} of unknown size" if plan.files_of_unknown_size else ""
-    out.say(f"[bold]{plan.files}[/bold] files, {size_text(plan.size_bytes)}{unknown}")
+    out.say(
+        f"[bold]{plan.files}[/bold] {'file' if plan.files == 1 else 'files'}, {size_text(plan.size_bytes)}{unknown}"
+    )
+
+
+def checked_files(report: DatasetReport) -> str:
+    """How many files of a dataset are here and right; the manifest is not one of the record's."""
+    files = counted(report.files - report.has_manifest, "file")
+    return f"{files} and the manifest" if report.has_manifest else files
 
 
 def _show_report(out: Output, report: DownloadReport) -> None:
     for one in report.datasets:
-        out.say(f"{printable(one.folder)}  {one.files} files checked, {size_text(one.fetched_bytes)} fetched")
+        out.say(f"{printable(one.folder)}  {checked_files(one)} checked, {size_text(one.fetched_bytes)} fetched")
         for name in one.differences:
             out.say(f"  [yellow]manifest and record differ in {printable(name)}[/yellow]")
         for bad in one.failed:
@@ -269,7 +281,7 @@ def _failure(report: DownloadReport) -> EtdbError | None:
         return None
     if isinstance(failed[0].error, ConfigurationError):
         return failed[0].error
-    message = f"{len(failed)} files are not complete, the first is {failed[0].path}: {failed[0].error.message}"
+    message = f"{counted(len(failed), 'file')} not complete, the first is {failed[0].path}: {failed[0].error.message}"
     if all(isinstance(bad.error, VerificationError) for bad in failed):
         return VerificationError(message, hint="try another gateway; what is right is kept")
     return SourceError(message, hint="run the same command again, or with another --gateway; what has arrived is kept")
@@ -325,7 +337,9 @@ def verify(
     failure: EtdbError | None = None
     content = verification[Claim.FILE_BYTES]
     if verification.failed:
-        failure = VerificationError(f"{len(verification.failed)} claims failed", hint="do not rely on these data")
+        failure = VerificationError(
+            f"{counted(len(verification.failed), 'claim')} failed", hint="do not rely on these data"
+        )
     elif is_content_wanted and content.outcome is Outcome.NOT_CHECKED:
         failure = SourceError(
             content.detail, hint="name another source, or leave the files alone with --no-content; the rest was checked"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import click
@@ -13,28 +12,20 @@ from etdb.catalogue import (
     FIELDS,
     SORTS,
     AsideMessage,
-    DatasetView,
     OrphanedParts,
     OtherRecord,
     Page,
     parse_query,
 )
 from etdb.cli.app import Context, command
+from etdb.cli.dataset_shown import show_dataset
 from etdb.cli.opening import find_workspace, open_catalogue
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
 from etdb.errors import InputError
-from etdb.trust import Claim, Outcome, Verification
 from etdb.web.complexfilter import load_filter
 
-__all__ = ["filter_option", "search", "show", "show_claims"]
-
-_MARKS = {
-    Outcome.HELD: "[green]held[/green]",
-    Outcome.FAILED: "[bold red]FAILED[/bold red]",
-    Outcome.NOT_CHECKED: "[dim]not checked[/dim]",
-    Outcome.NOT_POSSIBLE: "[yellow]not possible[/yellow]",
-}
+__all__ = ["filter_option", "search", "show"]
 
 filter_option = click.option(
     "--filter",
@@ -61,7 +52,11 @@ filter_option = click.option(
 @click.argument("words", nargs=-1)
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="A filter: a whole value, or a range MIN..MAX.")
 @filter_option
-@click.option("--sort", default="", type=click.Choice(["", *(one.name for one in SORTS)]), help="The order.")
+@click.option(
+    "--sort",
+    type=click.Choice([one.name for one in SORTS]),
+    help="The order; by default what fits best, and without words the newest.",
+)
 @click.option("--limit", default=20, show_default=True, help="Results a page.")
 @click.option("--after", default="", metavar="CURSOR", help="Go on behind a page; it ends with its cursor.")
 @click.option("--facet", multiple=True, type=click.Choice(FACETS), metavar="FIELD", help="Count a field's values.")
@@ -72,7 +67,7 @@ def search(
     words: tuple[str, ...],
     where: tuple[str, ...],
     filter_file: Path | None,
-    sort: str,
+    sort: str | None,
     limit: int,
     after: str,
     facet: tuple[str, ...],
@@ -90,7 +85,7 @@ def search(
             raise InputError(f"--where {one!r} is not FIELD=VALUE", hint="see: etdb search --fields")
         pairs.append((name, value))
     query = parse_query(
-        pairs, text=" ".join(words), sort=sort, limit=limit, cursor=after, facets=facet, withdrawn=withdrawn
+        pairs, text=" ".join(words), sort=sort or "", limit=limit, cursor=after, facets=facet, withdrawn=withdrawn
     )
     if filter_file is not None:
         query = structs.replace(query, condition=load_filter(filter_file))
@@ -102,10 +97,10 @@ def search(
 
 def _show_fields(out: Output) -> None:
     out.document(FIELDS)
-    table = Table("field", "takes", "unit", "")
+    table = Table("field", "takes", "")
     for field in FIELDS:
         takes = " or ".join(["a value"] * field.terms + ["MIN..MAX"] * bool(field.column))
-        table.add_row(field.name, takes, field.unit, field.help)
+        table.add_row(field.name, takes, field.help + (f" ({field.unit})" if field.unit else ""))
     out.table(table)
 
 
@@ -160,7 +155,7 @@ def show(context: Context, dataset_id: str | None, revision: int | None, listing
             return
         view = catalogue.get(str(dataset_id), revision=revision)
     context.out.document(view)
-    _show_dataset(context.out, view)
+    show_dataset(context.out, view)
 
 
 def _listed(item: AsideMessage | OrphanedParts | OtherRecord) -> str:
@@ -172,63 +167,3 @@ def _listed(item: AsideMessage | OrphanedParts | OtherRecord) -> str:
         return f"{item.txid}  block {item.height}  {printable(told)}"
     waits = f"{len(item.present)} of {item.count} parts, of {item.publisher}"
     return f"{printable(item.reference)}  block {item.height}  {printable(waits)}"
-
-
-def _show_dataset(out: Output, view: DatasetView) -> None:
-    tomogram = view.tomogram
-    out.say(f"[bold]{printable(tomogram.title)}[/bold]")
-    if view.withdrawn is not None:
-        when = dt.datetime.fromtimestamp(view.withdrawn.time_s, dt.UTC).date()
-        out.say(
-            f"[bold red]WITHDRAWN[/bold red] on {when} by {printable(view.withdrawn.signed_by)}: "
-            f"{printable(view.withdrawn.reason) or 'no reason is given'}"
-        )
-    if view.revisions > 1:
-        newer = "" if view.revision == view.revisions else "; there is a newer one"
-        out.say(
-            f"revision {view.revision} of {view.revisions}{newer}  "
-            f"[dim]what changed: etdb history {view.dataset_id[:12]}[/dim]"
-        )
-    table = Table()
-    table.add_row("id", view.dataset_id)
-    if view.revision > 1:
-        table.add_row("revision id", view.revision_id)
-    if view.publisher_name:
-        table.add_row("published by", printable(view.publisher_name))
-    if view.owner != tomogram.publisher:
-        table.add_row("owner", printable(view.owner))
-    for name in tomogram.__struct_fields__:
-        value = getattr(tomogram, name)
-        if name in ("title", "files", "extra", "unknown") or value in (None, "", ()):
-            continue
-        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        table.add_row(name, printable(shown))
-    for name, value in {**tomogram.extra, **tomogram.unknown}.items():
-        table.add_row(printable(name), printable(value))
-    confirmations = "1 confirmation" if view.confirmations == 1 else f"{view.confirmations} confirmations"
-    table.add_row("block", f"{view.height} ({confirmations})")
-    out.table(table)
-    files = Table("file", "role", "type", "size")
-    for entry in tomogram.files:
-        files.add_row(
-            printable(entry.path),
-            entry.role,
-            printable(entry.media_type),
-            size_text(entry.size_bytes) if entry.size_bytes is not None else "?",
-        )
-    out.say()
-    out.table(files)
-    out.say()
-    show_claims(out, view.claims)
-    for duplicate in view.duplicates:
-        out.say(f"[yellow]{duplicate.why}[/yellow] as {duplicate.dataset_id[:12]}")
-
-
-def show_claims(out: Output, verification: Verification) -> None:
-    """Print each claim with its outcome and what it means."""
-    table = Table()
-    for result in verification.results:
-        meaning = Claim(result.claim).meaning
-        detail = f" ({printable(result.detail)})" if result.detail else ""
-        table.add_row(_MARKS[Outcome(result.outcome)], meaning + detail)
-    out.table(table)

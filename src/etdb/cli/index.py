@@ -12,6 +12,7 @@ from etdb.cli.app import Context, command
 from etdb.cli.kept_ledger import fold_options
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable
+from etdb.counting import counted
 from etdb.errors import EtdbError
 from etdb.flo import network
 from etdb.index import IndexReport, follow, watch
@@ -65,9 +66,14 @@ def _show_away(out: Output, error: EtdbError) -> None:
 
 
 def _show(out: Output, report: IndexReport) -> None:
-    gone = f", {report.records_removed} gone with {report.blocks_removed} blocks" if report.blocks_removed else ""
+    gone = (
+        f", {report.records_removed} gone with {counted(report.blocks_removed, 'block')}"
+        if report.blocks_removed
+        else ""
+    )
     revised = f", {report.revisions_new} revised" if report.revisions_new else ""
     out.say(
-        f"{report.blocks} blocks read up to {report.height}: {report.records_new} datasets new{gone}{revised}, "
-        f"{report.aside} messages put aside, in {report.seconds:.1f} s"
+        f"{counted(report.blocks, 'block')} read up to {report.height}: "
+        f"{counted(report.records_new, 'new dataset')}{gone}{revised}, "
+        f"{counted(report.aside, 'message')} put aside, in {report.seconds:.1f} s"
     )

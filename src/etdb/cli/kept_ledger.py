@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from etdb.counting import counted
 from etdb.errors import ConfigurationError, InputError
 from etdb.ledger import LocalChain
 
@@ -109,7 +110,7 @@ def refuse_other_ledgers(workspace: Workspace) -> None:
             chain.close()
         if tip is not None and tip.height:
             raise ConfigurationError(
-                f"this workspace has a chain of its own, with {tip.height} blocks",
+                f"this workspace has a chain of its own, with {counted(tip.height, 'block')}",
                 hint="make a workspace of its own: etdb init FOLDER",
             )
 

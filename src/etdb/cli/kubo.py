@@ -17,6 +17,7 @@ from etdb.cli.opening import find_workspace, open_files, open_kubo
 from etdb.cli.output import printable, size_text
 from etdb.cli.published import Published, choose_published, published_datasets
 from etdb.cli.tables import Table
+from etdb.counting import counted
 from etdb.errors import EtdbError, InputError, NotFoundError, SourceFileError, VerificationError
 from etdb.workspace import Workspace
 
@@ -66,7 +67,7 @@ def check(context: Context, datasets: tuple[str, ...], api: str | None, secret_f
         table = Table()
         table.add_row("Kubo", f"{printable(info.version)} at {printable(info.api)}")
         table.add_row("peer", printable(info.peer_id))
-        table.add_row("connected to", f"{info.peers} peers")
+        table.add_row("connected to", counted(info.peers, "peer"))
         table.add_row("files in place", "yes" if info.takes_files_in_place else "no: Experimental.FilestoreEnabled")
         table.add_row("refers to files below", printable(reach))
         out.table(table)
@@ -74,7 +75,7 @@ def check(context: Context, datasets: tuple[str, ...], api: str | None, secret_f
             out.say("To let it: ipfs config --json Experimental.FilestoreEnabled true; then start Kubo again")
         if outside:
             out.say(
-                f"[yellow]{len(outside)} published files lie elsewhere[/yellow], the first is {printable(outside[0])}"
+                f"[yellow]{counted(len(outside), 'published file')} elsewhere[/yellow], first {printable(outside[0])}"
             )
         chosen = choose_published(workspace, datasets) if datasets else []
         with out.progress(_LABELS, bytes_steps=frozenset({"check"})) as progress:
@@ -99,7 +100,7 @@ def check(context: Context, datasets: tuple[str, ...], api: str | None, secret_f
     if failed:
         one, error = failed[0]
         raise VerificationError(
-            f"{len(failed)} datasets cannot be had from that Kubo, the first is {one.sid}: {error.message}",
+            f"{counted(len(failed), 'dataset')} cannot be had from that Kubo, the first is {one.sid}: {error.message}",
             hint="bring them again with: etdb kubo add --again",
             source=info.api,
         )
@@ -177,11 +178,10 @@ def add(
         ]
         + [{**_named(one), **error.to_dict()} for one, error in failed]
     )
-    table = Table("dataset", "files", "size", "", "root CID", fold_last=True)
     for one, plan, done in results:
         said = "was there" if done.was_there and not done.sent_files else f"{size_text(done.sent_bytes)} sent"
-        table.add_row(printable(one.sid), str(len(plan.files)), size_text(plan.size_bytes), said, str(one.root))
-    out.table(table)
+        held = f"{counted(len(plan.files), 'file')}, {size_text(plan.size_bytes)}, {said}"
+        out.say(f"[bold]{printable(one.sid)}[/bold]  {held}\n  {one.root}")
     for one, error in failed:
         out.say(f"[red]{printable(one.sid)}  {printable(error.message)}[/red]")
     if failed:
@@ -216,13 +216,12 @@ def pins(context: Context, api: str | None, secret_file: Path | None) -> None:
             "other_pins": others,
         }
     )
-    table = Table("dataset", "id", "root CID", fold_last=True)
     for one, _ in found:
-        table.add_row(printable(one.sid), one.dataset_id[:12], str(one.root))
-    out.table(table)
-    out.say(f"{len(found)} of {len(published)} published datasets are pinned; {others} pins are of other things")
+        out.say(f"[bold]{printable(one.sid)}[/bold]  {one.dataset_id[:12]}\n  {one.root}")
+    of = counted(len(published), "published dataset")
+    out.say(f"{len(found)} of {of} pinned; beside them {counted(others, 'pin')} of other things")
     if unfinished:
-        out.say(f"{unfinished} files belong to a run that was cut off: etdb kubo add goes on with it")
+        out.say(f"{counted(unfinished, 'file')} of a run that was cut off: etdb kubo add goes on with it")
 
 
 @command(

@@ -20,6 +20,7 @@ from etdb.cli.kept_ledger import (
 )
 from etdb.cli.opening import find_workspace, open_catalogue, open_ledger
 from etdb.cli.output import Output, printable, size_text
+from etdb.counting import counted
 from etdb.durable import write_durably
 from etdb.errors import FormatError, InputError, VerificationError
 from etdb.flo import network
@@ -82,8 +83,8 @@ def export(context: Context, file: str, messages: str, from_height: int | None) 
         )
     context.out.document(report)
     context.out.say(
-        f"{printable(file)}: {report.messages} messages of blocks {report.start} to {report.height}, "
-        f"{report.new_blocks} blocks new, {size_text(report.size_bytes)}"
+        f"{printable(file)}: {counted(report.messages, 'message')} of blocks {report.start} to {report.height}, "
+        f"{counted(report.new_blocks, 'new block')}, {size_text(report.size_bytes)}"
     )
     context.out.say(f"newest block  {report.tip_hash}\nSHA-256       {report.sha256}")
 
@@ -171,8 +172,8 @@ def _show_checked(out: Output, kept: LedgerFile) -> None:
         }
     )
     out.say(
-        f"{printable(kept.path)}: {checked.messages} messages of blocks {checked.preamble.start} to {checked.height} "
-        f"of {checked.preamble.network}, {size_text(checked.size_bytes)}"
+        f"{printable(kept.path)}: {counted(checked.messages, 'message')} of blocks {checked.preamble.start} to "
+        f"{checked.height} of {checked.preamble.network}, {size_text(checked.size_bytes)}"
     )
     out.say(f"SHA-256  {checked.sha256.hex()}")
     for line in held:
@@ -192,9 +193,9 @@ def _claims(kept: LedgerFile) -> tuple[list[str], list[str]]:
     if checked.preamble.start == 0:
         held.append("the chain begins with the network's first block")
     if checked.checkpoints:
-        held.append(f"it goes through {checked.checkpoints} known blocks")
+        held.append(f"it goes through {counted(checked.checkpoints, 'known block')}")
     if checked.work_checked:
-        held.append(f"the proof of work of {checked.work_checked} headers, all above the last known block")
+        held.append(f"the proof of work of {counted(checked.work_checked, 'header')}, all above the last known block")
     rest = [
         "that no message was left out: compare files of several exporters, by the hash of the newest block and SHA-256",
         "that the newest blocks are of the chain that most work stands behind: compare their hash with a node's",
@@ -250,20 +251,20 @@ def import_legacy(context: Context, file: str) -> None:
     failure = None
     if taken.bad:
         failure = VerificationError(
-            f"{len(taken.bad)} of {taken.lines} lines were not taken, the first is line {taken.bad[0].line}: "
+            f"{len(taken.bad)} of {counted(taken.lines, 'line')} not taken, the first is line {taken.bad[0].line}: "
             f"{taken.bad[0].reason}",
             hint="the others are kept",
         )
     context.out.document({"import": taken, "index": report, **(failure.to_dict() if failure else {})})
     _show_taken(context.out, taken)
-    context.out.say(f"{report.records_new} datasets new, {report.aside} messages put aside")
+    context.out.say(f"{counted(report.records_new, 'new dataset')}, {counted(report.aside, 'message')} put aside")
     if failure:
         raise failure
 
 
 def _show_taken(out: Output, taken: LegacyImport) -> None:
-    out.say(f"{taken.new} messages new, {taken.known} known already")
+    out.say(f"{counted(taken.new, 'new message')}, {taken.known} known already")
     for bad in taken.bad[:_SHOWN_LINES]:
         out.say(f"[red]line {bad.line}: {printable(bad.reason)}[/red]")
     if len(taken.bad) > _SHOWN_LINES:
-        out.say(f"... and {len(taken.bad) - _SHOWN_LINES} more lines")
+        out.say(f"... and {counted(len(taken.bad) - _SHOWN_LINES, 'more line')}")

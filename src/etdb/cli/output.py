@@ -132,7 +132,7 @@ class Output:
         """A table for people."""
         if not self.json_mode:
             with _printing():
-                self.console.print(table.drawn())
+                self.console.print(table.drawn(self.console.width))
 
     def drawing(self, drawn: RenderableType) -> None:
         """Something that the library draws, for people; its lines are as wide as the terminal."""

@@ -16,6 +16,7 @@ from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
+from etdb.counting import counted
 from etdb.describe import Draft, describe
 from etdb.durable import write_durably
 from etdb.errors import EtdbError, FormatError, InputError
@@ -26,6 +27,7 @@ from etdb.preview import (
     SheetEntry,
     SheetNote,
     encode_sheet,
+    guess_sizes,
     make_product,
     plan_previews,
     thumbnail_jpeg,
@@ -75,8 +77,8 @@ def preview(context: Context, paths: tuple[str, ...], output: str | None, sheet:
     """Make pictures and movies of datasets to look at, without publishing anything.
 
     `etdb publish` makes the same previews and makes them part of the dataset. Here they go into a folder, to see what
-    they will be like; without --output and --contact-sheet it is only told what would be made. Nothing is written into
-    the datasets' own folders. What cannot be shown is named, the others are made, and the status is 3.
+    they will be like; without --output it is only told what would be made, and about how large it is. Nothing is
+    written into the datasets' own folders. What cannot be shown is named, the others are made, and the status is 3.
     """
     out = context.out
     if output is not None or sheet is not None:
@@ -90,7 +92,7 @@ def preview(context: Context, paths: tuple[str, ...], output: str | None, sheet:
     folders: set[str] = set()
     with out.progress(_LABELS) as progress:
         for number, (source, root) in enumerate(roots, 1):
-            one = _look(source, root, settings, zarr=zarr)
+            one = _look(source, root, settings, zarr=zarr, is_made=output is not None)
             if output is not None and one.plan is not None and one.fault is None:
                 folder = Path(output) / _folder_name(one, folders)
                 one.fault = _make(one, folder, lambda done, total: progress("make", done, total))
@@ -134,13 +136,14 @@ def _refuse_inside(place: str | None, roots: Sequence[Path]) -> None:
             )
 
 
-def _look(source: FolderSource, root: Path, settings: Settings, *, zarr: bool) -> _Shown:
+def _look(source: FolderSource, root: Path, settings: Settings, *, zarr: bool, is_made: bool) -> _Shown:
     one = _Shown(name=root.name, source=str(root))
     try:
         one.dataset = source.read(root)
         one.name = one.dataset.name
         one.draft = describe(one.dataset, settings, needs_title=False)
-        one.plan = plan_previews(one.dataset, one.draft.tomogram, one.draft.origins, zarr=zarr)
+        plan = plan_previews(one.dataset, one.draft.tomogram, one.draft.origins, zarr=zarr)
+        one.plan = plan if is_made else guess_sizes(plan)
     except InputError as error:
         one.fault = error
     return one
@@ -252,40 +255,41 @@ def _document(shown: Sequence[_Shown], sheet: str | None) -> dict[str, Any]:
 
 
 def _show(out: Output, shown: Sequence[_Shown], output: str | None, sheet: str | None) -> None:
-    table = Table("dataset", "file", "size", "shows", fold_last=True)
+    table = Table("file", "size", "shows", elided="shows")
     for one in shown:
         if one.plan is None:
             continue
+        table.add_row(f"[bold]{printable(one.plan.sid)}[/bold]", "", "")
         if one.made:
             for made in (made for made in one.made if "/" not in made.path):
                 size = size_text(made.file.stat().st_size)
-                table.add_row(printable(one.plan.sid), printable(made.path), size, printable(made.notes))
+                table.add_row(f"  {printable(made.path)}", size, printable(made.notes))
             copy = [made for made in one.made if "/" in made.path]
             if copy:
                 size = size_text(sum(made.file.stat().st_size for made in copy))
                 name = copy[0].path.partition("/")[0]
-                table.add_row(printable(one.plan.sid), printable(name), size, f"{len(copy)} files")
+                table.add_row(f"  {printable(name)}/", size, counted(len(copy), "file"))
             continue
         for product in one.plan.products:
             for file in product.files:
-                about = f"about {size_text(file.about_bytes)}"
-                table.add_row(printable(one.plan.sid), printable(file.path), about, printable(product.source.path))
+                about = f"about {size_text(file.about_bytes)}" if file.about_bytes is not None else "not known"
+                table.add_row(f"  {printable(file.path)}", about, printable(product.source.path))
             if product.zarr is not None:
                 cost = f"at most {size_text(product.zarr.max_bytes)}"
-                what = f"{product.source.path}, at most {product.zarr.files} files"
-                table.add_row(printable(one.plan.sid), printable(product.zarr_name), cost, printable(what))
+                what = f"{product.source.path}, at most {counted(product.zarr.files, 'file')}"
+                table.add_row(f"  {printable(product.zarr_name)}/", cost, printable(what))
         if one.plan.why_not:
-            table.add_row(printable(one.plan.sid), "nothing", "", printable(one.plan.why_not))
+            table.add_row("  nothing", "", printable(one.plan.why_not))
     out.table(table)
     count = sum(len(one.made) for one in shown)
     if output is not None:
-        out.say(f"{count} files below {printable(output)}")
+        out.say(f"{counted(count, 'file')} below {printable(output)}")
     if sheet is not None:
-        out.say(f"{len(shown)} datasets on {printable(sheet)}, {size_text(Path(sheet).stat().st_size)}")
+        out.say(f"{counted(len(shown), 'dataset')} on {printable(sheet)}, {size_text(Path(sheet).stat().st_size)}")
 
 
 def _failed(faults: Sequence[tuple[str, EtdbError]], total: int) -> EtdbError:
     told = [f"  {printable(name)}: {error.message}" for name, error in faults[:_MOST_FAULTS]]
     if len(faults) > _MOST_FAULTS:
         told.append(f"  and {len(faults) - _MOST_FAULTS} more")
-    return InputError("\n".join([f"{len(faults)} of {total} datasets could not be shown whole:", *told]))
+    return InputError("\n".join([f"{len(faults)} of {counted(total, 'dataset')} could not be shown whole:", *told]))

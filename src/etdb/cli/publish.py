@@ -26,6 +26,7 @@ from etdb.cli.publish_previews import PublishPreviews, choose_previews, previews
 from etdb.cli.publish_shown import show_plan, show_report
 from etdb.cli.publish_validation import PlanValidation, ValidationMode, sent_already
 from etdb.cli.publishing import LABELS, Asked, ask_consent, publisher_of, sending_limits, sending_options
+from etdb.counting import counted
 from etdb.describe import describe
 from etdb.errors import EtdbError, InputError
 from etdb.flo import PrivateKey
@@ -152,11 +153,11 @@ def publish(
         if not asked.dry_run and not is_local:
             locks.enter_context(lock_key(address))
         with (
-            out.progress({"sync": "reading the chain"}) as progress,
+            out.progress({"sync": "reading the chain", "guess": "previews"}) as progress,
             open_ledger(workspace, progress=progress) as ledger,
         ):
             journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
-            planned = shows.planned(submissions, journal, address, workspace.content_folder)
+            planned = shows.planned(submissions, journal, address, workspace.content_folder, progress=progress)
             make_plan = plan_resume if resume else functools.partial(plan_publish, planned)
             plan = make_plan(
                 publisher=address,
@@ -183,7 +184,7 @@ def publish(
             verify_means(plan, limits)
         if plan.to_publish and not asked.yes:
             ask_consent(
-                f"Publish {plan.to_publish} datasets as {plan.publisher}, for good?",
+                f"Publish {counted(plan.to_publish, 'dataset')} as {plan.publisher}, for good?",
                 what="publishing",
                 otherwise="nothing was published",
             )
@@ -222,7 +223,7 @@ def publish(
     show_report(out, report)
     if not report.in_time:
         raise StillPendingError(
-            f"{report.unfinished} of {len(report.datasets)} records are not final after {report.seconds:.0f} s",
+            f"{report.unfinished} of {counted(len(report.datasets), 'record')} not final after {report.seconds:.0f} s",
             hint="nothing is lost: run the same command again to go on, or look with: etdb status",
         )
     if left_out is not None:
@@ -294,7 +295,7 @@ def _not_ready(faults: Sequence[tuple[str, EtdbError]], ready: int) -> EtdbError
     if len(faults) > _MOST_FAULTS:
         told.append(f"  and {len(faults) - _MOST_FAULTS} more")
     return InputError(
-        "\n".join([f"{len(faults)} of {len(faults) + ready} datasets are not ready:", *told]),
+        "\n".join([f"{len(faults)} of {counted(len(faults) + ready, 'dataset')} not ready:", *told]),
         hint="mend them; --skip-bad publishes the others" if ready else "mend them",
     )
 

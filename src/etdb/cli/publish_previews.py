@@ -11,10 +11,20 @@ import msgspec
 
 from etdb.blocks import FilesInPlace
 from etdb.cli.output import Output, printable, size_text
+from etdb.counting import counted
 from etdb.describe import Draft
 from etdb.errors import FormatError, InputError
 from etdb.media import MovieError, has_modules, import_extra
-from etdb.preview import MadeFile, PreviewKeeper, PreviewPlan, entry_of, kept_files, plan_previews, planned_entries
+from etdb.preview import (
+    MadeFile,
+    PreviewKeeper,
+    PreviewPlan,
+    entry_of,
+    guess_sizes,
+    kept_files,
+    plan_previews,
+    planned_entries,
+)
 from etdb.publish import SENT_STATES, DatasetEntry, Journal, Submission, decode_draft
 from etdb.sources import SourceDataset
 from etdb.workspace import Workspace
@@ -69,11 +79,17 @@ class PublishPreviews:
             self._plans[draft.tomogram.sid] = plan
 
     def planned(
-        self, submissions: Sequence[Submission], journal: Journal | None, address: str, content_folder: Path
+        self,
+        submissions: Sequence[Submission],
+        journal: Journal | None,
+        address: str,
+        content_folder: Path,
+        *,
+        progress: Callable[[str, int, int], None],
     ) -> list[Submission]:
         """The submissions as they will be about, for the plan: sizes of what is not made yet are guesses."""
         ready = []
-        for submission in submissions:
+        for number, submission in enumerate(submissions, 1):
             entry = _under_way(journal, address, submission)
             if entry is not None:
                 if not self._revises:  # else it is not known yet whether its files have changed
@@ -81,6 +97,9 @@ class PublishPreviews:
                 ready.append(_with_kept(submission, entry, content_folder))
                 continue
             plan = self._plans.get(submission.tomogram.sid)
+            if plan is not None:
+                plan = self._plans[submission.tomogram.sid] = guess_sizes(plan)
+                progress("guess", number, len(submissions))
             rows = planned_entries(plan) if plan is not None else ()
             files = (*submission.tomogram.files, *rows)
             ready.append(
@@ -135,7 +154,7 @@ class PublishPreviews:
             {
                 "sid": plan.sid,
                 "files": [file.path for product in plan.products for file in product.files],
-                "about_bytes": sum(file.about_bytes for product in plan.products for file in product.files),
+                "about_bytes": sum(file.about_bytes or 0 for product in plan.products for file in product.files),
                 "zarr_files": plan.zarr.files if plan.zarr is not None else 0,
                 "zarr_max_bytes": plan.zarr.max_bytes if plan.zarr is not None else 0,
                 "why_not": plan.why_not,
@@ -148,12 +167,15 @@ class PublishPreviews:
         files = [file for plan in self._plans.values() for product in plan.products for file in product.files]
         datasets = sum(bool(plan.products) for plan in self._plans.values())
         if files:
-            size = size_text(sum(file.about_bytes for file in files))
-            out.say(f"previews: {len(files)} files for {datasets} datasets, about {size}; those made before are kept")
+            size = size_text(sum(file.about_bytes or 0 for file in files))
+            what = f"{counted(len(files), 'file')} for {counted(datasets, 'dataset')}"
+            out.say(f"previews: {what}, about {size}; those made before are kept")
         copies = [plan.zarr for plan in self._plans.values() if plan.zarr is not None]
         if copies:
             count, size = sum(copy.files for copy in copies), size_text(sum(copy.max_bytes for copy in copies))
-            out.say(f"OME-Zarr copies: {len(copies)}, at most {count} files and {size}, kept in the workspace")
+            out.say(
+                f"OME-Zarr copies: {len(copies)}, at most {counted(count, 'file')} and {size}, kept in the workspace"
+            )
         without = [plan for plan in self._plans.values() if not plan.products]
         for plan in without[:_NAMED]:
             out.remark(f"{printable(plan.sid)}: no previews, {printable(plan.why_not)}")

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from etdb.cli.output import Output, printable, size_text
 from etdb.cli.tables import Table
+from etdb.counting import counted
 from etdb.publish import PlannedDataset, PublishPlan, PublishReport
 
 __all__ = ["show_plan", "show_report"]
@@ -17,7 +18,7 @@ _FIELDS = 6
 
 def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
     """What will be published, what it costs, and how long a chain of others will take; ``price`` is of one FLO."""
-    table = Table("dataset", "title", "files", "size", "transactions", "")
+    table = Table("dataset", "title", "files", "size", "transactions", "", elided="title")
     for dataset in plan.datasets[:_SHOWN]:
         table.add_row(
             printable(dataset.sid),
@@ -34,16 +35,16 @@ def show_plan(out: Output, plan: PublishPlan, price: Decimal | None) -> None:
     money = f", {flo * price:.4f} in money" if price is not None else ""
     out.say(
         f"[bold]{plan.to_publish}[/bold] to publish, {size_text(plan.size_bytes)}; "
-        f"{plan.transactions} transactions on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
+        f"{counted(plan.transactions, 'transaction')} on the {plan.ledger} ledger, fees {flo.normalize():f} FLO{money}"
     )
     pending = sum(dataset.status == "pending" for dataset in plan.datasets)
     if pending:
-        out.say(f"{pending} more are sent and wait for blocks")
+        out.say(f"{pending} more {'is sent and waits' if pending == 1 else 'are sent and wait'} for blocks")
     if plan.block_spacing_s and plan.blocks:
         out.say(
-            f"all confirmed after about {plan.blocks} blocks, {_duration(plan.seconds_until_confirmed)}; all final "
-            f"after {plan.blocks + plan.final_depth - 1}, {_duration(plan.seconds_until_final)} (a block every "
-            f"{plan.block_spacing_s:.0f} s on average, often later, and when nobody else fills them)"
+            f"all confirmed after about {counted(plan.blocks, 'block')}, {_duration(plan.seconds_until_confirmed)}; "
+            f"all final after {plan.blocks + plan.final_depth - 1}, {_duration(plan.seconds_until_final)} "
+            f"(a block every {plan.block_spacing_s:.0f} s on average, often later, and when nobody else fills them)"
         )
 
 
@@ -65,21 +66,26 @@ def _duration(seconds: float) -> str:
 
 def show_report(out: Output, report: PublishReport) -> None:
     """What became of each dataset, and what still waits."""
-    table = Table("dataset", "id", "", "state", "root CID", fold_last=True)
     for dataset in report.datasets[:_SHOWN]:
         what = dataset.what + (f" (revision {dataset.revision})" if dataset.revision > 1 else "")
-        table.add_row(printable(dataset.sid), dataset.dataset_id[:12], what, dataset.state, dataset.root_cid)
-    out.table(table)
+        out.say(f"[bold]{printable(dataset.sid)}[/bold]  {what}, {dataset.state}")
+        if dataset.dataset_id:
+            out.say(f"  id        {dataset.dataset_id}")
+        if dataset.root_cid:
+            out.say(f"  location  {dataset.root_cid}")
+    if len(report.datasets) > _SHOWN:
+        out.say(f"... and {len(report.datasets) - _SHOWN} more")
     if report.orphaned:
         out.say(
-            f"[yellow]{len(report.orphaned)} orphaned parts[/yellow] on the ledger belong to no record: they do no harm"
+            f"[yellow]{counted(len(report.orphaned), 'orphaned part')}[/yellow] on the ledger, of no record: "
+            "that does no harm"
         )
-    out.say(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s.")
+    out.say(f"{counted(report.transactions_sent, 'transaction')} sent in {report.seconds:.1f} s.")
     if report.unfinished and report.ledger != "local":
-        unsent = f"{report.unsent_transactions} wait to be sent, " if report.unsent_transactions else ""
+        unsent = f"{report.unsent_transactions} to be sent, " if report.unsent_transactions else ""
         out.say(
-            f"{report.unfinished} of {len(report.datasets)} records are not final yet: {unsent}"
-            f"{report.waiting_transactions} transactions wait for a block. "
+            f"{report.unfinished} of {counted(len(report.datasets), 'record')} not final yet: {unsent}"
+            f"{counted(report.waiting_transactions, 'transaction')} to come into a block. "
             "Run the same command again to go on, or look with: etdb status"
         )
     else:

@@ -11,6 +11,7 @@ import click
 from etdb.cli.app import Context, command
 from etdb.cli.opening import find_workspace, open_files
 from etdb.cli.output import Output, printable, size_text
+from etdb.counting import counted
 from etdb.errors import ConfigurationError, InputError, VerificationError
 from etdb.publish import Journal
 from etdb.stage import StageTarget
@@ -50,7 +51,8 @@ def push_command(context: Context, target: str | None) -> None:
     show_staged(out, report)
     if report.left:
         raise InputError(
-            f"{len(report.left)} datasets could not be staged", hint="mend them, then run the same command again"
+            f"{counted(len(report.left), 'dataset')} could not be staged",
+            hint="mend them, then run the same command again",
         )
 
 
@@ -138,8 +140,8 @@ def push_released(workspace: Workspace, target: StageTarget, out: Output) -> Sta
 def show_staged(out: Output, report: StageReport) -> None:
     """What was pushed, for people."""
     out.say(
-        f"{report.datasets} datasets are at {printable(report.target)}, {report.new} of them new: "
-        f"{report.files_sent} files, {size_text(report.bytes_sent)} sent"
+        f"{counted(report.datasets, 'dataset')} at {printable(report.target)}, {report.new} of them new: "
+        f"{counted(report.files_sent, 'file')}, {size_text(report.bytes_sent)} sent"
     )
     for sid, why in list(report.left.items())[:_MOST_SHOWN]:
         out.say(f"  [yellow]left[/yellow] {printable(sid)}: {printable(why)}")

@@ -25,6 +25,7 @@ from etdb.cli.publishing import (
     sending_options,
 )
 from etdb.cli.stage import open_target, push_released
+from etdb.counting import counted
 from etdb.describe import Draft
 from etdb.errors import ConfigurationError, InputError
 from etdb.flo import PrivateKey
@@ -45,6 +46,8 @@ from etdb.sync.staging import StageReport
 from etdb.workspace import Workspace, lock_key
 
 __all__ = ["sync"]
+
+_LOOKS = {"sync": "reading the chain", "read": "reading the lab's data", "guess": "previews"}
 
 
 @command(
@@ -167,7 +170,8 @@ def sync(
     out.remark(printable(f"report: {place}"))
     if report.unfinished and asked.wait_timeout is not None:
         raise StillPendingError(
-            f"{report.unfinished} records are not final yet", hint="nothing is lost: the next run goes on with them"
+            f"{counted(report.unfinished, 'record')} not final yet",
+            hint="nothing is lost: the next run goes on with them",
         )
     _tell_if_somebody_is_needed(report)
 
@@ -205,7 +209,7 @@ def _look(
     allow_withdrawals: bool,
 ) -> tuple[Sync, SyncPlan, PublishPlan]:
     with ExitStack() as stack:
-        progress = stack.enter_context(out.progress({"sync": "reading the chain", "read": "reading the lab's data"}))
+        progress = stack.enter_context(out.progress(_LOOKS))
         ledger = stack.enter_context(open_ledger(workspace, progress=progress))
         journal = None
         if workspace.journal_path.exists():
@@ -236,6 +240,7 @@ def _look(
                 journal,
                 address,
                 workspace.content_folder,
+                progress=progress,
             ),
             publisher=address,
             journal=journal,

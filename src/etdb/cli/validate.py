@@ -16,6 +16,7 @@ from etdb.cli.opening import find_workspace, open_files
 from etdb.cli.output import Output, printable
 from etdb.cli.tables import Table
 from etdb.cli.validate_shown import show_findings, tally_text
+from etdb.counting import counted
 from etdb.errors import InputError
 from etdb.sources import FolderSource
 from etdb.validate import (
@@ -184,7 +185,7 @@ def validate(
 
 
 def _end(out: Output, summary: Summary, findings: Sequence[Finding]) -> None:
-    of = f"{summary.datasets} dataset{'s' * (summary.datasets != 1)}, {summary.files} files"
+    of = f"{counted(summary.datasets, 'dataset')}, {counted(summary.files, 'file')}"
     found = tally_text(findings)
     bad = worst(findings)
     if bad == "error":

@@ -16,6 +16,7 @@ from etdb.cli.kept_ledger import TEXTS_SUFFIX, kept_ledger_path
 from etdb.cli.opening import find_workspace, ledger_folder, open_ledger, open_node
 from etdb.cli.output import printable, size_text
 from etdb.cli.tables import Table
+from etdb.counting import counted
 from etdb.errors import EtdbError, FormatError, InputError
 from etdb.ledger import LocalChain
 from etdb.publish import Journal
@@ -88,7 +89,7 @@ def init(
         if begun.fault is not None:
             hint = "the workspace is made all the same: etdb index reads the whole ledger"
             raise InputError(begun.fault.message, hint=hint) from begun.fault
-        context.out.say(f"Begins with {begun.count} messages of {printable(begun.file)}")
+        context.out.say(f"Begins with {counted(begun.count, 'message')} of {printable(begun.file)}")
         context.out.remark("Their signatures are checked at the next etdb index; that they stand in the ledger is not.")
     context.out.document({"workspace": str(workspace.root), "network": network})
     context.out.say(f"Workspace [bold]{printable(workspace.root)}[/bold] on the {network} ledger")
@@ -202,7 +203,7 @@ def status(context: Context) -> None:
     node = state.get("node")
     if node is not None:
         say(
-            f"Node       {printable(node.software)} at {printable(node.url)}, {node.blocks} blocks, "
+            f"Node       {printable(node.software)} at {printable(node.url)}, {counted(node.blocks, 'block')}, "
             + (f"read up to {node.scanned}" if node.scanned >= 0 else "nothing read yet")
             + (f", work checked up to {node.work_checked}" if 0 <= node.work_checked < node.height else "")
         )
@@ -220,7 +221,9 @@ def status(context: Context) -> None:
         "Catalogue  "
         + (
             ", ".join(
-                f"{value} {name}" for name, value in document["catalogue"].items() if isinstance(value, int) and value
+                f"{value} {name.removesuffix('s') if value == 1 else name}"
+                for name, value in document["catalogue"].items()
+                if isinstance(value, int) and value
             )
             or "nothing indexed: etdb index"
         )

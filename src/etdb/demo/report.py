@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 
+from etdb.counting import counted
 from etdb.trust import Claim
 
 __all__ = ["claim_words", "show_report"]
@@ -92,7 +93,7 @@ def _published(console: Console, facts: dict[str, Any]) -> None:
     console.print(Padding(table, (0, 3)))
     console.print(
         f"   tomogram of 256 x 256 x 256 voxels reconstructed in {facts['reconstruction_seconds']:.1f} s; "
-        f"{report['transactions_sent']} transactions sent in {facts['publish_seconds']:.1f} s"
+        f"{counted(report['transactions_sent'], 'transaction')} sent in {facts['publish_seconds']:.1f} s"
     )
     if facts["pictures"]:
         console.print(f"   made and published with it: {escape(', '.join(facts['pictures']))}")
@@ -103,7 +104,7 @@ def _found(console: Console, facts: dict[str, Any]) -> None:
     console.print(
         "\n[bold]3  Found[/bold] in another process, with a fresh workspace that knows only the ledger and a gateway"
     )
-    console.print(f"   search [bold]{escape(facts['query'])}[/bold]: {len(results)} dataset(s)")
+    console.print(f"   search [bold]{escape(facts['query'])}[/bold]: {counted(len(results), 'dataset')}")
     for hit in results:
         console.print(
             f"   [green]{str(hit['dataset_id'])[:_ID_SHOWN]}[/green]  {escape(str(hit['tomogram']['title']))}"

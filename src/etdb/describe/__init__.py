@@ -4,6 +4,7 @@ from etdb.describe.draft import UNKNOWN_SPECIES, Draft, describe
 from etdb.describe.evidence import Evidence, Witness
 from etdb.describe.looks import Shown, look_text, shown_files
 from etdb.describe.rules import FALLBACKS
+from etdb.describe.series import find_series
 from etdb.describe.tilting import tilt_scheme
 from etdb.describe.toml import encode_draft
 
@@ -16,6 +17,7 @@ __all__ = [
     "Witness",
     "describe",
     "encode_draft",
+    "find_series",
     "look_text",
     "shown_files",
     "tilt_scheme",

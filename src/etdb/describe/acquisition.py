@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from etdb.counting import counted
 from etdb.describe.evidence import Witness
 from etdb.describe.rules import Authority, rule_of
 from etdb.describe.sectionwise import mean_of, spread
@@ -115,7 +116,7 @@ def _mdoc_dose(file: SourceFile, look: MdocLook, *, is_one_of_two: bool) -> Told
     for value, where in mean_of(rule_of("dose_per_tilt_e_per_a2"), doses, "mdoc"):
         yield "dose_per_tilt_e_per_a2", Witness(value=value, authority="mdoc", source=file.path, where=where)
     if look.dose_e_per_a2 is not None:
-        where = f"mdoc, sum of {look.sections} sections"
+        where = f"mdoc, sum of {counted(look.sections, 'section')}"
         yield (
             "dose_e_per_a2",
             Witness(
@@ -152,7 +153,7 @@ def _extended(file: SourceFile, header: MrcLook) -> Told:
     doses = [one.dose_e_per_a2 or None for one in facts]
     if doses and None not in doses:
         total = round(sum(dose for dose in doses if dose is not None), 3)
-        where = f"{name}, sum of {len(doses)} sections"
+        where = f"{name}, sum of {counted(len(doses), 'section')}"
         yield "dose_e_per_a2", Witness(value=total, authority="extended-header", source=file.path, where=where)
     if (first := _earliest(facts)) is not None:
         where = f"{name}, earliest section"

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from etdb.em import (
     AcquisitionLog,
+    CtfEstimates,
     FrameStack,
     ImodModel,
     MdocLook,
@@ -16,6 +17,7 @@ from etdb.em import (
     MrcLook,
     Note,
     Picture,
+    PointAnnotations,
     TiltAngles,
     Transforms,
     ZarrVolume,
@@ -74,6 +76,10 @@ def look_text(file: SourceFile) -> str:
         words = f"{_counted(len(look.objects), 'object')}, {_counted(look.contours, 'contour')}"
     elif isinstance(look, AcquisitionLog):
         words = "acquisition log"
+    elif isinstance(look, CtfEstimates):
+        words = f"CTF, {_counted(len(look.sections), 'line')}"
+    elif isinstance(look, PointAnnotations):
+        words = _counted(look.points, "point")
     elif isinstance(look, FrameStack):
         words = f"{look.frames} x {look.height} x {look.width} {look.data_type}{_spaced(look.pixel_spacing_angstrom)}"
     elif isinstance(look, Picture):

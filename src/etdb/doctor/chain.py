@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from etdb.catalogue import Catalogue
+from etdb.counting import counted
 from etdb.doctor.finding import Finding, Found, NotChecked, Patient, set_aside
 from etdb.errors import EtdbError, StorageError
 from etdb.ledger import Ledger, LocalChain
@@ -51,7 +52,7 @@ def known_blocks(workspace: Workspace) -> str:
         with contextlib.closing(Journal(workspace.journal_path)) as journal:
             sent = len(journal.transactions(states=_SENT))
         if sent:
-            return f"the journal knows {sent} transactions that it took"
+            return f"the journal knows {counted(sent, 'transaction')} that it took"
     if workspace.catalogue_path.exists():
         with Catalogue(workspace.catalogue_path) as catalogue:
             tip = catalogue.tip()
@@ -187,7 +188,7 @@ def check_journal_against_chain(patient: Patient) -> Found:
         end, top = tip.height if tip else -1, max(one.height or 0 for one in sent)
         # Blocks that are gone took the coins with them that the lost transactions spend: sending is of no use then.
         is_shorter = end < top
-        what = f"the chain does not know {len(lost)} of {len(sent)} transactions that were sent ({shown})"
+        what = f"the chain does not know {len(lost)} of {counted(len(sent), 'transaction')} sent ({shown})"
         yield (
             Finding(
                 check="journal",
@@ -215,7 +216,7 @@ def _check_lost_journal(patient: Patient) -> Found:
                 check="journal",
                 severity="error",
                 where=patient.name(workspace.journal_path),
-                what=f"it is missing, and the chain holds {sent} messages of this workspace's keys",
+                what=f"it is missing, and the chain holds {counted(sent, 'message')} of this workspace's keys",
                 advice="put it back from a backup before anything is published: without it all would be sent again",
                 is_loss=True,
             ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from etdb.blocks import AddedFile, FilesInPlace
+from etdb.counting import counted
 from etdb.doctor.finding import Finding, Found, NotChecked, Patient, set_aside
 from etdb.errors import EtdbError, FormatError, StorageError
 from etdb.ipfs import UNIXFS_V1_2025, DagBuilder, DagWalk, LeafFound, leaf_digest, parse_cid
@@ -156,7 +157,7 @@ def _take_up_again(patient: Patient, entry: DatasetEntry) -> str:
             manifest = files.add_file(kept)
             root = files.add_directory({**added, MANIFEST_NAME: manifest})
             if str(root) == entry.root_cid:
-                return f"{len(added)} files were read again; {entry.root_cid} is whole"
+                return f"{counted(len(added), 'file')} read again; {entry.root_cid} is whole"
     raise StorageError(
         f"the manifest of {entry.sid} is not in the content folder",
         hint="put the content folder back from a backup",

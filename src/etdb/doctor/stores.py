@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from etdb.blocks.digests import SCHEMA as DIGESTS_SCHEMA
 from etdb.catalogue.schema import SCHEMA as CATALOGUE_SCHEMA
+from etdb.counting import counted
 from etdb.doctor.finding import Finding, Found, NotChecked, Patient, keep_beside, set_aside
 from etdb.durable import NotAllowedError, storage_errors, sync_folder
 from etdb.errors import LockedError, StorageError
@@ -138,4 +139,4 @@ def _salvage(store: _Store) -> str:
     kept = keep_beside(store.path)
     fresh.replace(store.path)  # at no moment is there no journal: without one all would be published again
     sync_folder(store.path.parent)
-    return f"{count} rows were read and written anew; the damaged file is kept as {kept.name}"
+    return f"{counted(count, 'row')} read and written anew; the damaged file is kept as {kept.name}"

@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from etdb.em.acquisition import MAX_LOG_BYTES, AcquisitionLog, parse_acquisition_log
+from etdb.em.annotations import PointAnnotations, read_annotations
+from etdb.em.ctf import MAX_CTF_FILE_BYTES, CtfEstimates, CtfSection, is_ctffind, parse_ctffind, parse_defocus
 from etdb.em.frames import FrameStack, read_frames
 from etdb.em.mdoc import MAX_MDOC_BYTES, MdocLook, MdocSection, parse_mdoc
 from etdb.em.model import ImodContour, ImodModel, ImodObject, read_model, walk_model
@@ -55,12 +57,15 @@ Look = (
     | Picture
     | Movie
     | ZarrVolume
+    | CtfEstimates
+    | PointAnnotations
     | Note
 )
 """What a first look at a file can give."""
 
 __all__ = [
     "FEI1_HEADER_BYTES",
+    "MAX_CTF_FILE_BYTES",
     "MAX_LOG_BYTES",
     "MAX_MDOC_BYTES",
     "MAX_NOTE_BYTES",
@@ -69,6 +74,8 @@ __all__ = [
     "MAX_TRANSFORM_FILE_BYTES",
     "MRC_HEADER_BYTES",
     "AcquisitionLog",
+    "CtfEstimates",
+    "CtfSection",
     "ExtendedForm",
     "FeiLook",
     "FrameStack",
@@ -87,6 +94,7 @@ __all__ = [
     "Packing",
     "Picture",
     "PlaneLayout",
+    "PointAnnotations",
     "SectionFacts",
     "TiltAngles",
     "TiltRange",
@@ -96,9 +104,12 @@ __all__ = [
     "ZarrVolume",
     "decode_plane",
     "decode_planes",
+    "is_ctffind",
     "level_paths",
     "packing_of",
     "parse_acquisition_log",
+    "parse_ctffind",
+    "parse_defocus",
     "parse_mdoc",
     "parse_mrc_header",
     "parse_ome_zarr",
@@ -106,6 +117,7 @@ __all__ = [
     "parse_tilt_file",
     "parse_transforms",
     "plane_layout",
+    "read_annotations",
     "read_frames",
     "read_model",
     "read_movie",

@@ -41,7 +41,7 @@ class ZarrVolume(Struct, frozen=True, kw_only=True):
     """A multiscale image in a folder.
 
     `folder` is its path in the dataset, `axes` the names in the arrays' order (usually z, y, x), `levels` from the
-    finest on. `is_labels` for a segmentation.
+    finest on. `is_labels` for a segmentation, `label_values` as its metadata lists them (`image-label`).
     """
 
     folder: str
@@ -50,6 +50,7 @@ class ZarrVolume(Struct, frozen=True, kw_only=True):
     levels: tuple[ZarrLevel, ...]
     name: str = ""
     is_labels: bool = False
+    label_values: tuple[int, ...] = ()
 
 
 def level_paths(group: Any) -> tuple[str, ...]:
@@ -79,6 +80,7 @@ def parse_ome_zarr(folder: str, group: Any, arrays: Mapping[str, Any]) -> ZarrVo
     units = [a.get("unit") if isinstance(a, dict) and a.get("type", "space") == "space" else None for a in axes]
     names = [str(a.get("name", "") if isinstance(a, dict) else a)[:20] for a in axes]
     outer = _scale(multiscale, len(axes))
+    label = attributes.get("image-label", _inner(multiscale, "metadata").get("image-label"))
     levels = []
     for path, dataset in _datasets(multiscale):
         shape, chunks, data_type = _array(arrays.get(path), len(axes))
@@ -98,7 +100,8 @@ def parse_ome_zarr(folder: str, group: Any, arrays: Mapping[str, Any]) -> ZarrVo
         axes=tuple(names),
         levels=tuple(levels),
         name=str(multiscale.get("name", ""))[:200],
-        is_labels="image-label" in attributes or "labels" in folder.split("/"),
+        is_labels=label is not None or "labels" in folder.split("/"),
+        label_values=_label_values(label),
     )
 
 
@@ -112,6 +115,20 @@ def _multiscale(group: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
     assert isinstance(attributes, dict)
     version = attributes.get("version", scales[0].get("version", ""))
     return scales[0], attributes, str(version)[:20]
+
+
+def _label_values(label: Any) -> tuple[int, ...]:
+    """Of the colours of `image-label`; the CryoET Data Portal keeps it in the metadata of the multiscale."""
+    colors = label.get("colors") if isinstance(label, dict) else None
+    values: list[Any] = [_inner(color).get("label-value") for color in colors] if isinstance(colors, list) else []
+    if not all(_is_number(value) and value == int(value) for value in values):
+        raise _wrong("a value of its labels is no whole number")
+    return tuple(int(value) for value in values)
+
+
+def _inner(holder: Any, key: str = "") -> dict[str, Any]:
+    found = holder.get(key) if key and isinstance(holder, dict) else holder
+    return found if isinstance(found, dict) else {}
 
 
 def _datasets(multiscale: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -34,6 +34,8 @@ MAX_ANSWER_BYTES: Final = 64 << 20
 MAX_BATCH: Final = 500
 """Calls in one request."""
 _BUSY_WAITS_S: Final = (0.1, 0.3, 1.0, 3.0)
+# The last two are of proxies, while the node behind them starts or is slow.
+_BUSY: Final = frozenset({429, 503, 502, 504})
 _WARMING_UP: Final = -28
 _METHOD_NOT_FOUND: Final = -32601
 _JSON: Final = msgspec.json.Decoder()
@@ -327,7 +329,7 @@ class RpcClient:
 
 
 def _is_busy(status: int, body: bytes) -> bool:
-    if status in {http.client.TOO_MANY_REQUESTS, http.client.SERVICE_UNAVAILABLE}:
+    if status in _BUSY:
         return True
     return status == http.client.INTERNAL_SERVER_ERROR and body.startswith(b"Work queue depth exceeded")
 

@@ -2,7 +2,7 @@
 
 from etdb.manifest.crate import encode_manifest
 from etdb.manifest.reading import compare, parse_manifest
-from etdb.manifest.values import MANIFEST_NAME, Difference, Manifest, ManifestFile
+from etdb.manifest.values import MANIFEST_NAME, Difference, Manifest, ManifestFile, counted_files
 
 __all__ = [
     "MANIFEST_NAME",
@@ -10,6 +10,7 @@ __all__ = [
     "Manifest",
     "ManifestFile",
     "compare",
+    "counted_files",
     "encode_manifest",
     "parse_manifest",
 ]

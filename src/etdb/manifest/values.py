@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 
+from etdb.counting import counted
 from etdb.oip import Tomogram
 
-__all__ = ["MANIFEST_NAME", "Difference", "Manifest", "ManifestFile"]
+__all__ = ["MANIFEST_NAME", "Difference", "Manifest", "ManifestFile", "counted_files"]
 
 MANIFEST_NAME: Final = "ro-crate-metadata.json"
 
@@ -40,3 +42,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     field: str
     in_manifest: Any
     in_record: Any
+
+
+def counted_files(paths: Collection[str]) -> str:
+    """``11 files and the manifest``: it is none of the files that a record lists, so it is not counted with them."""
+    has_manifest = MANIFEST_NAME in paths
+    return counted(len(paths) - has_manifest, "file") + " and the manifest" * has_manifest

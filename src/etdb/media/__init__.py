@@ -1,7 +1,7 @@
 """Planes of image files, and pictures, movies and multiscale copies of them through the libraries that make them."""
 
 from etdb.media.extras import MissingExtraError, has_modules, import_extra
-from etdb.media.movies import MovieError, write_movie
+from etdb.media.movies import MAX_MOVIE_BYTES_PER_S, MovieError, write_movie
 from etdb.media.omezarr import ZarrPlan, plan_zarr, write_zarr
 from etdb.media.pictures import (
     ScaleBar,
@@ -15,6 +15,7 @@ from etdb.media.pictures import (
 from etdb.media.planes import Planes, StackFacts, open_planes
 
 __all__ = [
+    "MAX_MOVIE_BYTES_PER_S",
     "MissingExtraError",
     "MovieError",
     "Planes",

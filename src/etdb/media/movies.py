@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from etdb.errors import EtdbError
 from etdb.media.extras import import_extra
 
-__all__ = ["MovieError", "ffmpeg_path", "movie_command", "write_movie"]
+__all__ = ["MAX_MOVIE_BYTES_PER_S", "MovieError", "ffmpeg_path", "movie_command", "write_movie"]
 
 STALL_S: Final = 120
 """ffmpeg is ended when it has not taken a frame, or not come to its end, for so long."""
 _MAX_WORDS = 2000
 _CRF = "23"
 _MAX_RATE = ("6M", "12M")
+MAX_MOVIE_BYTES_PER_S: Final = 750_000
+"""The same rate in bytes: no movie is much longer than this in its time."""
 _THREADS = "2"
 
 

@@ -50,7 +50,7 @@ def apply_patch(document: Any, operations: Iterable[PatchOperation]) -> Any:
                 value = _look(made, operation.source)
                 made = _remove(made, operation.source)
             if operation.op in ("add", "replace", "copy"):
-                budget -= len(json.dumps(value, ensure_ascii=False))
+                budget -= len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
                 if budget < 0:
                     raise FormatError(f"a patch adds more than {MAX_PATCHED_BYTES} bytes")
             if operation.op == "test":

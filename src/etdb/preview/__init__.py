@@ -1,5 +1,6 @@
 """Previews: what is made of a dataset so that people see it before they download it."""
 
+from etdb.preview.guesses import guess_sizes
 from etdb.preview.keeping import PreviewKeeper, entry_of, kept_files
 from etdb.preview.making import MadeFile, make_product, thumbnail_jpeg
 from etdb.preview.planning import PlannedFile, PreviewPlan, PreviewSource, Product, plan_previews, planned_entries
@@ -16,6 +17,7 @@ __all__ = [
     "SheetNote",
     "encode_sheet",
     "entry_of",
+    "guess_sizes",
     "kept_files",
     "make_product",
     "plan_previews",

@@ -26,10 +26,10 @@ from etdb.media import (
     write_zarr,
 )
 from etdb.preview.frames import bin_for, on_canvas, read_frame, section_nearest_zero, upright
-from etdb.preview.movies import count_frames, slice_movie, tilt_movie
+from etdb.preview.movies import Movie, count_frames, slice_movie, tilt_movie
 from etdb.preview.planning import PreviewSource, Product
 
-__all__ = ["MadeFile", "Progress", "make_product", "thumbnail_jpeg"]
+__all__ = ["MadeFile", "Progress", "encode_pictures", "make_product", "plan_movie", "thumbnail_jpeg"]
 
 Progress = Callable[[int, int], None]
 """Called with what is done of one product, and how much that is in all."""
@@ -81,7 +81,9 @@ def thumbnail_jpeg(source: PreviewSource, longest: int) -> bytes:
     return encode_jpeg(_small(picture, pixel_angstrom, longest))
 
 
-def _key_picture(source: PreviewSource, planes: Planes) -> tuple[NDArray[np.uint8], float | None, str]:
+def _key_picture(
+    source: PreviewSource, planes: Planes, *, hastily: bool = False
+) -> tuple[NDArray[np.uint8], float | None, str]:
     """The key image without its bar, what one of its pixels is in angstrom, and what it shows in words."""
     if not source.is_series:
         planes = upright(planes)
@@ -97,6 +99,9 @@ def _key_picture(source: PreviewSource, planes: Planes) -> tuple[NDArray[np.uint
     else:
         chosen = _central_slab(sections)
         told = f"mean of sections {chosen.start + 1}-{chosen.stop} of {sections}" if len(chosen) > 1 else "a section"
+    if hastily:
+        at = 0 if planes.facts.is_sequential else chosen[len(chosen) // 2]
+        chosen = range(at, at + 1)
     factor = bin_for(rows, columns)
     frame = read_frame(planes, chosen, factor)
     picture, times = on_canvas(to_grey(frame, robust_levels([frame])))
@@ -117,38 +122,51 @@ def _small(picture: NDArray[np.uint8], pixel_angstrom: float | None, longest: in
     return draw_scale_bar(small, bar) if bar is not None else small
 
 
-def _make_pictures(product: Product, planes: Planes, folder: Path) -> list[MadeFile]:
-    source = product.source
-    picture, pixel, told = _key_picture(source, planes)
+def encode_pictures(
+    source: PreviewSource, planes: Planes, *, hastily: bool = False
+) -> tuple[dict[tuple[str, str], bytes], str]:
+    """The key image and the thumbnail by role and media type, and in words what they show.
+
+    Args:
+        source: what is shown.
+        planes: of its file.
+        hastily: of one plane that is read soon, to see how large they are.
+    """
+    picture, pixel, told = _key_picture(source, planes, hastily=hastily)
     bar = plan_scale_bar(picture.shape[1], pixel)
-    large = draw_scale_bar(picture, bar)
-    small = _small(picture, pixel, THUMBNAIL_SIDE)
-    scale = f"bar {bar.text}" if bar is not None else "scale not known"
+    shown = {"key_image": draw_scale_bar(picture, bar), "thumbnail": _small(picture, pixel, THUMBNAIL_SIDE)}
+    encoders = {"image/jpeg": encode_jpeg, "image/webp": encode_webp}
+    pictures = {(role, kind): encode(grey) for role, grey in shown.items() for kind, encode in encoders.items()}
+    return pictures, f"{told}; {f'bar {bar.text}' if bar is not None else 'scale not known'}"
+
+
+def _make_pictures(product: Product, planes: Planes, folder: Path) -> list[MadeFile]:
+    pictures, told = encode_pictures(product.source, planes)
     made = []
     for planned in product.files:
-        shown = large if planned.role == "key_image" else small
-        data = encode_jpeg(shown) if planned.media_type == "image/jpeg" else encode_webp(shown)
-        write_durably(folder / planned.path, [data])
+        write_durably(folder / planned.path, [pictures[planned.role, planned.media_type]])
         made.append(
             MadeFile(
                 path=planned.path,
                 role=planned.role,
                 media_type=planned.media_type,
-                notes=f"{told}; {scale}" if planned.role == "key_image" else "",
+                notes=told if planned.role == "key_image" else "",
                 file=folder / planned.path,
             )
         )
     return made
 
 
+def plan_movie(source: PreviewSource, planes: Planes) -> Movie:
+    """The movie of a source; nothing is read before its first frame is asked for."""
+    return tilt_movie(source, planes) if source.is_series else slice_movie(source, upright(planes))
+
+
 def _make_movie(product: Product, planes: Planes, folder: Path, progress: Progress) -> list[MadeFile]:
     (planned,) = product.files
     target = folder / planned.path
     temporary = folder / f".{planned.path}.tmp"
-    if product.source.is_series:
-        movie = tilt_movie(product.source, planes)
-    else:
-        movie = slice_movie(product.source, upright(planes))
+    movie = plan_movie(product.source, planes)
     # The ffmpeg of a run that was killed may still be writing there: it must not write into ours.
     temporary.unlink(missing_ok=True)
     counted = count_frames(movie.frames, movie.count, progress)

@@ -48,17 +48,24 @@ def slice_movie(source: PreviewSource, planes: Planes) -> Movie:
     sections, rows, columns = planes.facts.shape
     factor = bin_for(rows, columns)
     groups = group_sections(sections, MAX_MOVIE_FRAMES)
-    sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
-    levels = robust_levels(list(frames_in_order(lambda group: read_frame(planes, group, factor), sampled, planes)))
-
-    def frame(group: int) -> Grey:
-        return to_grey(read_frame(planes, groups[group], factor), levels)
-
-    order = there_and_back(len(groups))
     size, overlay = _frame_size(source, (rows, columns), factor)
+
+    def values(group: range) -> NDArray[np.float32]:
+        return read_frame(planes, group, factor)
+
+    def frames() -> Iterator[Grey]:
+        sampled = [groups[n] for n in spread_indices(len(groups), _SAMPLED_FRAMES)]
+        levels = robust_levels(list(frames_in_order(values, sampled, planes)))
+
+        def frame(group: int) -> Grey:
+            return to_grey(values(groups[group]), levels)
+
+        for grey in _in_this_order(frame, there_and_back(len(groups)), planes):
+            yield _finish(grey, size, overlay)
+
     each = max(len(group) for group in groups)
     return Movie(
-        frames=(_finish(grey, size, overlay) for grey in _in_this_order(frame, order, planes)),
+        frames=frames(),
         count=len(groups),
         size=size,
         frames_per_second=_rate(len(groups), _SLICE_RATE),

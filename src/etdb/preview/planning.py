@@ -33,9 +33,7 @@ ProductKind = Literal["pictures", "movie", "tilt_movie", "zarr"]
 _VOLUMES: Final = ("reconstruction", "subvolume")
 _SERIES: Final = ("aligned_series", "tilt_series")
 _TIFF: Final = (".tif", ".tiff")
-_PICTURE_BYTES: Final = {"keyimg.jpg": 400_000, "keyimg.webp": 300_000, "small.jpg": 25_000, "small.webp": 20_000}
 _ABOUT_SO_LONG: Final = "mean of sections 1234-1234 of 1234; bar 500 nm"
-_MOVIE_BYTES: Final = 6_000_000
 _UNSAFE = re.compile(r"[^0-9A-Za-z._+-]+")
 _JPEG, _WEBP, _MP4, _SHARD = "image/jpeg", "image/webp", "video/mp4", "application/octet-stream"
 
@@ -63,12 +61,12 @@ class PreviewSource(Struct, frozen=True, kw_only=True):
 
 
 class PlannedFile(Struct, frozen=True, kw_only=True):
-    """A file that will be made; ``about_bytes`` is a guess at its size."""
+    """A file that will be made; ``about_bytes`` is a guess at its size, None before one is made."""
 
     path: str
     role: str
     media_type: str
-    about_bytes: int
+    about_bytes: int | None = None
 
 
 class Product(Struct, frozen=True, kw_only=True):
@@ -134,7 +132,7 @@ def planned_entries(plan: PreviewPlan) -> tuple[FileEntry, ...]:
         FileEntry(
             path=file.path,
             display_name=PurePosixPath(file.path).name,
-            size_bytes=file.about_bytes,
+            size_bytes=file.about_bytes or 0,
             role=file.role,
             media_type=file.media_type,
             notes=_ABOUT_SO_LONG if file.role != "thumbnail" else "",
@@ -166,29 +164,29 @@ def _products(
     pictures = []
     if "key_image" not in roles:
         pictures += [
-            _file(f"keyimg_{name}.jpg", "key_image", _JPEG, _PICTURE_BYTES["keyimg.jpg"]),
-            _file(f"keyimg_{name}.webp", "key_image", _WEBP, _PICTURE_BYTES["keyimg.webp"]),
+            _file(f"keyimg_{name}.jpg", "key_image", _JPEG),
+            _file(f"keyimg_{name}.webp", "key_image", _WEBP),
         ]
     if "thumbnail" not in roles:
         pictures += [
-            _file(f"keyimg_{name}_s.jpg", "thumbnail", _JPEG, _PICTURE_BYTES["small.jpg"]),
-            _file(f"keyimg_{name}_s.webp", "thumbnail", _WEBP, _PICTURE_BYTES["small.webp"]),
+            _file(f"keyimg_{name}_s.jpg", "thumbnail", _JPEG),
+            _file(f"keyimg_{name}_s.webp", "thumbnail", _WEBP),
         ]
     yield "pictures", shown, pictures, None
     has_movie = "key_movie" in roles
     if not has_movie and volume is not None and _is_thick(volume):
-        yield "movie", volume, [_file(f"keymov_{name}.mp4", "key_movie", _MP4, _MOVIE_BYTES)], None
+        yield "movie", volume, [_file(f"keymov_{name}.mp4", "key_movie", _MP4)], None
         has_movie = True
         if series is not None and _is_thick(series):
-            yield "tilt_movie", series, [_file(f"tiltmov_{name}.mp4", "preview", _MP4, _MOVIE_BYTES)], None
+            yield "tilt_movie", series, [_file(f"tiltmov_{name}.mp4", "preview", _MP4)], None
     if not has_movie and series is not None and _is_thick(series):
-        yield "tilt_movie", series, [_file(f"keymov_{name}.mp4", "key_movie", _MP4, _MOVIE_BYTES)], None
+        yield "tilt_movie", series, [_file(f"keymov_{name}.mp4", "key_movie", _MP4)], None
     if zarr and volume is not None:
         yield "zarr", volume, [], plan_zarr(volume.facts.shape, volume.facts.dtype)
 
 
-def _file(path: str, role: str, media_type: str, about_bytes: int) -> PlannedFile:
-    return PlannedFile(path=path, role=role, media_type=media_type, about_bytes=about_bytes)
+def _file(path: str, role: str, media_type: str) -> PlannedFile:
+    return PlannedFile(path=path, role=role, media_type=media_type)
 
 
 def _is_thick(source: PreviewSource) -> bool:

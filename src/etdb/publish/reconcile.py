@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from etdb import oip
+from etdb.counting import counted
 from etdb.ledger import Ledger, is_same_payment
 from etdb.ledger.wallet import payment
 from etdb.publish.journal import Journal, Settling
@@ -119,7 +120,7 @@ def _return_final(journal: Journal, ledger: Ledger, publisher: str, note: Note, 
         returned.add(entry.dataset)
     returned |= set(journal.undone())
     if returned:
-        note(f"a reorganisation took back {len(returned)} records that were final: raise final_depth under [limits]")
+        note(f"a reorganisation took back {counted(len(returned), 'final record')}: raise final_depth under [limits]")
     journal.settle("return", sorted(one for one in returned if one is not None))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -136,6 +137,8 @@ class Database:
     def _restrict(self, connection: Any) -> None:
         seconds, milliseconds = self._timeout_s, int(self._timeout_s * 1000)
         if self.dialect == "sqlite":
+            # A database that is attached would be another file, made when it is not there.
+            connection.connection.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             connection.exec_driver_sql("PRAGMA query_only = ON")
             return
         if self.dialect == "postgresql":

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import UNSET, Struct
 
+from etdb.counting import counted
 from etdb.em import MrcLook
 from etdb.errors import InputError, SourceFileError
 from etdb.sources.dataset import Problem, ProblemKind, SourceDataset, SourceFile
@@ -305,7 +306,7 @@ class FolderReading:
     def _note_missing_part(self, unread: list[Looked]) -> None:
         """Once for all files: a folder of frames has thousands."""
         if unread:
-            self.notes.append(f"{len(unread)} files were not looked into: {unread[0].unread}")
+            self.notes.append(f"{counted(len(unread), 'file')} not looked into: {unread[0].unread}")
 
 
 def refusal(name: str, root: Path, problems: Sequence[Problem]) -> SourceFileError:

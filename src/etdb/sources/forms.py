@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from etdb.em import unpacked_name
 
 __all__ = [
+    "ANNOTATION_SUFFIXES",
+    "CTF_SUFFIXES",
     "FRAME_SUFFIXES",
     "IMAGES",
     "LOG_SUFFIXES",
@@ -25,6 +27,8 @@ MRC_SUFFIXES = frozenset({".mrc", ".st", ".ali", ".preali", ".rec", ".mrcs", ".m
 FRAME_SUFFIXES = frozenset({".tif", ".tiff", ".eer"})
 TILT_SUFFIXES = frozenset({".rawtlt", ".tlt", ".xtilt"})
 TRANSFORM_SUFFIXES = frozenset({".xf", ".prexf", ".xg", ".prexg", ".tltxf"})
+CTF_SUFFIXES = frozenset({".defocus"})
+ANNOTATION_SUFFIXES = frozenset({".ndjson"})
 MODEL_SUFFIXES = frozenset({".mod", ".fid"})
 LOG_SUFFIXES = frozenset({".txt", ".log"})
 NOTE_SUFFIXES = frozenset({".txt", ".log", ".md", ".rst", ".pdf"})
@@ -55,6 +59,7 @@ MEDIA_TYPES = {
     ".tiff": "image/tiff",
     ".csv": "text/csv",
     ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
     ".pdf": "application/pdf",
     ".xml": "application/xml",
     ".md": "text/markdown",
@@ -64,7 +69,7 @@ MEDIA_TYPES = {
     ".h5": "application/x-hdf5",
     ".hdf": "application/x-hdf5",
     **dict.fromkeys((".mdoc", ".txt", ".log", ".com", ".star", ".adoc"), "text/plain"),
-    **dict.fromkeys(TILT_SUFFIXES | TRANSFORM_SUFFIXES, "text/plain"),
+    **dict.fromkeys(TILT_SUFFIXES | TRANSFORM_SUFFIXES | CTF_SUFFIXES, "text/plain"),
 }
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 

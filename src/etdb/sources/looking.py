@@ -79,12 +79,16 @@ def _reader(form: str, size_bytes: int, *, is_packed: bool) -> Callable[[Any], e
         return lambda file: em.parse_tilt_angles(file.read(em.MAX_TILT_FILE_BYTES + 1), form)
     if form in forms.TRANSFORM_SUFFIXES:
         return lambda file: em.parse_transforms(file.read(em.MAX_TRANSFORM_FILE_BYTES + 1), form)
+    if form in forms.CTF_SUFFIXES:
+        return lambda file: em.parse_defocus(file.read(em.MAX_CTF_FILE_BYTES + 1))
+    if form in forms.ANNOTATION_SUFFIXES:
+        return em.read_annotations
     if form in forms.MODEL_SUFFIXES:
         return em.read_model
     if form in forms.IMAGES:
         return em.read_picture
     if form in forms.LOG_SUFFIXES:
-        return _log_or_note
+        return _text
     if form in forms.NOTE_SUFFIXES:
         return lambda file: em.read_note(file.read(em.MAX_NOTE_BYTES))
     if form in forms.FRAME_SUFFIXES and not is_packed:
@@ -96,8 +100,10 @@ def _unpacked(file: BinaryIO, packing: em.Packing) -> BinaryIO | em.PackedFile:
     return em.PackedFile(file, packing, MAX_UNPACKED_MODEL_BYTES) if packing else file
 
 
-def _log_or_note(file: BinaryIO) -> em.Look:
+def _text(file: BinaryIO) -> em.Look:
     data = file.read(em.MAX_LOG_BYTES)
+    if em.is_ctffind(data):
+        return em.parse_ctffind(data)
     try:
         return em.parse_acquisition_log(data)
     except FormatError:

@@ -9,12 +9,12 @@
 | `.eer`; what an mdoc names as the frames of its sections | frames |
 | `.gain`; `.dm4`, `.mrc`, `.tif` with a word such as `gain` or `superref` | gain_reference |
 | what lies in an OME-Zarr folder | reconstruction or segmentation |
-| `.mod`, `.stl`, `.obj`, `.ply`, `.vtk`, `.vtp`, `.wrl`, `.surf` | model |
+| `.mod`, `.stl`, `.obj`, `.ply`, `.vtk`, `.vtp`, `.wrl`, `.surf`; points (`.ndjson`) | model |
 | `.seg`, `.labels` | segmentation |
 | `.rawtlt`, `.tlt`, `.xtilt`, `.xf`, `.xg`, `.prexf`, `.prexg`, `.tltxf`, `.fid`, `.aln` | alignment |
 | `.jpg`, `.png`, `.gif`, `.webp`, `.bmp` | by a word thumbnail, key_image, light_micrograph or preview; else snapshot |
 | `.mp4`, `.m4v`, `.mov`, `.webm`, `.avi`, `.flv`, `.mkv`, `.mpg` | by a word key_movie or preview; else movie |
-| `.mdoc`, `.com`, `.adoc`, `.csv`, `.json`, `.xml`, `.star`, `.nav`, ...; the log of an acquisition | metadata |
+| `.mdoc`, `.com`, `.csv`, `.json`, `.xml`, `.star`, ...; the log of an acquisition; CTF estimates | metadata |
 | `.txt`, `.md`, `.rst`, `.pdf`, `.doc`, `.docx`, `.odt`, `.rtf` | notes |
 | everything else | other |
 
@@ -35,7 +35,17 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from etdb.em import AcquisitionLog, FrameStack, Look, MdocLook, MrcLook, TiltAngles, unpacked_name
+from etdb.em import (
+    AcquisitionLog,
+    CtfEstimates,
+    FrameStack,
+    Look,
+    MdocLook,
+    MrcLook,
+    PointAnnotations,
+    TiltAngles,
+    unpacked_name,
+)
 from etdb.oip.tomogram import FILE_ROLES
 from etdb.sources.forms import IMAGES, MOVIES, TILT_SUFFIXES, TRANSFORM_SUFFIXES, form_of
 
@@ -54,7 +64,7 @@ PLAIN_ROLES = {
     "alignment": (*TILT_SUFFIXES, *TRANSFORM_SUFFIXES, ".fid", ".aln"),
     "metadata": (
         *(".mdoc", ".com", ".adoc", ".edf", ".log", ".nav", ".csv", ".tsv", ".json", ".xml", ".star", ".yaml", ".yml"),
-        *(".toml", ".ini"),
+        *(".toml", ".ini", ".defocus"),
     ),
     "notes": (".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".odt", ".rtf"),
 }
@@ -67,7 +77,7 @@ WORD = re.compile(r"[a-z]+")
 CLEAR_WORDS = (
     ("gain_reference", frozenset({"gain", "gainref", "gainreference", "superref", "countref"})),
     ("segmentation", frozenset({"seg", "segm", "segmentation", "segmentations", "segmented", "label", "labels"})),
-    ("segmentation", frozenset({"mask", "masks"})),
+    ("segmentation", frozenset({"mask", "masks", "segmentationmask", "instancesegmentationmask"})),
     (
         "subvolume",
         frozenset(
@@ -160,8 +170,10 @@ class _Evidence:
         if form in MOVIES:
             found = "key_movie" if words & {"keymov", "keymovie", "key"} else "preview"
             return found if found == "key_movie" or "preview" in words else "movie"
-        if isinstance(look, AcquisitionLog):
+        if isinstance(look, AcquisitionLog | CtfEstimates):
             return "metadata"
+        if isinstance(look, PointAnnotations):
+            return "model"
         if form in {".dm3", ".dm4"}:
             return "gain_reference" if _clear(name.stem) == "gain_reference" else "other"
         if form in STACKS:

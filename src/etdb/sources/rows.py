@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from etdb.counting import counted
 from etdb.errors import InputError, SourceFileError
 from etdb.sources.cells import dataset_cells, file_cells, truth
 from etdb.sources.dataset import SourceDataset
@@ -209,7 +210,7 @@ def _by_sid(files: Sequence[Row], known: Mapping[str, Row], refused: list[str]) 
         found.setdefault(sid, []).append(row)
         strange += sid not in known
     if strange:
-        refused.append(f"{strange} rows of files are of no dataset that is listed")
+        refused.append(f"{counted(strange, 'row')} of files of no dataset that is listed")
     return found
 
 

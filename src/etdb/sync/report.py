@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from etdb.counting import counted
 from etdb.durable import write_durably
 
 __all__ = ["Change", "SourceOutcome", "SyncReport", "report_text", "store_report"]
@@ -122,9 +123,9 @@ def report_text(report: SyncReport, *, shown: int = 10) -> str:
     if not report.changed:
         lines.append("Nothing to publish." if report.is_dry else "Nothing was published.")
     elif not report.is_dry:
-        lines.append(f"{report.transactions_sent} transactions sent in {report.seconds:.1f} s.")
+        lines.append(f"{counted(report.transactions_sent, 'transaction')} sent in {report.seconds:.1f} s.")
     if report.unfinished:
-        lines.append(f"{report.unfinished} records are not final yet: the next run goes on with them.")
+        lines.append(f"{counted(report.unfinished, 'record')} not final yet: the next run goes on.")
     if report.staged:
         lines.append(f"Staged: {', '.join(f'{value} {key}' for key, value in report.staged.items())}.")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from etdb.counting import counted
 from etdb.em import tilt_range
 from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check, some
@@ -70,7 +71,11 @@ def tilt_count(subject: Subject) -> Iterator[Told]:
             planes = counts[0][1]
         for file, count in counts:
             if planes is not None and count != planes:
-                yield Told(file.path, f"{count} angles, {planes} planes", {"angles": count, "planes": planes})
+                yield Told(
+                    file.path,
+                    f"{counted(count, 'angle')}, {counted(planes, 'plane')}",
+                    {"angles": count, "planes": planes},
+                )
 
 
 @check(

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from statistics import median
 from typing import Final
 
+from etdb.counting import counted
 from etdb.em import FrameStack, MdocLook, MrcLook, Transforms
 from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check, some
@@ -277,7 +278,7 @@ def _pairs(subject: Subject) -> Iterator[tuple[SourceFile, MdocLook, int]]:
 
 
 def _count(look: MdocLook, planes: int) -> str:
-    return f"{look.sections} sections, {planes} planes"
+    return f"{counted(look.sections, 'section')}, {counted(planes, 'plane')}"
 
 
 def _frames_here(subject: Subject) -> dict[str, str]:

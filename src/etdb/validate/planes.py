@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from etdb.em import MrcLook, PackedFile, PlaneLayout, decode_planes, plane_layout
 from etdb.errors import FormatError
@@ -22,7 +23,7 @@ from etdb.sources import SourceFile
 from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import STACK_ROLES, VOLUME_ROLES, Subject
 
-__all__ = ["BUFFER_BYTES", "PlaneFacts", "look_at_planes", "sampled_sections"]
+__all__ = ["BUFFER_BYTES", "PlaneFacts", "look_at_planes", "sampled_sections", "walk_planes"]
 
 BUFFER_BYTES: Final = 4 << 20
 SEEDED_PLANES: Final = 3
@@ -138,31 +139,42 @@ def look_at_planes(file: SourceFile, look: MrcLook, *, full: bool = False) -> Pl
         layout = plane_layout(look, unsigned_bytes=look.data_type == "uint8")
     except FormatError as error:
         return PlaneFacts(looked=0, damage=error.message)
+    found: dict[str, list[int]] = {"not_finite": [], "constant": [], "zero": []}
+    looked = 0
+    damage = ""
+    try:
+        for section, blocks in walk_planes(file, look, layout, full=full):
+            kind = _judge(blocks, reads_all=layout.mode in _FLOAT_MODES or bool(file.packing))
+            looked += 1
+            if kind:
+                found[kind].append(section)
+    except (EOFError, OSError, FormatError) as error:
+        damage = f"plane {looked} of {look.sections} cannot be read: {str(error) or type(error).__name__}"
+    return PlaneFacts(looked=looked, damage=damage, **{name: tuple(numbers) for name, numbers in found.items()})
+
+
+def walk_planes(
+    file: SourceFile, look: MrcLook, layout: PlaneLayout, *, full: bool = False
+) -> Iterator[tuple[int, Iterator[NDArray[Any]]]]:
+    """The planes that are there, each as its number and its rows in blocks; all of them, or a sample.
+
+    Raises:
+        EOFError, OSError, FormatError: while it goes: the file ends or breaks off.
+    """
     there = look.sections
     if not file.packing:
         there = min(there, max(0, file.size_bytes - layout.data_offset) // layout.plane_bytes)
     if file.packing and not full:
         there = min(there, 1)  # what is packed is read from its beginning
     if there == 0:
-        return PlaneFacts(looked=0)
-    sections = range(there) if full else sampled_sections(file.path, there)
-    found: dict[str, list[int]] = {"not_finite": [], "constant": [], "zero": []}
-    looked = 0
-    damage = ""
-    try:
-        with file.absolute.open("rb") as opened:
-            source = PackedFile(opened, file.packing) if file.packing else opened
-            at = 0
-            for section in sections:
-                at = _go_to(source, layout.plane_offset(section), at)
-                kind = _judge(source, layout)
-                at += layout.plane_bytes
-                looked += 1
-                if kind:
-                    found[kind].append(section)
-    except (EOFError, OSError, FormatError) as error:
-        damage = f"plane {looked} of {look.sections} cannot be read: {str(error) or type(error).__name__}"
-    return PlaneFacts(looked=looked, damage=damage, **{name: tuple(numbers) for name, numbers in found.items()})
+        return
+    with file.absolute.open("rb") as opened:
+        source = PackedFile(opened, file.packing) if file.packing else opened
+        at = 0
+        for section in range(there) if full else sampled_sections(file.path, there):
+            at = _go_to(source, layout.plane_offset(section), at)
+            yield section, _blocks(source, layout)
+            at += layout.plane_bytes
 
 
 def _go_to(source: _Source, offset: int, at: int) -> int:
@@ -174,26 +186,33 @@ def _go_to(source: _Source, offset: int, at: int) -> int:
     return at
 
 
-def _judge(source: _Source, layout: PlaneLayout) -> str:
-    """Which list the plane that begins here belongs to, "" for none. Of a packed file it is read to its end."""
+def _blocks(source: _Source, layout: PlaneLayout) -> Iterator[NDArray[Any]]:
+    """The rows of the plane that begins here, as many at a time as a buffer holds."""
     rows_at_once = max(1, min(layout.rows, BUFFER_BYTES // layout.row_bytes))
-    has_floats = layout.mode in _FLOAT_MODES
-    first: Any = None
-    is_constant = True
     for start in range(0, layout.rows, rows_at_once):
         rows = min(rows_at_once, layout.rows - start)
-        data = _read(source, rows * layout.row_bytes)
-        values = decode_planes(data, _rows_of(layout, rows))
-        if has_floats and not bool(np.isfinite(values).all()):
-            return "not_finite"
+        yield decode_planes(_read(source, rows * layout.row_bytes), _rows_of(layout, rows))
+
+
+def _judge(blocks: Iterator[NDArray[Any]], *, reads_all: bool) -> str:
+    """Which list a plane belongs to, "" for none.
+
+    With `reads_all` it is read to its end: a packed file goes on there, and a number that is not finite may come in the
+    last row. Of plain integers no more is to be learnt when two differ.
+    """
+    first: Any = None
+    is_constant = True
+    kind = ""
+    for values in blocks:
+        if not bool(np.isfinite(values).all()):
+            kind = "not_finite"
         if is_constant:
             first = values.flat[0] if first is None else first
             is_constant = bool((values == first).all())
-        # A number that is not finite may come in the last row; of integers no more is to be learnt.
-        if not is_constant and not has_floats and not isinstance(source, PackedFile):
+        if not is_constant and not reads_all:
             return ""
-    if not is_constant:
-        return ""
+    if kind or not is_constant:
+        return kind
     return "zero" if first == 0 else "constant"
 
 

@@ -1,4 +1,4 @@
-"""Checks of what the record says: title, species, dates, voltage, defocus, magnification."""
+"""Checks of what the record says: title, tilt series, species, dates, voltage, defocus, magnification."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
-from etdb.describe import FALLBACKS, UNKNOWN_SPECIES
-from etdb.validate.finding import Told, check
+from etdb.describe import FALLBACKS, UNKNOWN_SPECIES, find_series
+from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import Subject
 from etdb.vocabulary import complete_species
 
@@ -32,6 +32,23 @@ def title(subject: Subject) -> Iterator[Told]:
     """No title from anywhere."""
     if not subject.record.title.strip():
         yield Told("", "no title in dataset.toml or on the command line")
+
+
+@check(
+    "series-several",
+    "info",
+    "A dataset has several tilt series that are not two axes of one",
+    hint="a dataset each is found and cited by itself; else say in the notes of each series which tomogram is of it",
+    curators="at most one tilt series a run",
+    better="the two axes of one series are one; not told where every series has a note",
+)
+def several_series(subject: Subject) -> Iterator[Told]:
+    """Raw stacks of different names, but for second axes (`ts1b` of `ts1a`)."""
+    second = find_series(subject.dataset).second_axis
+    stacks = [one.stack for one in subject.series if one.stack is not None and one.stack.path not in second]
+    if len(stacks) > 1 and not all(stack.notes for stack in stacks):
+        paths = [stack.path for stack in stacks]
+        yield Told("", f"{len(paths)}: {some(paths)}", {"files": paths[:1000]})
 
 
 @check(

@@ -14,7 +14,19 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 
 from etdb.describe import Draft
-from etdb.em import AcquisitionLog, FrameStack, ImodModel, Look, MdocLook, MrcLook, TiltAngles, Transforms, ZarrVolume
+from etdb.em import (
+    AcquisitionLog,
+    CtfEstimates,
+    FrameStack,
+    ImodModel,
+    Look,
+    MdocLook,
+    MrcLook,
+    PointAnnotations,
+    TiltAngles,
+    Transforms,
+    ZarrVolume,
+)
 from etdb.sources import Problem, SourceDataset, SourceFile
 from etdb.vocabulary import Taxonomy
 
@@ -131,6 +143,16 @@ class Subject:
     def models(self) -> list[tuple[SourceFile, ImodModel]]:
         """IMOD's models."""
         return self.looks(ImodModel)
+
+    @property
+    def points(self) -> list[tuple[SourceFile, PointAnnotations]]:
+        """Points in the form of the CryoET Data Portal."""
+        return self.looks(PointAnnotations)
+
+    @property
+    def ctfs(self) -> list[tuple[SourceFile, CtfEstimates]]:
+        """What programs estimated of the contrast transfer function."""
+        return self.looks(CtfEstimates)
 
     @property
     def zarrs(self) -> list[tuple[SourceFile, ZarrVolume]]:

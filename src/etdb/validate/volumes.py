@@ -1,19 +1,26 @@
-"""Checks of volumes that are kept twice, of OME-Zarr metadata, and of models against the volume they are drawn on."""
+"""Checks of OME-Zarr volumes: their metadata, and the MRC files of the same volumes."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Final
 
-from etdb.em import ImodModel, MrcLook, ZarrLevel, ZarrVolume
+import numpy as np
+
+from etdb.em import MrcLook, ZarrLevel, ZarrVolume
 from etdb.sources import SourceFile
-from etdb.validate.finding import Told, check
+from etdb.validate.finding import Told, check, some
 from etdb.validate.subject import Subject, plain_name, spacing_of
+
+__all__ = ["full_size", "zarr_name"]
 
 SAME: Final = 1e-3
 # Scales of an OME-Zarr halve the size and round it as they like: up, down, or to the nearest.
 _ROUNDING: Final = 1.0
+_REAL: Final = re.compile(r"u?int(8|16|32|64)|float(16|32|64)")
+_BYTES: Final = {"int8", "uint8"}
 _SPATIAL: Final = frozenset({"x", "y", "z"})
 
 
@@ -92,47 +99,56 @@ def zarr_scales(subject: Subject) -> Iterator[Told]:
 
 
 @check(
-    "model-outside",
+    "zarr-type",
     "warning",
-    "A model has points outside of the volume it is drawn on",
-    hint="it was drawn on another volume, or on one that was trimmed since: transform or redraw it",
-    curators="points inside tomogram",
+    "An OME-Zarr volume cannot hold the values of its MRC file",
+    hint="values were rounded or cut off: make it again in the MRC file's type, or say in the notes what was done",
+    curators="Zarr: dtype",
+    better="against the MRC file: a type that holds all of its values is good",
 )
-def model_outside(subject: Subject) -> Iterator[Told]:
-    """The points' box against the volume of the same name, or the size of the image that the model names."""
-    for file, model in subject.models:
-        size, where = _image_of(subject, file, model)
-        if model.low is None or model.high is None or size is None:
+def zarr_type(subject: Subject) -> Iterator[Told]:
+    """The type of the finest level. The sign of an MRC file's bytes is often not told: bytes are bytes."""
+    for file, volume, mrc, look in _twins(subject):
+        said = volume.levels[0].data_type
+        if not (_REAL.fullmatch(said) and _REAL.fullmatch(look.data_type)) or {said, look.data_type} == _BYTES:
             continue
-        # IMOD draws to the outer edge of a pixel, half a pixel beyond its middle.
-        outside = [
-            axis
-            for axis, low, high, count in zip("xyz", model.low, model.high, size, strict=True)
-            if low < -0.5 or high > count + 0.5
-        ]
-        if outside:
-            low, high = (tuple(round(value, 2) for value in end) for end in (model.low, model.high))
-            text = f"from {low} to {high}, {where} is {size} (x, y, z)"
-            yield Told(file.path, text, {"low": low, "high": high, "size": size, "axes": outside})
+        if not np.can_cast(look.data_type, said, "safe"):
+            yield Told(file.path, f"{said} here, {look.data_type} in {mrc.path}", {"zarr": said, "mrc": look.data_type})
 
 
 @check(
-    "model-size",
+    "zarr-only",
     "info",
-    "A model was drawn on a volume of another size",
-    hint="say in its notes on which volume it was drawn, or transform it with `imodtrans` of IMOD",
-    curators="counts consistent",
+    "A volume is here as OME-Zarr only",
+    hint="many programs of tomography read MRC only: put the MRC file beside it, if there is one",
+    curators="MRC and Zarr both exist",
 )
-def model_size(subject: Subject) -> Iterator[Told]:
-    """The size in the model against the volume of the same name, or against the only one."""
-    for file, model in subject.models:
-        volume = _volume_of(subject, file)
-        if volume is None or not any(model.image_size):
+def zarr_only(subject: Subject) -> Iterator[Told]:
+    """An OME-Zarr image without an MRC file of its name; one of a tilt series has its size too."""
+    paired = {file.path for file, *_ in _twins(subject)}
+    stacks = {(plain_name(file.path), look.columns, look.rows, look.sections) for file, look in subject.stacks}
+    for file, volume in subject.zarrs:
+        if file.role != "reconstruction" or file.path in paired or not volume.levels:
             continue
-        size = (volume[1].columns, volume[1].rows, volume[1].sections)
-        if model.image_size != size:
-            text = f"{model.image_size} in the model, {size} is {volume[0].path}"
-            yield Told(file.path, text, {"model": model.image_size, "volume": size})
+        if (zarr_name(volume), *(full_size(volume) or ())) not in stacks:
+            yield Told(file.path, f"there is no MRC file of {volume.folder or 'it'}")
+
+
+@check(
+    "zarr-partly",
+    "info",
+    "Some tomograms of a dataset are here as OME-Zarr too, others not",
+    hint="viewers that read OME-Zarr show those only: make it of all of them, or of none",
+    curators="MRC and Zarr both exist",
+    better="only told where a dataset does not do the same for all",
+)
+def zarr_partly(subject: Subject) -> Iterator[Told]:
+    """Reconstructions without an OME-Zarr, where others have one."""
+    paired = {mrc.path for _, _, mrc, _ in _twins(subject)}
+    volumes = [file.path for file, look in subject.volumes if look.sections > 1 and file.role == "reconstruction"]
+    left = [path for path in volumes if path not in paired]
+    if paired and left:
+        yield Told("", f"{len(left)} of {len(volumes)} have none: {some(left)}", {"files": left[:1000]})
 
 
 def _twins(subject: Subject) -> Iterator[tuple[SourceFile, ZarrVolume, SourceFile, MrcLook]]:
@@ -140,27 +156,22 @@ def _twins(subject: Subject) -> Iterator[tuple[SourceFile, ZarrVolume, SourceFil
     volumes = [(file, look) for file, look in subject.volumes if look.sections > 1]
     zarrs = [(file, volume) for file, volume in subject.zarrs if volume.levels and not volume.is_labels]
     for file, volume in zarrs:
-        name = plain_name(volume.folder.removesuffix(".zarr").removesuffix(".ome"))
-        named = [one for one in volumes if plain_name(one[0].path) == name]
-        if not named and len(volumes) == len(zarrs) == 1:
+        named = [one for one in volumes if plain_name(one[0].path) == zarr_name(volume)]
+        if not named and len(volumes) == len(zarrs) == 1 and volumes[0][0].role == file.role:
             named = volumes
         if named:
             yield file, volume, *named[0]
 
 
-def _volume_of(subject: Subject, file: SourceFile) -> tuple[SourceFile, MrcLook] | None:
-    volumes = [(other, look) for other, look in subject.volumes if look.sections > 1]
-    named = [one for one in volumes if plain_name(one[0].path) == plain_name(file.path.removesuffix(".mod"))]
-    if named:
-        return named[0]
-    return volumes[0] if len(volumes) == 1 else None
+def zarr_name(volume: ZarrVolume) -> str:
+    """What an OME-Zarr volume is called, as `plain_name` calls an MRC file."""
+    return plain_name(volume.folder.removesuffix(".zarr").removesuffix(".ome"))
 
 
-def _image_of(subject: Subject, file: SourceFile, model: ImodModel) -> tuple[tuple[int, int, int] | None, str]:
-    volume = _volume_of(subject, file)
-    if volume is not None:
-        return (volume[1].columns, volume[1].rows, volume[1].sections), volume[0].path
-    return (model.image_size if all(model.image_size) else None), "the image that it names"
+def full_size(volume: ZarrVolume) -> tuple[int, int, int] | None:
+    """The finest level's size as (x, y, z); None when its axes do not tell."""
+    x, y, z = (_size(volume, volume.levels[0], axis) for axis in "xyz")
+    return (x, y, z) if x and y and z else None
 
 
 def _spatial(volume: ZarrVolume, level: ZarrLevel) -> tuple[int | None, ...]:

@@ -8,7 +8,7 @@ from etdb.blocks.port import BlockStore
 from etdb.blocks.reader import DagReader
 from etdb.errors import EtdbError, FormatError, NotFoundError, SourceError, VerificationError
 from etdb.ipfs import DagWalk, DirectoryFound, FileFound, InlineFound, LeafFound, SymlinkFound, parse_cid, verify_leaf
-from etdb.manifest import MANIFEST_NAME, parse_manifest
+from etdb.manifest import MANIFEST_NAME, counted_files, parse_manifest
 from etdb.oip import Tomogram
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
 from etdb.verify.record import LedgerEvidence, verify_record
@@ -131,4 +131,4 @@ def _compare_files(tomogram: Tomogram, sizes: dict[str, int], links: set[str]) -
             return result(Outcome.FAILED, f"the record names {entry.path!r}, which the dataset does not have")
         if entry.size_bytes is not None and entry.size_bytes != found:
             return result(Outcome.FAILED, f"{entry.path!r} has {found} bytes, the record says {entry.size_bytes}")
-    return result(Outcome.HELD, f"{len(sizes)} files, {sum(sizes.values())} bytes")
+    return result(Outcome.HELD, f"{counted_files(sizes)}, {sum(sizes.values())} bytes")

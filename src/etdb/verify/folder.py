@@ -24,7 +24,7 @@ from etdb.ipfs import (
     build_tree,
     parse_cid,
 )
-from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from etdb.manifest import MANIFEST_NAME, Manifest, counted_files, parse_manifest
 from etdb.oip import FileEntry, Tomogram
 from etdb.sources.received import RECEIVED_NAME, ReceivedDataset, load_received
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
@@ -182,20 +182,20 @@ def _compare_root(
     manifest: Manifest | None,
     record: Tomogram,
 ) -> ClaimResult:
-    present = len(tree)
+    present = counted_files(tree)
     missing = [entry.path for entry in record.files if entry.path not in tree]
     absent = [file for file in manifest.files if file.path not in tree] if manifest is not None else []
     for file in absent:
         tree[file.path] = (parse_cid(file.cid), file_tree_size(file.size_bytes, profile))
     built, _ = build_tree(tree, profile)
     if built.cid.digest == root.digest:
-        detail = f"{present} files" + (f"; {len(absent)} of the dataset are not here" if absent else "")
+        detail = present + (f"; {len(absent)} more of the dataset not here" if absent else "")
         return _result(Outcome.HELD, detail)
     if manifest is None and missing:
         return _result(
             Outcome.NOT_POSSIBLE,
-            f"{present} files are what the download found; without a manifest the {len(missing)} files that "
-            "are not here are needed to compare them with the signed location",
+            f"{present}: that is what the download found; without a manifest the others, {len(missing)}, "
+            "are needed to compare them with the signed location",
         )
     return _result(Outcome.FAILED, f"these files make the directory {built.cid}, the record says {root}")
 

@@ -26,7 +26,7 @@ from etdb.ipfs import (
     leaf_digest,
     parse_cid,
 )
-from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from etdb.manifest import MANIFEST_NAME, Manifest, counted_files, parse_manifest
 from etdb.oip import Tomogram
 from etdb.sources.received import RECEIVED_NAME
 from etdb.trust import Claim, ClaimResult, Outcome, Verification, check_manifest
@@ -161,7 +161,7 @@ def _compare(
             if is_it == root.digest:
                 beside = " with the manifest from elsewhere" if manifest is not None else ""
                 size = sum(found.sizes.values())
-                detail = f"{what}: {len(found.files)} files here{beside}, {size} bytes, profile {profile.name}"
+                detail = f"{what}: {counted_files(found.files)} here{beside}, {size} bytes, profile {profile.name}"
                 return _result(Outcome.HELD, detail)
         built, _ = build_tree(tree, profile, folders=found.empty)
         made.append(f"{built.cid} ({profile.name})")

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
@@ -18,6 +18,7 @@ from etdb.blocks import BlockStore
 from etdb.catalogue import MAX_PAGE, DatasetView, Query
 from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.web.api.problems import problem_response
+from etdb.web.embedding import MOVIE_SIZE, VIEWER_SIZE, embed_html, has_volumes, view_of
 from etdb.web.fetching import FetchingStore
 from etdb.web.portal import Portal
 from etdb.web.shown import file_url, safe
@@ -154,39 +155,49 @@ def _robots(request: Request) -> Response:
 
 
 def _oembed(request: Request) -> Response:
-    """What others need to show a dataset of this site within their page (https://oembed.com)."""
+    """What others need to show a dataset of this site within their page (https://oembed.com).
+
+    The link that the slice viewer gives, with a view behind its "#", is answered with the viewer at that view.
+    """
     portal: Portal = request.app.state.portal
     try:
         if request.query_params.get("format", "json") != "json":
             raise InputError("only format=json is answered")
-        asked = urlsplit(request.query_params.get("url", ""))
+        asked = _address(request.query_params.get("url", ""))
         parts = asked.path.strip("/").split("/")
         if len(parts) < 2 or parts[0] != "datasets":
             raise NotFoundError("this is not the address of a dataset here")
         view = portal.get(parts[1])
-        wide = _bounded(request.query_params.get("maxwidth"), 640)
-        high = _bounded(request.query_params.get("maxheight"), 520)
+        at = view_of(asked.fragment)
+        viewer = bool(at or parts[2:] == ["embed", "viewer"]) and has_volumes(view)
+        usual = VIEWER_SIZE if viewer else MOVIE_SIZE
+        wide = _bounded(request.query_params.get("maxwidth"), usual[0])
+        high = _bounded(request.query_params.get("maxheight"), usual[1])
     except EtdbError as error:
         return problem_response(error)
     base = _base(request, portal)
-    title = safe(view.tomogram.title, 300)
-    address = f"{base}/datasets/{view.dataset_id}/embed"
-    html = f'<iframe src={quoteattr(address)} width="{wide}" height="{high}" title={quoteattr(title)}></iframe>'
     document = {
         "version": "1.0",
         "type": "rich",
-        "title": title,
+        "title": safe(view.tomogram.title, 300),
         "provider_name": portal.settings.name,
         "provider_url": base,
         "width": wide,
         "height": high,
-        "html": html,
+        "html": embed_html(base, view, (wide, high), viewer=viewer, at=at if viewer else ""),
     }
     return Response(
         msgspec.json.encode(document),
         media_type="application/json",
         headers={"access-control-allow-origin": "*", "x-content-type-options": "nosniff"},
     )
+
+
+def _address(text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise InputError("`url` is no address") from error
 
 
 def _bounded(text: str | None, usual: int) -> int:

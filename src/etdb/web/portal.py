@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -25,17 +25,20 @@ from etdb.web.volumes import VolumeShelf
 from etdb.web.volumes.models import ModelShelf
 from etdb.workspace import PortalSettings
 
-__all__ = ["Portal", "Statistics", "role_file"]
+__all__ = ["MISSING", "Availability", "Portal", "Statistics", "role_file"]
 
 _COUNTED = ("publisher", "lab")
 _ALL_VALUES = 1_000
 _STATE_S = 1.0
 _SHOWN_S = 10.0
 _SHOWN_ROOTS = 4_096
+_HELD_SIZES = 1_024
 
 Availability = Literal["here", "elsewhere", "offered", "nobody", "not here"]
 """Where the files of a dataset are: on this machine; with others, not asked lately; with others, who gave some of it
 lately; with nobody who could be reached; not here, and nobody can be asked."""
+MISSING: Final = ("nobody", "not here")
+"""Where they are when it is not worth asking for one."""
 _SCANNED = 200
 
 
@@ -82,6 +85,7 @@ class Portal:
         self._state: tuple[float, str] | None = None
         self._numbers: tuple[str, Statistics] | None = None
         self._shown_roots: OrderedDict[bytes, tuple[float, bool]] = OrderedDict()
+        self._held_sizes: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     @property
     def is_partial(self) -> bool:
@@ -184,6 +188,26 @@ class Portal:
                 return self.store.has(self.reader.resolve(root, path)[-1])
         except EtdbError:
             return False
+
+    def held_size(self, view: DatasetView, path: str) -> int | None:
+        """Bytes of a file that is here, whatever its record says; None of one that is not. Nobody is asked."""
+        key = view.tomogram.location, path
+        with self._lock:
+            known = self._held_sizes.get(key)
+        if known is not None:
+            return known
+        try:
+            root = parse_cid(view.tomogram.location)
+            within = self.store.within(root, may_wait=False) if isinstance(self.store, FetchingStore) else nullcontext()
+            with within:
+                size = self.reader.file_size(self.reader.resolve(root, path)[-1])
+        except EtdbError:
+            return None
+        with self._lock:
+            self._held_sizes[key] = size
+            if len(self._held_sizes) > _HELD_SIZES:
+                self._held_sizes.popitem(last=False)
+        return size
 
     def _shows(self, view: DatasetView) -> bool:
         newest = view if view.revision == view.revisions else self.catalogue.get(view.dataset_id)

@@ -15,7 +15,7 @@ from tests.browser.viewer.volumes import CUBE, known_dataset, ramps, write_large
 
 from etdb.em.contrast import Levels, to_grey
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.browser
 
 WIDE = "b=0,w=10000"
 LEVELS = Levels(0.0, 10_000.0)

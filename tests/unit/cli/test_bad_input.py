@@ -145,7 +145,7 @@ class TestDescriptions:
         (desk.short / "dataset.toml").write_text("acquired_on = 2026-11-01\n")
         desk.dataset("undated", 'title = "A title"\n')
         desk.dataset("good", 'title = "Good"\nacquired_on = 2026-11-01\n')
-        told = ("2 of 3 datasets are not ready", "short has no title", "undated", "acquired_on")
+        told = ("2 of 3 datasets not ready", "short has no title", "undated", "acquired_on")
         assert_refused(desk, desk.publish(desk.data), INPUT, *told, "--skip-bad")
         said = desk.run("--json", "publish", desk.data, "--yes", "--skip-bad", "--passphrase-file", desk.secret)
         assert said.status == INPUT
@@ -159,7 +159,7 @@ class TestDescriptions:
         (desk.short / "dataset.toml").write_text("acquired_on = 2026-11-01\n")
         desk.dataset("undated", 'title = "A title"\n')
         said = desk.run("publish", desk.data, "--yes", "--skip-bad", "--passphrase-file", desk.secret)
-        assert_refused(desk, said, INPUT, "2 of 2 datasets are not ready", "mend them")
+        assert_refused(desk, said, INPUT, "2 of 2 datasets not ready", "mend them")
 
     def test_title_for_several(self, desk):
         said = desk.publish(desk.short, desk.short, "--title", "T")

@@ -79,7 +79,7 @@ def test_dry_run_shows_difference_and_cost_and_does_nothing(desk):
     said = desk.run("edit", dataset_id, "--set", f"title={TITLE}", "--reason", "why", "--dry-run")
     assert said.status == 0, said.err
     assert TITLE in said.out
-    assert "1 transactions" in said.out
+    assert "; 1 transaction on" in said.out
     plan = desk.run("--json", "edit", dataset_id, "--set", f"title={TITLE}", "--reason", "why", "--dry-run").document
     assert (plan["datasets"][0]["what"], plan["datasets"][0]["fields"]) == ("edited", ["title"])
     assert plan["fee_sat"] > 0

@@ -141,7 +141,7 @@ def test_a_newer_file_takes_the_place_of_an_older_and_not_the_other_way(lab):
 def test_a_file_is_checked_without_a_workspace(lab, monkeypatch):
     said = lab.run_bare("ledger", "check", lab.file, "--work")
     assert said.status == 0
-    assert f"the proof of work of {lab.tip().height} headers" in said.out
+    assert "the proof of work of 1 header," in said.out
     right = lab.tip().block_hash
     assert lab.run_bare("ledger", "check", lab.file, "--tip", right.upper()).status == 0
     wrong = lab.run_bare("--json", "ledger", "check", lab.file, "--tip", "00" * 32)

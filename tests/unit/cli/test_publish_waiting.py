@@ -51,7 +51,7 @@ def test_it_waits_until_all_is_final(desk, chain):
 
 def test_the_plan_says_how_long_a_real_chain_takes(desk, chain):
     said = desk.run("publish", desk.data, "--dry-run")
-    assert "all confirmed after about 1 blocks, 40 s; all final after 6, 4 min" in " ".join(said.out.split())
+    assert "all confirmed after about 1 block, 40 s; all final after 6, 4 min" in " ".join(said.out.split())
     plan = desk.run("--json", "publish", desk.data, "--dry-run").document
     assert (plan["blocks"], plan["final_depth"], plan["block_spacing_s"]) == (1, 6, 40)
     assert chain.pending == ()
@@ -61,11 +61,11 @@ def test_not_waiting_says_what_is_pending_and_how_to_look_again(desk, chain):
     said = desk.run("publish", desk.data, "--yes", "--no-wait", "--passphrase-file", desk.secret)
     assert said.status == 0
     shown = " ".join(said.out.split())
-    assert "1 of 1 records are not final yet: 1 transactions wait for a block" in shown
+    assert "1 of 1 record not final yet: 1 transaction to come into a block" in shown
     assert "etdb status" in shown
     again = desk.run("publish", desk.data, "--dry-run")
     assert "pending" in again.out
-    assert "1 more are sent and wait for blocks" in again.out
+    assert "1 more is sent and waits for blocks" in again.out
     chain.mine(6)
     done = desk.run("--json", "publish", desk.data, "--yes", "--no-wait", "--passphrase-file", desk.secret)
     assert [one["state"] for one in done.document["datasets"]] == ["final"]
@@ -75,7 +75,7 @@ def test_giving_up_is_an_error_that_loses_nothing(desk, chain):
     words = ("publish", desk.data, "--yes", "--wait-timeout", "300", "--passphrase-file", desk.secret)
     said = desk.run(*words)
     assert said.status == 6
-    assert "1 of 1 records are not final" in said.err
+    assert "1 of 1 record not final" in said.err
     assert "run the same command again" in said.err
     said = desk.run("--json", *words)
     assert (said.status, said.document["in_time"], said.document["unfinished"]) == (6, False, 1)

@@ -29,7 +29,7 @@ def bad(desk):
 def test_a_good_dataset(desk):
     said = desk.run("validate", desk.short)
     assert (said.status, said.err) == (FINE, "")
-    assert "1 dataset, 1 files: nothing to tell" in said.out
+    assert "1 dataset, 1 file: nothing to tell" in said.out
 
 
 def test_text_is_grouped_by_finding_with_place_numbers_and_hint(desk, bad):
@@ -165,7 +165,7 @@ class TestPublish:
     def test_errors_are_refused_before_anything_is_done(self, desk, bad):
         said = desk.publish()
         assert said.status == INPUT
-        assert "1 of 2 datasets are not ready" in said.err
+        assert "1 of 2 datasets not ready" in said.err
         assert "cut.rec: An MRC file is shorter than its header says: 1 byte is missing" in said.err
         assert desk.states() == {}
 

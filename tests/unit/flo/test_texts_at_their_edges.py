@@ -55,7 +55,7 @@ def test_a_key_in_the_hybrid_form_is_no_key(compressed):
     )
 
 
-@pytest.mark.parametrize(("letters", "said"), [(128, "not 65 bytes"), (132, "132 letters")])
+@pytest.mark.parametrize(("letters", "said"), [(128, "not 65 bytes"), (129, "129 letters")])
 def test_the_longest_signature_of_a_message(letters, said):
     with pytest.raises(FormatError, match=said):
         flo.recover_message_address("text", "A" * letters, flo.MAIN)

@@ -7,11 +7,13 @@ import pytest
 from etdb import ipfs
 from etdb.errors import FormatError, InputError
 from etdb.ipfs.car import MAX_CAR_HEADER_BYTES, MAX_CAR_ROOTS, CarEnd, CarHeader, parse_car_header
+from etdb.ipfs.closure import ClosureLimits
 from etdb.ipfs.directory import build_directory, build_tree
+from etdb.ipfs.fileparts import content_size
 from etdb.ipfs.geometry import file_geometry
 from etdb.ipfs.hamt import build_shards
 from etdb.ipfs.names import MAX_PATH_DEPTH
-from etdb.ipfs.unixfs import MAX_FILE_BYTES, MAX_FILE_LINKS, encode_file_data
+from etdb.ipfs.unixfs import MAX_FILE_BYTES, MAX_FILE_LINKS, encode_file_data, encode_symlink_data
 from etdb.ipfs.varint import encode_varint
 
 LEAF = ipfs.cid_of(b"leaf")
@@ -57,7 +59,14 @@ def test_links_with_and_without_name_and_size():
     ):
         (found,) = ipfs.parse_node(framed(link)).links
         assert (found.cid, found.name, found.tree_size) == (LEAF, name, size)
-    for link in (LINK + b"\x12\x02\xff\xfe", LINK + b"\x18\x05\x12\x01a", LINK + b"\x20\x01", b"", LINK[:-1]):
+    for link in (
+        b"\x1a" + LINK[1:],
+        LINK + b"\x12\x02\xff\xfe",
+        LINK + b"\x18\x05\x12\x01a",
+        LINK + b"\x20\x01",
+        b"",
+        LINK[:-1],
+    ):
         with pytest.raises(FormatError):
             ipfs.parse_node(framed(link))
 
@@ -196,6 +205,7 @@ def test_heads_of_cars_at_their_limits():
     many = ipfs.encode_car_header([LEAF] * 300)
     assert b"\xa2\x65roots\x99\x01\x2c\xd8\x2a\x58\x25\x00" in many
     assert b"\xa2\x65roots\x98\xff" in ipfs.encode_car_header([LEAF] * 255)
+    assert b"\xa2\x65roots\x99\x01\x00" in ipfs.encode_car_header([LEAF] * 256)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +266,9 @@ def test_sections_at_their_limits():
         assert "before" not in first.value.message
         with pytest.raises(FormatError, match="refused before"):
             reader.next_event()
+    half = read(head, b"\x80")
+    half.next_event()
+    assert isinstance(half.next_event(), ipfs.NeedData)
     waiting = read(head, b"\xff\x01")
     waiting.next_event()
     with pytest.raises(FormatError, match="cut off"):
@@ -292,3 +305,132 @@ def test_geometry_knows_its_file():
     for size in (-1, MAX_FILE_BYTES + 1):
         with pytest.raises(FormatError):
             file_geometry(size, ipfs.UNIXFS_V1_2025)
+
+
+@pytest.mark.parametrize(("codec", "name"), [(ipfs.RAW, "raw"), (ipfs.DAG_PB, "dag-pb")])
+def test_a_codec_by_its_name(codec, name):
+    assert ipfs.cid_of(b"leaf", codec=codec).codec_name == name
+
+
+@pytest.mark.parametrize("version", [0, 2, 3])
+def test_a_cid_of_a_version_that_is_none(version):
+    with pytest.raises(FormatError, match=f"has version {version}; 0 and 1"):
+        ipfs.parse_cid_bytes(bytes([version]) + bytes(LEAF)[1:])
+
+
+def test_bytes_behind_a_cid_are_counted():
+    with pytest.raises(FormatError, match=r"^3 bytes are left over"):
+        ipfs.parse_cid_bytes(bytes(LEAF) + b"abc")
+
+
+def test_a_walk_has_to_be_started():
+    blocks, root, _ = made()
+    with pytest.raises(RuntimeError, match="comes first"):
+        ipfs.DagWalk(root).receive(root, blocks[root])
+
+
+def test_a_car_of_version_two_is_named():
+    with pytest.raises(FormatError, match="a CAR of version 2"):
+        parse_car_header(b"\xa1\x67version\x02")
+
+
+def test_a_directory_is_no_shard():
+    node = ipfs.parse_node(ipfs.encode_node([], b"\x08\x01"))
+    with pytest.raises(FormatError, match="is a UnixFS directory, not a shard"):
+        ipfs.parse_shard(LEAF, node, ipfs.parse_unixfs(node.data))
+
+
+def test_a_file_with_children_has_to_say_its_size():
+    said, unsaid, whole = (
+        ipfs.parse_unixfs(data) for data in (b"\x08\x02\x18\x04\x20\x04", b"\x08\x02\x20\x04", b"\x08\x02")
+    )
+    assert [content_size(LEAF, one) for one in (said, whole)] == [4, 0]
+    with pytest.raises(FormatError, match="does not say the size"):
+        content_size(LEAF, unsaid)
+
+
+def test_a_walk_of_shards_begins_each_file_at_nought():
+    shards = build_shards([ipfs.PbLink(cid=LEAF, name=f"{n}", tree_size=4) for n in range(40)], ipfs.UNIXFS_V1_2025)
+    found = walk({one.cid: one.data for one in shards}, shards[-1].cid)
+    leaves = [one for one in found if isinstance(one, ipfs.LeafFound)]
+    assert {(one.path, one.offset, one.length) for one in leaves} == {(f"{n}", 0, 4) for n in range(40)}
+
+
+def test_a_sharded_directory_is_one_entry():
+    shards = build_shards([ipfs.PbLink(cid=LEAF, name=f"{n}", tree_size=4) for n in range(40)], ipfs.UNIXFS_V1_2025)
+    blocks = {one.cid: one.data for one in shards}
+    assert walk(blocks, shards[-1].cid, max_entries=41)
+    with pytest.raises(FormatError, match="more than 40 files and directories"):
+        walk(blocks, shards[-1].cid, max_entries=40)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 63])
+def test_numbers_that_no_varint_holds(value):
+    assert encode_varint((1 << 63) - 1) == b"\xff" * 8 + b"\x7f"
+    with pytest.raises(ValueError, match="varint"):
+        encode_varint(value)
+
+
+def test_links_are_counted_among_the_entries():
+    block = ipfs.encode_node([], encode_symlink_data("a"))
+    cid = ipfs.cid_of(block, codec=ipfs.DAG_PB)
+    assert len(walk({cid: block}, cid, max_entries=1)) == 1
+    with pytest.raises(FormatError, match="more than 0 files"):
+        walk({cid: block}, cid, max_entries=0)
+
+
+def test_groups_of_leaves_are_as_large_as_they_may():
+    places = ((0, 4), (4, 2), (6, 6), (12, 4), (16, 4))
+    leaves = [ipfs.LeafFound(path="f", offset=offset, length=length, cid=LEAF) for offset, length in places]
+    for limit, sizes in ((5, [1] * 5), (6, [2, 1, 1, 1]), (8, [2, 1, 2]), (12, [3, 2]), (20, [5])):
+        assert [len(group) for group in ipfs.group_leaves(leaves, limit)] == sizes
+
+
+def test_files_below_a_shard_are_one_level_deeper():
+    blocks, file, _ = made()
+    shards = build_shards([ipfs.PbLink(cid=file, name="a", tree_size=4)], ipfs.UNIXFS_V1_2025)
+    blocks.update((one.cid, one.data) for one in shards)
+    (above,) = build_directory([ipfs.DirectoryEntry(name="folder", cid=shards[-1].cid, tree_size=4)])
+    blocks[above.cid] = above.data
+    for root, folder, depth in ((shards[-1].cid, "", 1), (above.cid, "folder/", 2)):
+        leaves = [one for one in walk(blocks, root, max_depth=depth) if isinstance(one, ipfs.LeafFound)]
+        assert [(one.path, one.offset) for one in leaves] == [(f"{folder}a", 4 * n) for n in range(3)]
+        with pytest.raises(FormatError, match=f"deeper than {depth - 1}"):
+            walk(blocks, root, max_depth=depth - 1)
+
+
+def test_a_link_that_says_no_size_adds_none_to_its_shard():
+    sizes = [
+        build_shards([ipfs.PbLink(cid=LEAF, name="a", tree_size=size)], ipfs.UNIXFS_V1_2025)[-1] for size in (4, None)
+    ]
+    assert [one.tree_size - len(one.data) for one in sizes] == [4, 0]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0", "x" * 300])
+def test_names_that_no_directory_holds(name):
+    with pytest.raises(InputError):
+        build_directory([ipfs.DirectoryEntry(name=name, cid=LEAF, tree_size=4)])
+
+
+def test_a_profile_that_there_is_not():
+    assert ipfs.profile_by_name(ipfs.UNIXFS_V1_2025.name) is ipfs.UNIXFS_V1_2025
+    with pytest.raises(InputError, match="no import profile 'x'"):
+        ipfs.profile_by_name("x")
+
+
+def test_a_closure_at_its_limits():
+    """Leaves cost no memory, and a node that comes again none either; each link is a visit."""
+    blocks, root, size = made(leaves=2)
+    for visits, nodes in ((3, size), (2, size), (3, size - 1)):
+        closure = ipfs.DagClosure([root], limits=ClosureLimits(max_visits=visits, max_node_bytes=nodes))
+
+        def take(closure=closure):
+            for cid, block in [(ipfs.cid_of(b"0000"), b"0000"), *blocks.items(), *blocks.items()]:
+                closure.take(cid, block)
+            return closure.result()
+
+        if (visits, nodes) == (3, size):
+            assert (take().blocks, take().missing_blocks) == (2, 1)
+        else:
+            with pytest.raises(FormatError, match="more than"):
+                take()

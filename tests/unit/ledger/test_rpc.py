@@ -216,7 +216,13 @@ def test_answers_to_a_batch_may_come_in_any_order(client, node, order):
 
 
 @pytest.mark.parametrize(
-    "busy", [answer(429, b""), answer(503, b""), answer(500, b"Work queue depth exceeded", "text/plain")]
+    "busy",
+    [
+        answer(429, b""),
+        answer(503, b""),
+        answer(502, b"<html>"),
+        answer(500, b"Work queue depth exceeded", "text/plain"),
+    ],
 )
 def test_a_node_with_too_much_to_do_is_asked_again(client, node, busy):
     node.weather = [busy] * 2

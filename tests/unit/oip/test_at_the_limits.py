@@ -21,7 +21,9 @@ from etdb.oip.strict_json import MAX_DEPTH, MAX_JSON_BYTES
 ADDRESS = "F" * 34
 
 
-@pytest.mark.parametrize("around", [b"[%b,[]]", b'["",%b]', b'["\\"[[",%b]', b'["\\\\",%b]', b'{"a":%b,"b":{}}'])
+@pytest.mark.parametrize(
+    "around", [b"[%b,[]]", b"[[],[],[],%b]", b'["",%b]', b'["\\"[[",%b]', b'["\\\\",%b]', b'{"a":%b,"b":{}}']
+)
 @pytest.mark.parametrize("pair", [b"[]", b"{}"])
 def test_levels_of_json(around, pair):
     """Brackets in texts are letters; a quotation mark behind a backslash ends no text."""
@@ -85,11 +87,15 @@ def test_fields_of_packed_messages():
     with pytest.raises(FormatError, match="more than 10000"):
         parse_fields(b"\x0a\x00" * (MAX_FIELDS + 1))
     assert parse_fields(b"\x08" + b"\xff" * 9 + b"\x01") == {1: [2**64 - 1]}
+    assert parse_fields(b"\x08\x7f\x08\x80\x01") == {1: [127, 128]}
+    assert parse_fields(b"\xf8\xff\xff\xff\x0f\x05") == {2**29 - 1: [5]}
     for data, why in (
         (b"\x08" + b"\xff" * 9 + b"\x02", "beyond 64 bits"),
         (b"\x08" + b"\x80" * 10 + b"\x00", "without an end"),
         (b"\x0a\x02a", "longer than the message"),
         (b"\x0b", "wire type 3"),
+        (b"\x80\x80\x80\x80\x10\x05", "field 536870912"),
+        (b"\x00\x05", "field 0"),
     ):
         with pytest.raises(FormatError, match=why):
             parse_fields(data)
@@ -237,6 +243,15 @@ def test_a_packed_record_whose_details_are_none():
         oip.parse_message(b"p64:" + base64.b64encode(packed((1, packed((2, details))), (2, 1), (3, 1))))
 
 
+@pytest.mark.parametrize(("message_type", "signature_type"), [(3, 0), (3, 2), (0, 1), (4, 1)])
+def test_packed_messages_of_no_known_kind(message_type, signature_type):
+    part = packed((1, 0), (2, 2), (3, b"data"))
+    body = packed((1, part), (2, message_type), (3, signature_type))
+    with pytest.raises(FormatError, match=f"type {message_type} with a signature of type {signature_type}"):
+        oip.parse_message(b"p64:" + base64.b64encode(body))
+    assert oip.parse_message(b"p64:" + base64.b64encode(packed((1, part), (2, 3), (3, 1)))).data == b"data"
+
+
 def test_the_key_that_stands_twice_is_named():
     with pytest.raises(FormatError, match="the key 'b' stands twice"):
         oip.load_json(b'{"a":1,"b":2,"c":3,"b":4}')
@@ -268,3 +283,25 @@ def test_patches_that_are_none():
     ):
         with pytest.raises(FormatError, match=why):
             action("edit", "artifact", **edited, patch=patch)
+
+
+@pytest.mark.parametrize("count", [2, 10, 11, 100, 101])
+def test_each_part_but_the_last_is_as_long_as_it_may(count):
+    """The head of a part that has more digits in its number takes more room."""
+    room = len(f"oip-mp({count - 1},{count - 1},{ADDRESS},{'a' * 64},{'s' * 88}):")
+    parts = oip.split(b"x" * (1000 * count + 64), ADDRESS, sign=lambda _: "s" * 88, limit=room + 1000)
+    texts = [parts.first(), *parts.rest("ab" * 32)]
+    fewer_digits = len(str(count - 1)) - 1
+    assert len(texts) == count
+    assert len(texts[-1]) == room + 1000
+    assert {len(one) for one in texts} <= {room + 1000 - spare for spare in range(fewer_digits + 1)}
+
+
+def test_a_head_without_an_end():
+    head = f"oip-mp(0,1,{ADDRESS},,c2ln"
+    longest = head + "s" * (400 - len(f"{head}):"))
+    for text in (head, longest):
+        assert oip.parse_part(f"{text}):x".encode()).data == b"x"
+    for text in (head, f"{head})", f"{head}:x", f"{longest}s):x"):
+        with pytest.raises(FormatError, match="no end"):
+            oip.parse_part(text.encode())

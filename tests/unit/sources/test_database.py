@@ -37,7 +37,8 @@ def test_rows_by_the_names_of_their_columns(lab):
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM t", "CREATE TABLE x(a)", "PRAGMA query_only = OFF; DELETE FROM t", "ATTACH 'x' AS y"]
 )
-def test_nothing_is_written(lab, statement):
+def test_nothing_is_written(lab, statement, monkeypatch):
+    monkeypatch.chdir(lab)
     before = (lab / "lab.sqlite").read_bytes()
     with pytest.raises(SourceError):
         rows(lab, statement)

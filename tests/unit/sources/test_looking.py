@@ -158,6 +158,6 @@ def test_without_tifffile_one_note_names_the_extra(tmp_path, monkeypatch):
     write(tmp_path / "d", {"a.st": mrc(), **{f"frames/{number}.tif": b"II*" for number in range(3)}})
     dataset, files = read(tmp_path / "d")
     (note,) = dataset.notes
-    assert note.startswith("3 files were not looked into")
+    assert note.startswith("3 files not looked into")
     assert "pip install 'etdb[formats]'" in note
     assert [file.role for file in files.values()] == ["tilt_series", "frames", "frames", "frames"]

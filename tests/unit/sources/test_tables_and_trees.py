@@ -194,7 +194,7 @@ def test_rows_that_are_no_datasets_are_told_and_the_others_go_on():
     }  # fmt: skip
     assert len(listing.refused) == 5
     assert "b: more than one row has this sid" in listing.refused
-    assert "1 rows of files are of no dataset that is listed" in listing.refused
+    assert "1 row of files of no dataset that is listed" in listing.refused
 
 
 @pytest.mark.parametrize("path", ["../other/a.mrc", "/etc/passwd", "a/../../b", "", "a//b", "./a", "a\nb", "a\\b"])

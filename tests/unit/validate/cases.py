@@ -393,7 +393,7 @@ case("magnification-implausible", "in thousands", toml(magnification=33), toml(m
 SHAPES = [(4, 6, 8), (2, 3, 4)]
 
 
-def zarr(shapes: list[tuple[int, int, int]] = SHAPES, spacings=(10.8, 21.6), **words: str) -> Change:
+def zarr(shapes: list[tuple[int, int, int]] = SHAPES, spacings=(10.8, 21.6), **words) -> Change:
     return both(*(put(path, data) for path, data in ome_zarr(shapes, list(spacings), **words).items()))
 
 

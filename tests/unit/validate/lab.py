@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,14 @@ def model(points: list[tuple[float, float, float]], size: tuple[int, int, int] =
 
 
 def ome_zarr(
-    shapes: list[tuple[int, int, int]], spacings: list[float], axes: str = "zyx", unit: str = "angstrom"
+    shapes: list[tuple[int, int, int]],
+    spacings: list[float],
+    axes: str = "zyx",
+    unit: str = "angstrom",
+    *,
+    name: str = "TS_01",
+    dtype: str = "<f4",
+    labels: Sequence[float] = (),
 ) -> dict[str, str]:
     """The metadata of an OME-Zarr 0.4 folder, by file."""
     datasets = [
@@ -86,12 +93,40 @@ def ome_zarr(
         for n, spacing in enumerate(spacings)
     ]
     named = [{"name": axis, "type": "space", "unit": unit} for axis in axes]
-    group = {"multiscales": [{"version": "0.4", "axes": named, "datasets": datasets}]}
+    group: dict[str, Any] = {"multiscales": [{"version": "0.4", "axes": named, "datasets": datasets}]}
+    if labels:
+        group["image-label"] = {"version": "0.4", "colors": [{"label-value": value} for value in labels]}
     arrays = {
-        f"TS_01.zarr/{n}/.zarray": json.dumps({"zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "<f4"})
+        f"{name}.zarr/{n}/.zarray": json.dumps({"zarr_format": 2, "shape": shape, "chunks": shape, "dtype": dtype})
         for n, shape in enumerate(shapes)
     }
-    return {"TS_01.zarr/.zgroup": '{"zarr_format": 2}', "TS_01.zarr/.zattrs": json.dumps(group), **arrays}
+    return {f"{name}.zarr/.zgroup": '{"zarr_format": 2}', f"{name}.zarr/.zattrs": json.dumps(group), **arrays}
+
+
+def points(*places: tuple[float, float, float], **keys: Any) -> str:
+    """Points of the CryoET Data Portal's form; a key's value may be one for all or a list."""
+    kind = {"instance_id": "instancePoint", "xyz_rotation_matrix": "orientedPoint"}
+    lines = []
+    for n, (x, y, z) in enumerate(places):
+        line: dict[str, Any] = {"type": "point", "location": {"x": x, "y": y, "z": z}}
+        for key, value in keys.items():
+            line |= {"type": kind[key], key: value[n] if isinstance(value, list) else value}
+        lines.append(json.dumps(line))
+    return "\n".join(lines)
+
+
+CTF_LINE = (10295.926758, 10012.275391, -38.856349, 0.0, 0.03065, 15.279412)
+
+
+def ctffind(*lines: tuple[float, ...], announced: int = 5, pixel: float = 2.7) -> str:
+    """What CTFFIND 4 writes; the numbers of the micrographs come first in each line."""
+    head = [
+        "# Output from CTFFind version 4.1.14, run on 2021-10-09 15:12:45",
+        f"# Input file: TS_01.mrc ; Number of micrographs: {announced}",
+        f"# Pixel size: {pixel:.3f} Angstroms ; acceleration voltage: 300.0 keV ; spherical aberration: 2.70 mm",
+        "# Columns: #1 - micrograph number; #2 - defocus 1 [Angstroms]; #3 - defocus 2; #4 - azimuth; ...",
+    ]
+    return "\n".join(head + [" ".join(f"{value:f}" for value in line) for line in lines]) + "\n"
 
 
 def mdoc(angles: tuple[float, ...] = ANGLES, **keys: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.validate import cases_of_annotations
 from tests.unit.validate.cases import CASES
 from tests.unit.validate.lab import Lab
 
@@ -24,6 +25,13 @@ PARAMETERS = [
 
 
 def test_a_good_dataset_has_no_finding(lab):
+    assert lab.find() == []
+
+
+def test_nor_has_one_with_everything_beside_it(lab):
+    cases_of_annotations.everything(lab)
+    assert lab.find() == []
+    lab.full = True
     assert lab.find() == []
 
 

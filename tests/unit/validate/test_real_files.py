@@ -100,7 +100,7 @@ def test_a_stack_of_serialem_with_its_mdoc(bench):
     mdoc = bench.root / "test_000.mrc.mdoc"
     text = mdoc.read_text()
     mdoc.write_text(text[: text.index("[ZValue = 1]")])
-    assert bench.find() == {"mdoc-sections-missing test_000.mrc.mdoc": "1 sections, 2 planes"}
+    assert bench.find() == {"mdoc-sections-missing test_000.mrc.mdoc": "1 section, 2 planes"}
 
 
 def test_packed_it_is_the_same_and_broken_off_it_is_found(bench):

@@ -148,7 +148,7 @@ def test_a_part_of_the_files_is_tied_to_the_signed_root_by_the_manifest(publishe
     folder = published.get(tmp_path / "part", ["reconstructions"])
     verification = verify(folder)
     assert outcomes(verification) == WITHOUT_A_CHAIN
-    assert verification[Claim.FILE_BYTES].detail == "2 files; 2 of the dataset are not here"
+    assert verification[Claim.FILE_BYTES].detail == "1 file and the manifest; 2 more of the dataset not here"
 
 
 def test_the_folder_can_be_moved(folder, tmp_path):
@@ -311,7 +311,7 @@ def test_a_file_that_is_said_to_lie_elsewhere_fails(folder, path):
 def test_a_file_that_is_here_and_not_listed_is_read(folder, path):
     change_files(folder, lambda file: file if file.path != path else None)
     result = verify(folder)[Claim.FILE_BYTES]
-    assert (result.outcome, result.detail) == (Outcome.HELD, "4 files")
+    assert (result.outcome, result.detail) == (Outcome.HELD, "3 files and the manifest")
     (folder / path).write_bytes((folder / path).read_bytes()[:-2] + b"?\n")
     assert verify(folder)[Claim.FILE_BYTES].outcome is Outcome.FAILED
 
@@ -334,7 +334,7 @@ def test_what_belongs_to_nothing_is_named(folder):
     (folder / ".DS_Store").write_bytes(b"x")
     result = verify(folder)[Claim.FILE_BYTES]
     assert result.outcome is Outcome.HELD
-    assert result.detail == "4 files; not of the dataset: 'other.rec', 'raw/more.txt'"
+    assert result.detail == "3 files and the manifest; not of the dataset: 'other.rec', 'raw/more.txt'"
     for number in range(30):
         (folder / f"z{number:02d}").write_bytes(b"x")
     assert verify(folder)[Claim.FILE_BYTES].detail.endswith("'z07', and 22 more")

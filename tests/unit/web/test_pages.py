@@ -16,8 +16,10 @@ from etdb.oip import Tomogram
 from etdb.testing.asking import ask as ask_app
 from etdb.testing.catalogue import fill_catalogue
 from etdb.testing.portal import sample_portal
+from etdb.testing.records import RecordSigner
 from etdb.trust import Claim, ClaimResult, Outcome, Verification
 from etdb.web.application import portal_app
+from etdb.web.metadata import described
 from etdb.web.pages.render import EMBED_HEADERS, PAGE_HEADERS
 from etdb.web.portal import Portal
 from etdb.web.serving import serving
@@ -104,7 +106,7 @@ def test_hostile_records_run_nothing_style_nothing_and_turn_no_text(hostile_port
     ask = asking(portal_app(hostile_portal))
     ids = every_dataset(ask)
     assert len(ids) > 8
-    addresses = [*PAGES, *(f"/datasets/{one}" for one in ids), *(f"/datasets/{one}/embed" for one in ids)]
+    addresses = [*PAGES, *(f"/datasets/{one}{more}" for one in ids for more in ("", "/embed", "/embed/viewer"))]
     for address in addresses:
         answer = ask(address)
         page = check(answer, address)
@@ -229,6 +231,26 @@ def test_a_dataset_s_page_says_all_of_its_record(asked):
     assert any("format=car" in link for link in links)
 
 
+def test_a_species_without_a_number_is_looked_up_at_ncbi_by_its_name(asked, hostile_portal):
+    (found,) = [one["id"] for one in json.loads(asked("/api/v1/datasets?q=Caulobacter").body)["results"]]
+    links = Reader(asked(f"/datasets/{found}").body).links
+    assert "https://www.ncbi.nlm.nih.gov/taxonomy/?term=Caulobacter%20crescentus" in links
+    assert not any("ncbi" in link and "term=" in link for link in Reader(asked(f"/datasets/{FIRST}").body).links)
+    ask = asking(portal_app(hostile_portal))
+    led = [link for one in every_dataset(ask) for link in Reader(ask(f"/datasets/{one}").body).links if "ncbi" in link]
+    assert len(led) >= 6
+    for link in led:
+        assert re.fullmatch(r"https://www\.ncbi\.nlm\.nih\.gov/[A-Za-z/.]+\?(id|term)=[\w%.~-]+", link)
+
+
+@pytest.mark.parametrize(
+    ("species", "count"), [("Nonea pulla", 1), ("none: a needle", 0), ("None (gold)", 0), ("", 0), ("x" * 201, 0)]
+)
+def test_what_is_no_organism_s_name_is_not_looked_up(species, count):
+    values = [value for group in described(RecordSigner().tomogram(species=species)) for value in group.values]
+    assert sum("term=" in value.url for value in values) == count
+
+
 def test_notes_keep_their_lines_and_are_escaped(asked):
     found = json.loads(asked("/api/v1/datasets?q=Caulobacter").body)["results"][0]["id"]
     body = asked(f"/datasets/{found}").body.decode()
@@ -251,6 +273,7 @@ def test_a_withdrawn_dataset_is_a_tombstone(asked):
     assert answer.status == 410
     assert "This dataset was withdrawn" in text
     assert "the wrong specimen" in text
+    assert not re.search(r"\wsigned by", re.sub("<br>", " ", answer.body.decode())), "who signed stands apart"
     assert "Taken back" not in "".join(Reader(asked("/datasets").body).text)
 
 

@@ -95,6 +95,7 @@ ID = dataset_id_of(0)
 def paths(site):
     return [
         "/", "/datasets", "/datasets?q=x", "/datasets?sort=no", f"/datasets/{ID}", f"/datasets/{ID}/embed",
+        f"/datasets/{ID}/embed/viewer", f"/oembed?url=x/datasets/{ID}%23view:x=1",
         f"/datasets/{ID}/cite.bib", f"/datasets/{ID}/cite.exe", f"/tomogram/{ID}", f"/datasets/{ID[:20]}", "/datasets/",
         "/publishers", "/publishers/nobody", "/ledger", "/ledger?list=x", "/about", "/faq", "/static/site.css",
         "/static/../routes.py", "/static/nothing", "/feed.atom", "/sitemap.xml", "/robots.txt", "/oembed", "/healthz",

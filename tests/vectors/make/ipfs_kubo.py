@@ -3,8 +3,8 @@
     sh tests/interop/setup.sh && python tests/vectors/make/ipfs_kubo.py > tests/vectors/ipfs_kubo.json
 
 The content follows the rules of ipfs_content.py, so the file holds seeds, sizes and CIDs only. The rows ``published``
-are facts of Kubo's own conformance test (test/cli/cid_profiles_test.go, commit 00fb95d69a87); Kubo is asked for them
-here as well, and a difference ends the script.
+are facts of Kubo's own conformance test (test/cli/cid_profiles_test.go): the 14 of its release 0.42.0, and two more of
+its commit 00fb95d69a87; Kubo is asked for them here as well, and a difference ends the script.
 """
 
 # ruff: noqa: E501 - one row a line
@@ -27,12 +27,18 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 PUBLISHED: list[dict[str, Any]] = [
     {"profile": "unixfs-v1-2025", "text": "hello world", "cid": "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"},
+    {"profile": "unixfs-v1-2025", "seed": "chunk-v1-seed", "size": MIB, "cid": "bafkreiacndfy443ter6qr2tmbbdhadvxxheowwf75s6zehscklu6ezxmta"},
+    {"profile": "unixfs-v1-2025", "seed": "chunk-v1-seed", "size": MIB + 1, "cid": "bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64"},
     {"profile": "unixfs-v1-2025", "seed": "v1-2025-seed", "size": GIB, "cid": "bafybeihmf37wcuvtx4hpu7he5zl5qaf2ineo2lqlfrapokkm5zzw7zyhvm"},
+    {"profile": "unixfs-v1-2025", "seed": "v1-2025-seed", "size": GIB + 1, "cid": "bafybeibdsi225ugbkmpbdohnxioyab6jsqrmkts3twhpvfnzp77xtzpyhe"},
     {"profile": "unixfs-v1-2025", "seed": "v1-2025-seed", "size": GIB + MIB, "cid": "bafybeihmzokxxjqwxjcryerhp5ezpcog2wcawfryb2xm64xiakgm4a5jue"},
     {"profile": "unixfs-v1-2025", "names": {"seed": "hamt-unixfs-v1-2025", "count": 4766, "length": 11, "last_length": 21}, "cid": "bafybeic3h7rwruealwxkacabdy45jivq2crwz6bufb5ljwupn36gicplx4"},
     {"profile": "unixfs-v1-2025", "names": {"seed": "hamt-unixfs-v1-2025", "count": 4766, "length": 11, "last_length": 22}, "cid": "bafybeiegvuterwurhdtkikfhbxcldohmxp566vpjdofhzmnhv6o4freidu"},
     {"profile": "unixfs-v0-2015", "text": "hello world", "cid": "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD"},
+    {"profile": "unixfs-v0-2015", "seed": "chunk-v0-seed", "size": 256 * KIB, "cid": "QmWmRj3dFDZdb6ABvbmKhEL6TmPbAfBZ1t5BxsEyJrcZhE"},
+    {"profile": "unixfs-v0-2015", "seed": "chunk-v0-seed", "size": 256 * KIB + 1, "cid": "QmYyLxtzZyW22zpoVAtKANLRHpDjZtNeDjQdJrcQNWoRkJ"},
     {"profile": "unixfs-v0-2015", "seed": "v0-seed", "size": 174 * 256 * KIB, "cid": "QmUbBALi174SnogsUzLpYbD4xPiBSFANF4iztWCsHbMKh2"},
+    {"profile": "unixfs-v0-2015", "seed": "v0-seed", "size": 174 * 256 * KIB + 1, "cid": "QmV81WL765sC8DXsRhE5fJv2rwhS4icHRaf3J9Zk5FdRnW"},
     {"profile": "unixfs-v0-2015", "seed": "v0-seed", "size": 175 * 256 * KIB, "cid": "QmepeWtdmS1hHXx1oZXsPUv6bMrfRRKfZcoPPU4eEfjnbf"},
     {"profile": "unixfs-v0-2015", "names": {"seed": "hamt-unixfs-v0-2015", "count": 4096, "length": 30, "last_length": 30}, "cid": "QmX5GtRk3TSSEHtdrykgqm4eqMEn3n2XhfkFAis5fjyZmN"},
     {"profile": "unixfs-v0-2015", "names": {"seed": "hamt-unixfs-v0-2015", "count": 4033, "length": 31, "last_length": 31}, "cid": "QmeMiJzmhpJAUgynAcxTQYek5PPKgdv3qEvFsdV3XpVnvP"},

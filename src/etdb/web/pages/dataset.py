@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -16,19 +17,20 @@ from etdb.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from etdb.trust import Claim
 from etdb.verify import read_manifest
 from etdb.web.api.volumes import is_volume
+from etdb.web.embedding import MOVIE_SIZE, VIEWER_SIZE, embed_html
 from etdb.web.machine import json_ld
+from etdb.web.metadata import described
 from etdb.web.pages.citing import citation
-from etdb.web.pages.metadata import described
+from etdb.web.pages.pictures import is_picture
 from etdb.web.pages.render import EMBED_HEADERS, page
-from etdb.web.portal import Portal, role_file
+from etdb.web.portal import MISSING, Availability, Portal, role_file
 from etdb.web.shown import file_url
 
-__all__ = ["cite", "dataset", "embed", "old_address"]
+__all__ = ["cite", "dataset", "embed", "embed_viewer", "old_address"]
 
 MAX_FILES_LISTED: Final = 2_000
 MAX_REVISIONS_SHOWN: Final = 100
 _SIMILAR: Final = 6
-_MISSING: Final = ("nobody", "not here")
 _GONE: Final = 410
 _MAX_MANIFEST: Final = 8 << 20
 
@@ -61,16 +63,12 @@ def dataset(request: Request, portal: Portal) -> Response:
             citation=citation(view, portal, "txt").strip(),
         )
     base = portal.base_url(str(request.base_url))
-    availability = portal.availability(view)
-
-    def comes(path: str) -> bool:
-        """Whether it is worth asking this site for a file."""
-        return availability not in _MISSING or portal.holds(view, path)
-
+    availability, comes = _coming(portal, view)
+    has_volume = _has_volume(view, comes)
     return page(
         request,
         "dataset.html",
-        variant="" if availability == "here" else f"-{availability.replace(' ', '-')}",
+        variant=_variant(availability),
         availability=availability,
         view=view,
         tomogram=view.tomogram,
@@ -82,13 +80,15 @@ def dataset(request: Request, portal: Portal) -> Response:
         hashes=_hashes(portal, view),
         key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
         key_image=role_file(
-            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: _is_picture(path) and comes(path)
+            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: is_picture(path) and comes(path)
         ),
         snapshots=[
-            one for one in view.tomogram.files if one.role == "snapshot" and _is_picture(one.path) and comes(one.path)
+            one for one in view.tomogram.files if one.role == "snapshot" and is_picture(one.path) and comes(one.path)
         ],
         citation=citation(view, portal, "txt").strip(),
-        has_volume=any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files),
+        has_volume=has_volume,
+        embedded=embed_html(base, view, MOVIE_SIZE),
+        viewer_embedded=embed_html(base, view, VIEWER_SIZE, viewer=True) if has_volume else "",
         json_ld=json_ld(view, portal, base),
         manifest_name=MANIFEST_NAME,
         max_files=MAX_FILES_LISTED,
@@ -141,17 +141,45 @@ def _by_path(manifest: Manifest) -> dict[str, FileHashes]:
 
 def embed(request: Request, portal: Portal) -> Response:
     """The movie or picture alone, for a frame in somebody else's page."""
+    return _framed(request, portal)
+
+
+def embed_viewer(request: Request, portal: Portal) -> Response:
+    """The slice viewer alone, for such a frame; of a dataset without a volume the movie or picture."""
+    return _framed(request, portal, viewer=True)
+
+
+def _framed(request: Request, portal: Portal, *, viewer: bool = False) -> Response:
     view = portal.get(request.path_params["dataset_id"])
+    availability, comes = _coming(portal, view)
     return page(
         request,
         "embed.html",
         status=200 if view.withdrawn is None else _GONE,
         headers=EMBED_HEADERS,
+        variant=_variant(availability),
         view=view,
         tomogram=view.tomogram,
-        key_movie=role_file(view, ("key_movie",), when=_plays),
-        key_image=role_file(view, ("key_image", "thumbnail", "snapshot"), when=_is_picture),
+        has_viewer=viewer and _has_volume(view, comes),
+        key_movie=role_file(view, ("key_movie",), when=lambda path: _plays(path) and comes(path)),
+        key_image=role_file(
+            view, ("key_image", "thumbnail", "snapshot"), when=lambda path: is_picture(path) and comes(path)
+        ),
     )
+
+
+def _coming(portal: Portal, view: DatasetView) -> tuple[Availability, Callable[[str], bool]]:
+    """Where the files of a dataset are, and whether it is worth asking this site for one of them."""
+    availability = portal.availability(view)
+    return availability, lambda path: availability not in MISSING or portal.holds(view, path)
+
+
+def _has_volume(view: DatasetView, comes: Callable[[str], bool]) -> bool:
+    return any(is_volume(one.path) and comes(one.path) for one in view.tomogram.files)
+
+
+def _variant(availability: Availability) -> str:
+    return "" if availability == "here" else f"-{availability.replace(' ', '-')}"
 
 
 def cite(request: Request, portal: Portal) -> Response:
@@ -176,7 +204,3 @@ def old_address(request: Request, portal: Portal) -> Response:
 
 def _plays(path: str) -> bool:
     return path.lower().endswith((".mp4", ".webm", ".m4v"))
-
-
-def _is_picture(path: str) -> bool:
-    return path.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".gif"))

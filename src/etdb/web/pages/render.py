@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from etdb.web import shown
+from etdb.web.pages.pictures import small_picture_url
 from etdb.web.portal import Portal, role_file
 from etdb.web.static import static_url
 
@@ -58,6 +59,7 @@ _templates.globals |= {
     "file_url": shown.file_url,
     "outcome_mark": shown.OUTCOME_MARKS.__getitem__,
     "role_file": role_file,
+    "small_picture_url": small_picture_url,
     "role_name": lambda role: shown.term_name("file_role", role),
     "static_url": static_url,
     "term_name": shown.term_name,

@@ -15,8 +15,9 @@ from etdb.errors import EtdbError, InputError, NotFoundError
 from etdb.web.pages.advanced import advanced
 from etdb.web.pages.brand import logo, theme
 from etdb.web.pages.browsing import MAX_VALUES_SHOWN, RANGES_SHOWN, Browsing
-from etdb.web.pages.dataset import cite, dataset, embed, old_address
+from etdb.web.pages.dataset import cite, dataset, embed, embed_viewer, old_address
 from etdb.web.pages.featured import find_section, load_featured, shown_sections
+from etdb.web.pages.pictures import home_tiles
 from etdb.web.pages.records import record
 from etdb.web.pages.render import STATIC_HEADERS, page
 from etdb.web.pages.texts import TEXTS, load_text
@@ -41,6 +42,7 @@ def page_routes() -> list[Route]:
         Route("/datasets/values/{name}", _shown(_values)),
         Route("/datasets/{dataset_id}", _shown(dataset)),
         Route("/datasets/{dataset_id}/embed", _shown(embed)),
+        Route("/datasets/{dataset_id}/embed/viewer", _shown(embed_viewer)),
         Route("/datasets/{dataset_id}/cite.{form}", _shown(cite)),
         Route("/tomogram/{dataset_id}", _shown(old_address)),
         Route("/advanced", _shown(advanced)),
@@ -89,12 +91,13 @@ def error_page(request: Request, error: EtdbError) -> Response:
 
 def _home(request: Request, portal: Portal) -> Response:
     _, _, sections = load_featured(portal.settings.texts_folder)
+    wall, featured = home_tiles(portal, portal.newest(_WALL), shown_sections(portal, sections)[:_SECTIONS_AT_HOME])
     return page(
         request,
         "home.html",
-        wall=portal.newest(_WALL),
+        wall=wall,
         statistics=portal.statistics(),
-        sections=shown_sections(portal, sections)[:_SECTIONS_AT_HOME],
+        featured=featured,
         species=portal.species(limit=_WALL),
         tags=portal.values("tags", limit=_TRIED),
     )

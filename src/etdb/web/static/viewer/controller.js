@@ -481,12 +481,13 @@ export class Viewer {
 
   async copyLink() {
     history.replaceState(null, "", "#" + writeView(this.view));
-    const address = location.href;
+    const address = new URL(this.root.dataset.page ?? location.href, location.href);
+    address.hash = writeView(this.view);
     try {
-      await navigator.clipboard.writeText(address);
+      await navigator.clipboard.writeText(address.href);
       this.say(["The link to this view is on the clipboard."]);
     } catch {
-      this.say([address]);
+      this.say([address.href]);
     }
   }
 

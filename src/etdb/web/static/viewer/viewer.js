@@ -8,7 +8,8 @@ async function loadJson(url) {
   return answer?.ok ? answer.json().catch(() => null) : null;
 }
 
-/** Opens the viewer in its place as soon as that comes into sight. */
+/** Opens the viewer in its place as soon as that comes into sight. In a frame the page around is left where it is;
+ * `data-page` then is the page that links to a view lead to. */
 export function mount(root) {
   const begin = async () => {
     const url = root.dataset.volumes;
@@ -24,7 +25,7 @@ export function mount(root) {
       root.dataset.ready = "true";
     }
   };
-  if (location.hash.startsWith("#view:")) {
+  if (location.hash.startsWith("#view:") && !root.dataset.page) {
     root.scrollIntoView();
     begin();
     return;

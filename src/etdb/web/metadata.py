@@ -10,7 +10,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from etdb.oip import Tomogram
-from etdb.web.shown import number, safe
+from etdb.web.shown import is_no_species, number, safe, url_part
 
 __all__ = ["Group", "Value", "described"]
 
@@ -64,6 +64,7 @@ _GROUPS: Final[tuple[tuple[str, tuple[_Row, ...]], ...]] = (
             ("tilt_axes", "Tilt axes", ""),
             ("tilt_range", "Tilt range", ""),
             ("tilt_step_deg", "Tilt step", "°"),
+            ("tilt_count", "Projections", ""),
             ("tilt_constant_increment", "Constant increment", ""),
             ("acquisition_software", "Acquisition software", ""),
         ),
@@ -95,6 +96,9 @@ _SEARCHED: Final = frozenset(
         *("acquisition_software", "reconstruction_software", "keywords", "tags"),
     )
 )
+_TAXONOMY: Final = "https://www.ncbi.nlm.nih.gov/taxonomy/?term="
+_MOST_LETTERS: Final = 200
+"""Of a species' name that is looked up elsewhere."""
 _AXES: Final = {1: "single", 2: "dual"}
 
 
@@ -123,10 +127,17 @@ def _values(tomogram: Tomogram, name: str, label: str, unit: str) -> Iterator[Va
             yield Value(label=label, text=f"{ends[0]}° to {ends[1]}°")
         return
     value = getattr(tomogram, name, None)
+    if name == "ncbi_taxon_id" and value is None and _can_be_looked_up(tomogram.species):
+        by_name = _TAXONOMY + url_part(" ".join(safe(tomogram.species).split()))
+        yield Value(label=label, text="not given; look it up by name", url=by_name)
     for one in value[:MAX_SHOWN] if isinstance(value, tuple) else (value,):
         if one is not None and one != "":
             search = (name, str(one)) if name in _SEARCHED else None
             yield Value(label=label, text=_text(name, one, unit), url=_url(name, one), search=search)
+
+
+def _can_be_looked_up(species: str) -> bool:
+    return 0 < len(species) <= _MOST_LETTERS and not is_no_species(species)
 
 
 def _text(name: str, value: Any, unit: str) -> str:
