@@ -6,7 +6,7 @@ import pytest
 from tests.browser.conftest import MOVIE_ID
 from tests.browser.test_pages import check_axe, settle
 
-pytestmark = pytest.mark.interop
+pytestmark = pytest.mark.browser
 
 PHONE = {"width": 390, "height": 844}
 CUT = """
