@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from etdb.errors import ConfigurationError, SourceError
+from etdb.errors import ConfigurationError, FormatError, SourceError
 from etdb.stage import WrongBytesError
 from etdb.stage.folder import FolderTarget
 from etdb.stage.s3 import S3Target
@@ -85,6 +85,17 @@ class TestSsh(StageTargetContract):
         with closing(SshTarget("ssh://drop@h/srv")) as target:
             assert target.present() == {name: 7}
 
+    @pytest.mark.parametrize("stream", ["", ">&2"])
+    def test_a_host_that_says_without_an_end_is_left(self, tmp_path, monkeypatch, stream):
+        monkeypatch.setattr("etdb.stage.ssh.MAX_SAID_BYTES", 1 << 20)
+        script = f'#!/bin/sh\n[ "$1" = -o ] && exit 0\nexec yes {stream}\n'  # not where its end is asked for
+        (tmp_path / "bin" / "ssh").write_text(script)
+        with closing(SshTarget("ssh://drop@h/srv")) as target:
+            with pytest.raises(FormatError, match="more than"):
+                target.present()
+            with pytest.raises(FormatError, match="more than"):
+                target.put(piece_of(tmp_path / "here", b"x" * 10_000_000))  # which it never reads
+
 
 class TestS3(StageTargetContract):
     part_bytes = 50_000  # so that some files go whole and some in parts
@@ -131,6 +142,21 @@ class TestS3(StageTargetContract):
         with pytest.raises(SourceError) as caught, closing(S3Target("s3://b", endpoint_url="http://127.0.0.1:9")) as s3:
             s3.present()
         assert "s3cret" not in caught.value.message
+
+    @pytest.mark.parametrize(
+        "says",
+        [*({name: None} for name in ("Key", "Size", "UploadId", "PartNumber", "ETag")), {"Size": "many"}],
+        ids=str,
+    )
+    def test_a_store_that_answers_otherwise_than_s3_is_refused(self, tmp_path, says):
+        with self.target_of(tmp_path) as (target, inside):
+            data = bytes(range(256)) * 1000
+            target.put(piece_of(tmp_path / "here", b"x"))
+            inside.begin(piece := piece_of(tmp_path / "here", data), data[:150_000])
+            self.store.says = says
+            ask = target.present if "Size" in says else lambda: target.put(piece)
+            with pytest.raises(FormatError, match="otherwise than S3 does"):
+                ask()
 
     def test_parts_that_are_there_are_not_sent_again(self, tmp_path):
         with self.target_of(tmp_path) as (target, inside):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from etdb.errors import ConfigurationError, SourceError, SourceFileError
+from etdb.errors import ConfigurationError, EtdbError, FormatError, SourceError, SourceFileError
 from etdb.stage.layout import NAME
 from etdb.stage.port import Piece, Progress, WrongBytesError
 
@@ -49,6 +49,7 @@ class S3Target:
         try:
             boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
             self._errors = importlib.import_module("botocore.exceptions")
+            self._parsers = importlib.import_module("botocore.parsers")
         except ImportError:
             raise ConfigurationError("staging to S3 needs boto3", hint="pip install 'etdb[stage]'") from None
         try:
@@ -167,6 +168,8 @@ class S3Target:
     def _asked(self, piece: Piece | None = None) -> Iterator[None]:
         try:
             yield
+        except EtdbError:
+            raise
         except self._errors.ClientError as error:
             told = error.response.get("Error", {})
             code, message = str(told.get("Code", "")), str(told.get("Message", ""))
@@ -183,6 +186,13 @@ class S3Target:
             raise SourceError(
                 f"{self.name}: {str(error)[:300]}", hint="is it there? check [stage] in etdb.toml", source=self.name
             ) from None
+        except (LookupError, TypeError, ValueError, self._parsers.ResponseParserError) as error:
+            # Of these answers nothing is taken for granted: a part of them is missing, or is no number, or no XML.
+            raise FormatError(
+                f"{self.name} answers otherwise than S3 does: {type(error).__name__}: {str(error)[:200]}",
+                hint="is it an S3 store? check [stage] in etdb.toml",
+                source=self.name,
+            ) from error
 
 
 def _read(piece: Piece, start: int, count: int) -> bytes:

@@ -5,16 +5,18 @@ One connection stays open for all files (`ControlMaster`). It never asks: a pass
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 from contextlib import suppress
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
-from etdb.errors import ConfigurationError, SourceError, SourceFileError
+from etdb.errors import ConfigurationError, FormatError, SourceError, SourceFileError
 from etdb.stage.layout import NAME
 from etdb.stage.port import Piece, Progress, WrongBytesError
 
@@ -27,7 +29,9 @@ _OPTIONS: Final = (
     *("-T", "-x", "-a", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"),
     *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"),
 )
-_MOST_LISTED: Final = 1 << 30
+MAX_SAID_BYTES: Final = 256 << 20
+"""The most that a host may say to one command: a listing of a million and a half of files."""
+_LOOK_S: Final = 0.1
 _WRONG, _NO_TOOL, _CUT_OFF = 65, 69, 75
 # `ls -n` says the size in its fifth column, by POSIX; our names have no spaces.
 _LIST: Final = "cd -- {folder} 2>/dev/null || exit 0; find content roots -type f -exec ls -ln {{}} + 2>/dev/null || :"
@@ -159,6 +163,7 @@ class SshTarget:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE if source else subprocess.DEVNULL, stdout=out, stderr=said
             )
+            watch = _Watch(process, (said, out))
             try:
                 if source is not None and process.stdin is not None:
                     with suppress(BrokenPipeError), process.stdin as pipe:  # its status says why
@@ -170,11 +175,19 @@ class SshTarget:
                 process.kill()
                 process.wait()
                 raise
+            finally:
+                watch.end()
+            if watch.found_too_much:
+                raise FormatError(
+                    f"{self.name} says more than {MAX_SAID_BYTES} bytes to one command",
+                    hint=f"try: ssh -o BatchMode=yes {self._place} true",
+                    source=self.name,
+                )
             said.seek(0)
             out.seek(0)
             if status:
                 raise self._error(status, said.read(4096), name)
-            return out.read(_MOST_LISTED)
+            return out.read(MAX_SAID_BYTES)
 
     def _error(self, status: int, said: bytes, name: str) -> SourceError | WrongBytesError:
         if status == _WRONG and name:
@@ -192,3 +205,28 @@ class SshTarget:
         return SourceError(
             f"{self.name}: {told[:300]}", hint=f"try: ssh -o BatchMode=yes {self._place} true", source=self.name
         )
+
+
+class _Watch:
+    """Ends a process that writes too much into these files, beside whoever waits for it or writes to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], files: tuple[IO[bytes], ...]) -> None:
+        self._process, self._files = process, files
+        self.found_too_much = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Look a last time, and no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._ended.wait(_LOOK_S)
+            if any(os.fstat(one.fileno()).st_size > MAX_SAID_BYTES for one in self._files):
+                self.found_too_much = True
+                self._process.kill()
+                return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ class FakeS3:
     """What the store holds; tests look at it and spoil it.
 
     ``says_checksums`` False is a store that knows nothing of them; ``spoils`` one that keeps other bytes.
+    ``says`` has other texts for elements and headers of its answers; None leaves one out.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class FakeS3:
         self.requests: list[str] = []
         self.says_checksums = True
         self.spoils = False
+        self.says: dict[str, str | None] = {}
         self.url = ""
         self._ids = itertools.count(1)
 
@@ -149,6 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
         return key, query, body
 
     def _xml(self, text: str) -> None:
+        for name, said in self.s3.says.items():
+            text = re.sub(f"<{name}>[^<]*</{name}>", f"<{name}>{said}</{name}>" if said is not None else "", text)
         self._answer(200, f'<?xml version="1.0"?>{text}'.encode(), {"Content-Type": "application/xml"})
 
     def _error(self, status: int, code: str) -> None:
@@ -158,7 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            if (said := self.s3.says.get(name, value)) is not None:
+                self.send_header(name, said)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD" and status != 204:

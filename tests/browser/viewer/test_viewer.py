@@ -282,6 +282,22 @@ def test_checked_bytes_are_what_is_drawn(browser, lab, portal, path, index):
             assert abs(sample(page, "xy", h, v)[0] - expected(values[index, v, h])) <= 1
 
 
+def test_a_checked_view_says_why_it_has_one_plane_and_the_others_come_back(browser, lab, portal):
+    with opened(browser) as page:
+        go(page, portal, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
+        others = page.locator(".pane-zy, .pane-xz")
+        assert [one.is_visible() for one in others.all()] == [True, True]
+        page.get_by_label("Check bytes").check()
+        until(page, f"{ROOT}.dataset.checked === 'held'")
+        assert [one.is_visible() for one in others.all()] == [False, False]
+        assert "Planes x and y cannot be checked" in page.locator(".viewer-status").inner_text()
+        page.get_by_label("Check bytes").uncheck()
+        settled(page)
+        assert [one.is_visible() for one in others.all()] == [True, True]
+        assert "Planes x and y" not in page.locator(".viewer-status").inner_text()
+        assert abs(sample(page, "zy", 3, 30)[0] - expected(ramps()[3, 30, 30])) <= CLOSE
+
+
 @pytest.mark.parametrize("is_hashed_here", [True, False])
 def test_a_corrupted_leaf_visibly_fails(browser, tmp_path, is_hashed_here):
     """One byte changed after publishing, size and time kept: whether the portal looks or not, nothing is drawn."""
@@ -417,6 +433,28 @@ def test_neuroglancer_draws_what_we_serve(browser, lab, portal, volume):
     assert red == green == blue
     # 4.7 pixels a voxel: 80 pixels left of the cross-hair is x = 13.
     assert abs(red - expected(ramps()[15, 66, 13])) <= 12
+
+
+@pytest.mark.parametrize("lacks", ["WebGL 2", "installed"])
+def test_where_neuroglancer_cannot_open_the_view_says_why(browser, lab, portal, monkeypatch, lacks):
+    with opened(browser) as page:
+        if lacks == "installed":
+            monkeypatch.setattr("etdb.web.api.volumes.has_neuroglancer", lambda: False)
+            anew = {"range": "bytes=0-"}  # not the answer that is kept
+            page.route("**/volumes", lambda route: route.continue_(headers={**route.request.headers, **anew}))
+        else:
+            page.add_init_script(
+                "const given = HTMLCanvasElement.prototype.getContext;"
+                "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+                "return kind === 'webgl2' ? null : given.call(this, kind, ...rest)}"
+            )
+        go(page, portal, lab.known, f"v=0,x=30,y=66,z=15,{WIDE}")
+        link = page.get_by_role("link", name="Neuroglancer")
+        link.focus()
+        page.keyboard.press("Enter")
+        assert lacks in page.locator(".viewer-status.trouble").inner_text()
+        assert len(page.context.pages) == 1
+        assert link.get_attribute("aria-disabled") == ("true" if lacks == "installed" else "false")
 
 
 def test_a_large_volume_on_a_slow_line(browser, tmp_path):

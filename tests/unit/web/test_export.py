@@ -18,14 +18,18 @@ from etdb.errors import FormatError, InputError, NotFoundError
 from etdb.flo import REGTEST
 from etdb.index import follow
 from etdb.index.fold import Fold
+from etdb.oip import Tomogram
 from etdb.testing.asking import asking, document
-from etdb.testing.portal import HOSTILE_TEXTS
+from etdb.testing.catalogue import fill_catalogue
+from etdb.testing.portal import HOSTILE_TEXTS, sample_portal
 from etdb.testing.records import RecordSigner
 from etdb.testing.scripted_ledger import ScriptedLedger
 from etdb.web.api import export
 from etdb.web.api.exportrows import COLUMNS
 from etdb.web.api.routes import BASE
 from etdb.web.application import portal_app
+from etdb.web.portal import Portal
+from etdb.workspace import PortalSettings
 
 FIRST = "01" * 32
 TABLES = (
@@ -61,6 +65,18 @@ def test_a_table_opens_without_doing_anything(hostile):
             assert is_number or not value.startswith(("=", "+", "-", "@", "\t", "\r")), (name, value[:40])
     first = next(row for row in rows if row["id"] == FIRST)
     assert (first["tilt_min_deg"], first["authors"], first["file_paths"]) == ("-60.0", "", "rec.mrc; note.txt")
+
+
+@pytest.mark.parametrize("first", "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+def test_no_text_of_a_table_is_carried_out(tmp_path, first):
+    said = f"{first}cmd|' /C calc'!A0"
+    with sample_portal(tmp_path) as portal, Catalogue(tmp_path / "other.sqlite", writable=True) as catalogue:
+        fill_catalogue(catalogue, [Tomogram(title=said, tags=(said, "x"), description=f"a{said}")])
+        ask = asking(portal_app(Portal(catalogue, portal.store, PortalSettings(), network="local")))
+        body = ask(f"{BASE}/export/datasets.csv").body.decode()
+    row = next(csv.DictReader(io.StringIO(body, newline="")))
+    assert (row["title"], row["tags"]) == (f"'{said}", f"'{said}; x")
+    assert row["description"] == f"a{said}"
 
 
 def test_parquet_holds_what_the_lines_hold(hostile):

@@ -155,6 +155,9 @@ def test_what_says_that_it_has_no_species_counts_as_none(tmp_path):
             assert json.loads(ask("/api/v1/statistics").body)["species"] == 2
             links = re.findall(r'href="/datasets\?species=([^"]+)"', ask("/").body.decode())
             assert sorted(links) == ["Nonea+alba", "Vibrio+cholerae"]
+            boxes = 'name="species" value="([^"]+)"'
+            assert set(re.findall(boxes, ask("/datasets").body.decode())) == {"Nonea alba", "Vibrio cholerae"}
+            assert "none (a buffer)" in re.findall(boxes, ask("/datasets?species=none+(a+buffer)").body.decode())
             assert json.loads(ask("/api/v1/datasets?species=None").body)["total"] == 1  # still found by it
 
 

@@ -39,7 +39,8 @@ _LINES: Final = 100
 _WAIT_S = 5.0
 MAX_SENT: Final = 8
 """Files made for one client that are sent at a time; each takes room on the disk until it is."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet begins to carry out; the last four are the same signs in full width."""
 _making = threading.Semaphore(1)
 _places = threading.Semaphore(MAX_SENT)
 

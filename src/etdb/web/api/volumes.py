@@ -116,6 +116,8 @@ def _one(view: DatasetView, portal: Portal, path: str, role: str) -> VolumeDocum
         away = isinstance(error, NotFoundError)
         reason = "it is not on this machine; it can be downloaded" if away else error.message
         return VolumeDocument(path=path, role=role, reason=reason, file_url=url)
+    except BusyError:
+        raise  # for now only: such a list must not be kept
     except EtdbError:
         return VolumeDocument(path=path, role=role, reason="it cannot be read here now", file_url=url)
     return _document(volume, path, role, url)

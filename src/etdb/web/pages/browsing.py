@@ -16,7 +16,7 @@ from etdb.errors import InputError
 from etdb.web.complexfilter import parse_filter
 from etdb.web.pages.wording import condition_words
 from etdb.web.portal import Portal
-from etdb.web.shown import term_name
+from etdb.web.shown import is_no_species, term_name
 
 __all__ = ["FACET_GROUPS", "RANGES_SHOWN", "Browsing", "Chip", "FacetShown"]
 
@@ -198,6 +198,8 @@ class Browsing:
         values = page.facets.get(name, ())
         asked = self.query.terms.get(name, ())
         chosen = {fold_term(value) for value in asked}
+        if name == "species":
+            values = tuple(one for one in values if fold_term(one.value) in chosen or not is_no_species(one.value))
         if not (len(values) > 1 or chosen or (values and values[0].count < page.total)):
             return None
         shown = [(one, fold_term(one.value) in chosen) for one in values]

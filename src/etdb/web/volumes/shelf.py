@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from etdb.blocks import DagReader
@@ -18,11 +20,15 @@ from etdb.ipfs import Cid
 from etdb.web.volumes.fetched import FetchedVolume, FetchingStore, fetch_volume
 from etdb.web.volumes.mapped import MappedVolume, file_identity, map_volume
 from etdb.web.volumes.multiscale import ChunkCache, MultiscaleVolume, open_multiscale
+from etdb.web.wanted import BusyError
 
 __all__ = ["VolumeShelf"]
 
 _V = TypeVar("_V", MappedVolume, MultiscaleVolume, FetchedVolume)
 MAX_OPEN: Final = 32
+MAX_OPENING: Final = 4
+"""Volumes that are opened at the same time: for each, sections are read to find its contrast. Who comes then waits."""
+_WAIT_S: Final = 20
 
 
 class VolumeShelf:
@@ -37,6 +43,7 @@ class VolumeShelf:
         self._open: OrderedDict[Cid, MappedVolume | MultiscaleVolume | FetchedVolume] = OrderedDict()
         self._chunks = ChunkCache()
         self._lock = threading.Lock()
+        self._opening = threading.BoundedSemaphore(MAX_OPENING)
 
     def volume(self, cid: Cid) -> MappedVolume | MultiscaleVolume | FetchedVolume:
         """The volume in a file, or in a folder; what is not on this machine is read through the store.
@@ -44,12 +51,14 @@ class VolumeShelf:
         Raises:
             NotFoundError: it is not here.
             InputError: it is no volume, or one that is not shown.
+            BusyError: too many others are being opened.
         """
         found = self._kept(cid)
         if isinstance(found, MultiscaleVolume):
             return found
         if found is None and self._reader.is_directory(cid):
-            return self._keep(open_multiscale(cid, self._reader, self._chunks))
+            with self._turn():
+                return self._keep(open_multiscale(cid, self._reader, self._chunks))
         if isinstance(found, FetchedVolume):
             return found
         try:
@@ -57,7 +66,8 @@ class VolumeShelf:
         except NotFoundError:
             if not isinstance(self._reader.store, FetchingStore):
                 raise
-            return self._keep(fetch_volume(cid, self._reader))
+            with self._turn():
+                return self._keep(fetch_volume(cid, self._reader))
 
     def mapped(self, cid: Cid) -> MappedVolume:
         """The volume in a file, which is looked at each time: what shrinks while it is mapped must not be read.
@@ -65,6 +75,7 @@ class VolumeShelf:
         Raises:
             NotFoundError: the file is not here as it was published.
             InputError: it is no MRC file, or one that is not shown.
+            BusyError: too many others are being opened.
         """
         store = self._reader.store
         place = store.open_unchecked(cid, as_block=False) if isinstance(store, PlacingStore) else None
@@ -78,9 +89,20 @@ class VolumeShelf:
             found = self._kept(cid)
             if isinstance(found, MappedVolume) and found.file == file_identity(place):
                 return found
-            return self._keep(map_volume(cid, place))
+            with self._turn():
+                return self._keep(map_volume(cid, place))
         finally:
             place.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """So many at a time: what each takes of the memory and the line is bounded, so all of them are."""
+        if not self._opening.acquire(timeout=_WAIT_S):
+            raise BusyError("too many volumes are being opened", hint="try again in some seconds")
+        try:
+            yield
+        finally:
+            self._opening.release()
 
     def _kept(self, cid: Cid) -> MappedVolume | MultiscaleVolume | FetchedVolume | None:
         with self._lock:

@@ -5,6 +5,7 @@ import test from "node:test";
 
 const from = (name) => import(new URL(`${process.env.ETDB_VIEWER}/${name}`, "file:///"));
 const { firstView, fittingBinning, lengthText, neuroglancerUrl, readView, roundLength, within, writeView } = await from("state.js");
+const { whyNotOpened } = await from("handover.js");
 const { marks, modelFactors, prepare } = await from("overlay.js");
 
 const SHAPE = [48, 96, 128];
@@ -97,4 +98,11 @@ test("a model of a binned copy fits; one of another image is told apart", () => 
 test("a slice of a hostile model is bounded", () => {
   const many = drawing("scattered", Array.from({ length: 50000 }, () => [1, 1, 5]), { point_size: 1 });
   assert.equal(drawn(many, "xy", 5).circles.length, 20000);
+});
+
+test("where Neuroglancer cannot open a volume, the reason is the one that holds", () => {
+  const volume = { zarr_url: "/zarr/x/", neuroglancer_url: "/neuroglancer/" };
+  assert.equal(whyNotOpened(volume), "");
+  assert.match(whyNotOpened({ ...volume, neuroglancer_url: "" }), /not installed/);
+  assert.match(whyNotOpened({ zarr_url: "", neuroglancer_url: "" }), /does not hold/);
 });

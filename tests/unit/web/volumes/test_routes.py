@@ -18,6 +18,7 @@ from etdb.web.api import volumes as api
 from etdb.web.application import portal_app
 from etdb.web.portal import Portal
 from etdb.web.serving import serving
+from etdb.web.volumes import shelf
 from etdb.workspace import PortalSettings
 
 
@@ -37,8 +38,8 @@ class Answer:
 class Client:
     """Plain requests, as they are written: nothing is followed or made better on the way."""
 
-    def __init__(self, url):
-        self.place = urlsplit(url).netloc
+    def __init__(self, url, portal):
+        self.place, self.portal = urlsplit(url).netloc, portal
 
     def get(self, path, method="GET", **headers):
         with closing(http.client.HTTPConnection(self.place, timeout=20)) as connection:
@@ -66,7 +67,7 @@ def client(site):
             network="local",
         )
         with serving(portal_app(portal)) as url:
-            yield Client(url)
+            yield Client(url, portal)
 
 
 @pytest.fixture
@@ -141,6 +142,27 @@ def test_no_more_slices_at_a_time_than_the_limit(client, listed, monkeypatch):
         for _ in taken:
             api._cutting.release()
     assert client.get(listed[0]["slice_url"]).status_code == 200
+
+
+def test_no_more_volumes_are_opened_at_a_time_than_the_limit(client, monkeypatch):
+    monkeypatch.setattr(shelf, "_WAIT_S", 0)
+    opening = client.portal.volumes._opening
+    taken = [opening.acquire() for _ in range(shelf.MAX_OPENING)]
+    listing = f"/api/v1/datasets/{dataset_id_of(0)}/volumes"
+    try:
+        assert client.get(listing).status_code == 429
+    finally:
+        for _ in taken:
+            opening.release()
+    found = client.get(listing).json()
+    assert [one["path"] for one in found if not one["reason"]] == ["a.rec"]
+    taken = [opening.acquire(blocking=False) for _ in range(shelf.MAX_OPENING)]
+    assert all(taken)  # each place came back
+    try:
+        assert client.get(found[0]["slice_url"]).status_code == 200  # it is open
+    finally:
+        for _ in taken:
+            opening.release()
 
 
 def test_the_virtual_zarr_is_open_to_other_pages_and_kept_for_ever(client, listed):

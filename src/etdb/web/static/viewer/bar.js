@@ -47,8 +47,9 @@ export function buildBar(volumes, acts) {
   bar.models = button("Annotations", "Show the list of annotations", acts.models);
   bar.models.hidden = true;
   bar.neuroglancer = element(
-    "a", { class: "tool", target: "_blank", rel: "noopener", title: "Open this view in Neuroglancer" }, "Neuroglancer ↗",
+    "a", { class: "tool", target: "_blank", rel: "noopener" }, "Neuroglancer ↗",
   );
+  bar.neuroglancer.addEventListener("click", acts.neuroglancer);
   bar.root = element(
     "div",
     { class: "viewer-bar", role: "toolbar", "aria-label": "Viewer" },

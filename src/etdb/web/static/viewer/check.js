@@ -241,6 +241,9 @@ const READERS = {
 };
 const WIDTHS = { int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, float32: 4, float16: 2 };
 
+/** Why a checked view has one plane: it draws nothing that was not checked. */
+export const ONE_PLANE = " Planes x and y cannot be checked without the whole file: they come back when “Check bytes” is off.";
+
 /** Whether sections of this volume can be drawn from their bytes here. @returns {string} "" or why not */
 export function whyNotChecked(volume) {
   if (!globalThis.crypto?.subtle) return "this browser hashes only on pages that came over HTTPS or from this machine";

@@ -2,11 +2,12 @@
 
 import { Annotations } from "./annotations.js";
 import { buildBar, element, savePicture, THICKNESSES } from "./bar.js";
-import { archiveUrl, checkedSection, whyNotChecked } from "./check.js";
+import { archiveUrl, checkedSection, ONE_PLANE, whyNotChecked } from "./check.js";
 import { listen } from "./gestures.js";
+import { offerNeuroglancer, stopOrGo } from "./handover.js";
 import { Pane } from "./pane.js";
 import { SliceSource } from "./slices.js";
-import { firstView, fittingBinning, lengthText, neuroglancerUrl, readView, within, writeView } from "./state.js";
+import { firstView, fittingBinning, lengthText, readView, within, writeView } from "./state.js";
 
 const PANES = {
   xy: { horizontal: "x", vertical: "y", upright: "z" },
@@ -76,6 +77,7 @@ export class Viewer {
       link: () => this.copyLink(),
       full: () => this.fullScreen(),
       models: () => this.toggleList(),
+      neuroglancer: (event) => stopOrGo(event, this.volume, (words) => this.say(words, true)),
     });
     this.stage = element("div", { class: "viewer-stage" });
     for (const [name, axes] of Object.entries(PANES)) {
@@ -180,8 +182,7 @@ export class Viewer {
     bar.thickness.disabled = this.isChecking;
     bar.projection.value = view.projection;
     bar.projection.disabled = view.thickness === 1 || this.isChecking;
-    bar.neuroglancer.hidden = !volume.neuroglancer_url;
-    if (volume.neuroglancer_url) bar.neuroglancer.href = neuroglancerUrl(location.origin, volume, view);
+    offerNeuroglancer(bar.neuroglancer, volume, view);
     this.slider.value = String(view.z);
     this.slider.setAttribute("aria-valuetext", this.label());
     this.stage.classList.toggle("single", !this.isOrtho);
@@ -294,7 +295,8 @@ export class Viewer {
     pane.bitmap = null;
     pane.draw();
     const link = element("a", { href: archiveUrl(volume, index), download: `section-${index + 1}.car` }, "its archive");
-    this.say([`Section ${index + 1}: fetching `, link, " and hashing it here …"]);
+    const rest = this.view.ortho ? ONE_PLANE : "";
+    this.say([`Section ${index + 1}: fetching `, link, " and hashing it here …", rest]);
     try {
       const found = await checkedSection(volume, index, ...this.levels(), signal);
       if (signal.aborted) return;
@@ -303,13 +305,13 @@ export class Viewer {
       pane.draw();
       this.root.dataset.checked = "held";
       const size = `${found.blocks} blocks, ${Math.round(found.bytes / 1e3).toLocaleString("en")} kB`;
-      this.say([`✓ Section ${index + 1} checked in this browser: `, link, ` of ${size} hashes to ${volume.cid.slice(0, 20)}…; what you see was made of it.`]);
+      this.say([`✓ Section ${index + 1} checked in this browser: `, link, ` of ${size} hashes to ${volume.cid.slice(0, 20)}…; what you see was made of it.`, rest]);
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;
       pane.bitmap = null;
       pane.draw();
       this.root.dataset.checked = "failed";
-      this.say([`✗ Section ${index + 1} is not shown: ${error.message}. (`, link, ")"], true);
+      this.say([`✗ Section ${index + 1} is not shown: ${error.message}. (`, link, ")", rest], true);
     }
   }
 
