@@ -99,7 +99,8 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, schema: Schema, *
         StorageError: of a newer version, another program's file, or still empty and not to be written.
         sqlite3.Error: for the caller's own guard.
     """
-    version = _version(connection, path, schema)
+    with _transaction(connection, "BEGIN"):  # one look at it, while another process may be making its tables
+        version = _version(connection, path, schema)
     if version == schema.version:
         return
     if not writable:
@@ -192,8 +193,8 @@ def _keep_copy(connection: sqlite3.Connection, target: Path) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[Any]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[Any]:
+    connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")

@@ -74,6 +74,21 @@ def test_an_empty_file_is_made_once(tmp_path):
     assert versions(path) == [(4,), (5,)]
 
 
+def test_another_process_makes_it_in_the_middle_of_a_look(tmp_path):
+    path = tmp_path / "list.sqlite"
+    with open_file(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+        def make_meanwhile(statement):
+            if "application_id" in statement:  # the version was read, the tables were not
+                connection.set_trace_callback(None)
+                prepare(path, FIRST)
+
+        connection.set_trace_callback(make_meanwhile)
+        prepare_schema(connection, path, FIRST, writable=True)
+    assert versions(path) == [(1,), (0,)]
+
+
 def test_an_older_file_is_brought_up_and_a_copy_kept(first):
     prepare(first, THIRD)
     assert rows(first) == [("ADA", None)]
