@@ -88,6 +88,7 @@ class RpcClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._is_left = False
         self._authorization: str | None = None
         self._last_id = 0
         self.clock_ahead_s: int | None = None
@@ -284,8 +285,9 @@ class RpcClient:
         response = self._connection.getresponse()
         self._note_date(response.headers.get("Date"))
         data = read_body(response, self._max_bytes, self.url)
-        if response.will_close:
+        if response.will_close or self._is_left:
             self._drop()
+            self._is_left = False
         response.close()
         return response.status, data
 
@@ -306,13 +308,15 @@ class RpcClient:
         """Close the connection; the next call opens another.
 
         Args:
-            wait_s: how long a request under way is waited for, before its connection is left to it; -1 for its end.
+            wait_s: how long a request under way is waited for, before closing is left to it; -1 for its end.
         """
         if self._lock.acquire(timeout=wait_s):
             try:
                 self._drop()
             finally:
                 self._lock.release()
+        else:
+            self._is_left = True
 
     # -- what went wrong
 
