@@ -19,7 +19,6 @@ import msgspec
 
 from etdb.errors import NotFoundError
 from etdb.flo import (
-    HEADER_BYTES,
     FloDataTx,
     Network,
     display_hex,
@@ -113,7 +112,8 @@ class BlockFolder:
         """Whole blocks, in the order asked: quickest when that is the order of the chain."""
         for shown in hashes:
             block_hash = internal_bytes(shown)
-            yield self._read(self._find(block_hash, shown), shown)
+            block = self._ahead.pop(block_hash) if block_hash in self._ahead else self._find(block_hash, shown)
+            yield self._read(block, shown)
 
     def scan(self, start_height: int, *, is_wanted: Callable[[bytes], bool] | None = None) -> Iterator[BlockTexts]:
         """Blocks of the chain from a height up to the tip that the last look saw, in order.
@@ -172,8 +172,6 @@ class BlockFolder:
         return numbers
 
     def _find(self, block_hash: bytes, shown: str) -> FolderBlock:
-        if (block := self._ahead.pop(block_hash, None)) is not None:
-            return block
         if not self._chain.tip_hash:
             self.tip()
         self._fill(self._ahead_from, _AHEAD)
@@ -199,8 +197,9 @@ class BlockFolder:
         return blocks
 
     def _read(self, block: FolderBlock, shown: str | None) -> bytes:
-        raw = self._files.read_near(block.file, block.offset, block.length)
-        if raw[:HEADER_BYTES] != block.header or len(raw) != block.length:
+        header, file, offset, length = block
+        raw = self._files.read_near(file, offset, length)
+        if not raw.startswith(header) or len(raw) != length:
             path = self._files.path(block.file)
             raise BlockFolderError(
                 f"{path} no longer has block {shown or display_hex(sha256d(block.header))} at byte {block.offset}",

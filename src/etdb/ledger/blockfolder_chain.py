@@ -177,7 +177,10 @@ class FolderChain:
         """
         previous = block[0][4:36]
         if previous != self._tip and previous not in self._top and previous not in self._side:
-            return self._begin(block, previous)
+            if not self._tip:
+                return self._begin(block, previous)
+            self._wait(block, previous)
+            return 0
         linked = 0
         blocks = [block]
         waiting = self._waiting
@@ -223,7 +226,7 @@ class FolderChain:
 
     def _begin(self, block: FolderBlock, previous: bytes) -> int:
         """Take a block whose parent is not here: it waits, unless it is the known one."""
-        if self._tip or sha256d(block[0]) != self._root_hash:
+        if sha256d(block[0]) != self._root_hash:
             self._wait(block, previous)
             return 0
         self._push(block, self._root_hash, _claimed_work(block.header[72:76]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ MAX_TORN: Final = 1_000
 """Records of one file that look whole and are not: each costs the reading of a block."""
 _KEY_BYTES: Final = 8
 _FRAME_BYTES: Final = 8
+_head: Final = struct.Struct("<4sI80s").unpack_from
+"""Magic, length, header."""
 _PIECE_BYTES: Final = 512 * 1024
 """Kept of a file, around the block that was read last."""
 _CHUNK_BYTES: Final = 1 << 20
@@ -131,20 +134,21 @@ class FolderFiles:
         """
         size, torn = self._size(number), 0
         base, chunk = start, b""
+        magic, head_bytes = self._magic, _FRAME_BYTES + HEADER_BYTES
         offset = start
-        while offset + _FRAME_BYTES + HEADER_BYTES < size:
+        while offset + head_bytes < size:
             at = offset - base
-            if at + _FRAME_BYTES + HEADER_BYTES > len(chunk):
+            if at + head_bytes > len(chunk):
                 base, chunk, at = offset, self.read(number, offset, _CHUNK_BYTES), 0
-                if len(chunk) < _FRAME_BYTES + HEADER_BYTES:
+                if len(chunk) < head_bytes:
                     return
-            if chunk[at : at + 4] == self._magic:
-                length = int.from_bytes(chunk[at + 4 : at + 8], "little")
+            began, length, header = _head(chunk, at)
+            if began == magic:
                 end = offset + _FRAME_BYTES + length
                 if HEADER_BYTES < length <= MAX_BLOCK_BYTES and end <= size:
                     behind = chunk[end - base : end - base + 4]
-                    if behind == self._magic or self._is_whole(number, offset + _FRAME_BYTES, length, behind):
-                        yield FolderBlock(chunk[at + 8 : at + 88], number, offset + _FRAME_BYTES, length)
+                    if behind == magic or self._is_whole(number, offset + _FRAME_BYTES, length, behind):
+                        yield FolderBlock(header, number, offset + _FRAME_BYTES, length)
                         offset = end
                         continue
                     torn += 1

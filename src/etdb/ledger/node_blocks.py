@@ -133,8 +133,9 @@ class RpcBlocks:
         self._rpc.close()
         self._leave_ahead()
         self._kept = {}
-        for lane in self._lanes:
-            lane.close(wait_s=_PATIENCE_S)
+        lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            lane.retire(_PATIENCE_S)
 
     def _open_lanes(self) -> list[RpcClient]:
         while len(self._lanes) < _LANES:

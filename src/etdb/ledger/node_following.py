@@ -193,8 +193,8 @@ class NodeFollower:
                 continue
             last = height + count - 1
             with self._store.commit():
-                # Each of them: another process may have gone back between two that were asked for.
-                if self.next_height() == height and self._store.headers(height, count) == headers[:count]:
+                # Another process may have gone back meanwhile. The last header names the one before it, and so on.
+                if self.next_height() == height and self._store.header(last) == headers[count - 1]:
                     self._store.add(found)
                     self._store.set_scanned(last)
                     self._progress("sync", last, max(tip.height, self.info.blocks if self.info else 0))

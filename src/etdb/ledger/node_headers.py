@@ -19,7 +19,6 @@ from etdb.flo import (
     Refused,
     Rollback,
     display_hex,
-    internal_bytes,
     parse_header,
     sha256d,
 )
@@ -74,11 +73,10 @@ class HeaderFollower:
         while raws := self._source.headers(
             height, self._wanted(height), with_blocks=0 <= read_from <= height and not is_branch
         ):
-            hashes = self._check_links(raws, height)
-            self._take(raws, hashes, height, now_s, is_branch=is_branch)
+            self._take(raws, height, now_s, is_branch=is_branch)
             height += len(raws)
             tip = self._store.tip()
-            is_branch = is_branch and tip is not None and tip.block_hash != display_hex(hashes[-1])
+            is_branch = is_branch and tip is not None and tip.block_hash != display_hex(sha256d(raws[-1]))
             if 0 <= read_from <= height and not is_branch:
                 read()
                 if self._store.tip() != tip:
@@ -168,24 +166,26 @@ class HeaderFollower:
                 raise self._lie(height + place, "it does not follow the header before it")
         return hashes
 
-    def _take(self, raws: list[bytes], hashes: list[bytes], height: int, now_s: int, *, is_branch: bool) -> None:
-        refused_before = self._store.refused_headers()
-        lie = next((place for place, one in enumerate(hashes) if one in refused_before), None)
+    def _take(self, raws: list[bytes], height: int, now_s: int, *, is_branch: bool) -> None:
+        lie = None
+        if refused_before := self._store.refused_headers():
+            hashes = self._check_links(raws, height)
+            lie = next((place for place, one in enumerate(hashes) if one in refused_before), None)
         if lie == 0:
             raise self._lie(height, "it has not the work that it claims")
-        raws, hashes = raws[:lie], hashes[:lie]
+        raws = raws[:lie]
         has_pow = self._checks_work(len(raws), is_branch=is_branch)
         chain = self._load(has_pow=has_pow)
-        before = chain.tip_hash
+        before, height_before = chain.tip_hash, chain.height
         self._chain = None  # until the store has it too
         events = chain.feed_many(b"".join(raws), now_s=now_s)
-        # They follow one another: when the first follows our tip and the last is taken, all of them are, in order.
-        is_plain = (
-            raws[0][4:36] == internal_bytes(before)
-            and len(events) == len(raws)
-            and events[-1] == Extend(chain.height, display_hex(hashes[-1]))
+        # Nearly always each extends the chain, in order. The chain has hashed them, so they are not hashed here again.
+        is_plain = len(events) == len(raws) == chain.height - height_before and all(
+            isinstance(event, Extend) for event in events
         )
-        at = {} if is_plain else {display_hex(one): place for place, one in enumerate(hashes)}
+        at = {}
+        if not is_plain:
+            at = {display_hex(one): place for place, one in enumerate(self._check_links(raws, height))}
         with self._store.commit():
             tip = self._store.tip()
             goes_back = not has_pow and any(isinstance(event, Rollback) for event in events)

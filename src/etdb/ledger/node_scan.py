@@ -64,7 +64,7 @@ class BlockScanner:
             whole = scan_whole_block(raw)
         except (FormatError, VerificationError) as error:
             raise self._lie(height, header, error.message) from error
-        places = self._to_look_at(whole, raw)
+        places = self._to_look_at(whole, raw) if self._scripts or self._coins else whole.carriers
         if not places:
             return 0
         carriers, size_bytes = set(whole.carriers), 0

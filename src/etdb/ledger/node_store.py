@@ -49,8 +49,9 @@ _POSITION_BITS: Final = 20
 _HASH_BYTES: Final = 32
 _MAX_REFUSED: Final = 1_000
 _NOTHING_SCANNED: Final = -1
+_PAGE_BYTES: Final = 32 << 10
 _CACHE_BYTES: Final = 16 << 20
-_LOG_PAGES: Final = 4_000
+_LOG_BYTES: Final = 16 << 20
 
 
 class KeptTransaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +104,14 @@ class NodeStore:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
             with self.guard():
+                self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new file; others keep theirs
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is read again
-                # Ids come in no order: with room for their indexes, and a log that takes several portions, a first
-                # reading writes far fewer pages twice.
+                # Ids come in no order: with large pages, room for their indexes, and a log that takes several
+                # portions, a first reading spends half as long in writing.
+                (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
                 self._db.execute(f"PRAGMA cache_size = -{_CACHE_BYTES // 1024}")
-                self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+                self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // page_bytes}")
                 prepare_schema(self._db, path, SCHEMA, writable=True)
                 if self._setting("genesis") != self._genesis:
                     with self.commit():
@@ -189,7 +192,7 @@ class NodeStore:
 
     def add_headers(self, headers: Sequence[tuple[int, bytes]]) -> None:
         """Headers that were checked, by height; within ``commit``."""
-        assert all(len(raw) == HEADER_BYTES for _, raw in headers)
+        assert {len(raw) for _, raw in headers} <= {HEADER_BYTES}
         self._db.executemany("INSERT INTO headers VALUES (?, ?)", headers)
 
     def header_state(self) -> bytes | None:

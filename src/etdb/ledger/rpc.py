@@ -90,6 +90,7 @@ class RpcClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._is_retired = False
         self._authorization: str | None = None
         self._last_id = 0
         self.clock_ahead_s: int | None = None
@@ -286,7 +287,7 @@ class RpcClient:
         response = self._connection.getresponse()
         self._note_date(response.headers.get("Date"))
         data = read_body(response, self._max_bytes, self.url)
-        if response.will_close:
+        if response.will_close or self._is_retired:
             self._drop()
         response.close()
         return response.status, data
@@ -304,12 +305,14 @@ class RpcClient:
         if connection is not None:
             connection.close()
 
-    def close(self, *, wait_s: float = -1.0) -> None:
-        """Close the connection; the next call opens another.
+    def close(self) -> None:
+        """Close the connection, after the request under way; the next call opens another."""
+        with self._lock:
+            self._drop()
 
-        Args:
-            wait_s: how long a request under way is waited for, before its connection is left to it; -1 for its end.
-        """
+    def retire(self, wait_s: float) -> None:
+        """Close it for good. A request that takes longer than this, or begins later, closes what it uses itself."""
+        self._is_retired = True
         if self._lock.acquire(timeout=wait_s):
             try:
                 self._drop()

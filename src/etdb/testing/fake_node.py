@@ -76,6 +76,7 @@ class FakeNode:
         self._heights: dict[str, int] = {}
         self._heights_at: object = None
         self._lock = threading.Lock()
+        self._is_gone = False
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -91,6 +92,8 @@ class FakeNode:
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
+        with self._lock:  # who still asks gets no answer: the chain is closed next
+            self._is_gone = True
         self._server.server_close()
         self._thread.join()
 
@@ -102,6 +105,8 @@ class FakeNode:
     def call(self, method: str, params: list[Any]) -> Any:
         """What a method gives; raises ``_CallError`` with the node's code."""
         with self._lock:
+            if self._is_gone:
+                raise _CallError(-9, "the node was stopped")
             self.methods.append(method)
             given = self.before(method, params)
             if given is not None:
@@ -117,6 +122,8 @@ class FakeNode:
         if not self.rest or parts[0] != "rest" or not path.endswith(".bin"):
             return None
         with self._lock:
+            if self._is_gone:
+                return None
             self.methods.append("/".join(parts[:2]))
             try:
                 height = self._height(parts[-1].removesuffix(".bin"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -219,4 +222,37 @@ def test_a_reading_that_breaks_off_goes_on_where_it_was(chain, tmp_path, monkeyp
             (scanned,) = db.execute("SELECT value FROM settings WHERE name = 'scanned'").fetchone()
         assert 0 < int.from_bytes(scanned, "little") == top <= 200
         by_height(node)
+        assert read(node, path) == plain(node, tmp_path / "plain", (), monkeypatch)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from etdb.flo import REGTEST
+from etdb.ledger import node_ahead, node_blocks, node_following
+from etdb.ledger.node import FloNode
+from etdb.ledger.rpc import RpcClient
+
+node_following.BATCH_BLOCKS, node_blocks.MAX_HEADERS, node_blocks._LEAST_AHEAD = 70, 64, 20
+node_ahead.BURIED = 10
+wanted = int(sys.argv[3])
+
+def progress(_step, done, _total):  # within the transaction that keeps a portion
+    if done >= wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+list(FloNode(RpcClient(sys.argv[1]), REGTEST, Path(sys.argv[2]), progress=progress).blocks(0))
+"""
+
+
+@pytest.mark.parametrize("height", [64, 190, HEIGHT])
+def test_a_killed_reading_goes_on_and_keeps_the_same(chain, tmp_path, monkeypatch, height):
+    with FakeNode(chain) as node:
+        by_height(node)
+        path = tmp_path / "node.sqlite"
+        done = subprocess.run([sys.executable, "-c", KILLED, node.url, str(path), str(height)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        with closing(sqlite3.connect(path)) as db:
+            scanned = db.execute("SELECT value FROM settings WHERE name = 'scanned'").fetchall()
+        assert all(int.from_bytes(one, "little") < height for (one,) in scanned)
         assert read(node, path) == plain(node, tmp_path / "plain", (), monkeypatch)
