@@ -80,7 +80,7 @@ interop: $(VENV)/interop.stamp
 	sh tests/interop/setup.sh
 	$(BIN)/pytest -q -m interop
 
-# About two hours in all, unless POWERCUTS says otherwise: --seconds 600 ends each of the three then.
+# Many hours in all, unless POWERCUTS says otherwise: --seconds 600 ends each of the three then, --story sync takes one store.
 POWERCUTS ?=
 powercuts: $(VENV)/dev.stamp
 	$(BIN)/python tests/crash/disk/disk_campaign.py power $(POWERCUTS)

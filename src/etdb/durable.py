@@ -24,6 +24,7 @@ from etdb.errors import DiskFullError, EtdbError, LockedError, StorageError
 __all__ = [
     "NotAllowedError",
     "make_folder",
+    "says_disk_full",
     "scratch_folder",
     "storage_error",
     "storage_errors",
@@ -125,6 +126,11 @@ def storage_error(error: OSError, place: Path, *, hint: str = "", full_hint: str
     )
 
 
+def says_disk_full(words: str) -> bool:
+    """Whether another program says, in the system's own words, that there is no room left."""
+    return any(os.strerror(number) in words for number in _FULL)
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -149,28 +155,39 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
 
 
 @contextmanager
-def scratch_folder(prefix: str) -> Iterator[Path]:
-    """A folder in the system's place for temporary files, gone afterwards; the next one removes what kills left.
+def scratch_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
+    """A folder for what is not kept, gone afterwards; the next one removes what kills and power cuts left.
 
     Its maker holds a lock on it, so that one whose maker was killed is known.
 
     Args:
         prefix: whose it is; only folders of the same prefix are looked at.
+        place: where it is, made when missing; the system's place for temporary files otherwise.
+
+    Raises:
+        StorageError: it cannot be made.
     """
-    _remove_left(Path(tempfile.gettempdir()), prefix)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SCRATCH))
-        with contextlib.suppress(FileNotFoundError):  # somebody may have taken it for what a kill left
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(folder, descriptor):
-                break
-            os.close(descriptor)
+    place = place or Path(tempfile.gettempdir())
+    with storage_errors(place):
+        make_folder(place)
+        _remove_left(place, prefix)
+        folder, lock = _locked_folder(place, prefix)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+        os.close(lock)
+
+
+def _locked_folder(place: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SCRATCH, dir=place))
+        with contextlib.suppress(FileNotFoundError):  # somebody may have taken it for what a kill left
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(folder, lock):
+                return folder, lock
+            os.close(lock)
 
 
 def _remove_left(place: Path, prefix: str) -> None:

@@ -1,6 +1,7 @@
 """Every target of staging, by the same tests. Real SSH is in tests/interop."""
 
 import os
+import time
 from contextlib import closing, contextmanager
 
 import pytest
@@ -32,6 +33,10 @@ class TestFolder(StageTargetContract):
         with closing(FolderTarget(tmp_path / "out")) as target:
             yield target, inside_of(tmp_path / "out")
 
+    def test_what_nobody_goes_on_with_is_removed(self, tmp_path):
+        with self.target_of(tmp_path) as (target, inside):
+            assert_old_parts_go(target, inside, tmp_path / "out")
+
     def test_others_can_read_whatever_the_mask_is(self, tmp_path):
         before = os.umask(0o077)
         try:
@@ -40,6 +45,17 @@ class TestFolder(StageTargetContract):
             os.umask(before)
         assert (tmp_path / "out" / piece.name).stat().st_mode & 0o777 == 0o644
         assert (tmp_path / "out" / "content").stat().st_mode & 0o777 == 0o755
+
+
+def assert_old_parts_go(target, inside, folder):
+    """What a try left that nobody goes on with: its dataset was withdrawn meanwhile."""
+    old, new = (piece_of(folder.parent / "here", name) for name in (b"old", b"new"))
+    for piece in (old, new):
+        inside.begin(piece, b"half")
+    (left,) = folder.rglob(f".{old.path.name}.part")
+    os.utime(left, (time.time() - 9 * 86_400,) * 2)
+    assert target.present() == {}
+    assert [path.name for path in folder.rglob("*.part")] == [f".{new.path.name}.part"]
 
 
 class TestSsh(StageTargetContract):
@@ -56,6 +72,10 @@ class TestSsh(StageTargetContract):
         url = f"ssh://drop@www.example.org:2222{str(folder).replace(' ', '%20')}"
         with closing(SshTarget(url)) as target:
             yield target, inside_of(folder)
+
+    def test_what_nobody_goes_on_with_is_removed(self, tmp_path):
+        with self.target_of(tmp_path) as (target, inside):
+            assert_old_parts_go(target, inside, tmp_path / "a folder; with 'odd' $(letters)")
 
     def test_addresses_that_are_none(self):
         for url in (

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
+import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,16 @@ import pytest
 from etdb import durable
 from etdb.catalogue import Catalogue, snapshot
 from etdb.cli import main
+from etdb.doctor import examine, files
 from etdb.errors import LockedError
+from etdb.flo import REGTEST
+from etdb.index import follow
+from etdb.ledger import LocalChain
 from etdb.stage.folder import FolderTarget
+from etdb.stage.ssh import SshTarget
 from etdb.sync import staging
 from etdb.web.api import export
+from etdb.workspace import Workspace
 from etdb.workspace.locks import hold_lock
 
 pytestmark = pytest.mark.crash
@@ -163,6 +172,60 @@ def test_an_export_that_was_killed_is_removed_by_the_next_one(tmp_path, monkeypa
         assert list(tmp_path.iterdir()) == [in_use]
         assert (in_use / "file").read_bytes() == b"somebody's"
     assert list(tmp_path.iterdir()) == []
+
+
+def killed_in(action) -> None:
+    assert ended(forked(action)) == -signal.SIGKILL
+
+
+def test_a_connection_over_ssh_that_was_killed_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda _name: "/bin/false")  # nothing is asked of it here
+
+    def half() -> None:
+        SshTarget("ssh://drop@www.example.org/srv/etdb")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(3):
+        killed_in(half)
+    target = SshTarget("ssh://drop@www.example.org/srv/etdb")
+    assert len(list(tmp_path.glob("etdb-ssh-*"))) == 1
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: None)
+    target.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_doctor_that_was_killed_is_cleaned_up_after(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    workspace = Workspace.init(tmp_path / "ws")
+    LocalChain.init(workspace.chain_folder)
+    with (
+        closing(LocalChain(workspace.chain_folder)) as chain,
+        Catalogue(workspace.catalogue_path, writable=True) as kept,
+    ):
+        follow(chain, kept, network=REGTEST, check_transactions=True)
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            kill_at_call(patch, files, "follow")
+            killed_in(lambda: examine(workspace, deep=True))
+    assert len(list(temporary.glob("etdb-doctor-*"))) == 1
+    examine(workspace, deep=True)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_preview_that_was_killed_is_removed_by_the_next_one(tmp_path):
+    """The next of whichever: what a power cut brings back of a dataset that is published long since goes too."""
+    for _ in range(2):
+        with durable.scratch_folder("preview-", tmp_path / "cache") as folder:
+            (folder / "movie.mp4").write_bytes(b"half")
+            left = tmp_path / "cache" / "preview-left.scratch"
+            left.mkdir(exist_ok=True)
+            (left / "movie.mp4").write_bytes(b"of another")
+    with durable.scratch_folder("preview-", tmp_path / "cache"):
+        assert not left.exists()
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_the_description_of_a_dataset_that_was_being_staged_is_removed_by_the_next_run(tmp_path, monkeypatch):

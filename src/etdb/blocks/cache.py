@@ -9,6 +9,7 @@ and it can be deleted at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -81,7 +82,10 @@ class BlockCache:
             with path.open("rb") as file:
                 info = os.fstat(file.fileno())
                 block = file.read(MAX_BLOCK_BYTES + 1)
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EIO:  # else it would never be kept again
+                with contextlib.suppress(OSError):
+                    path.unlink()
             raise not_in_store(cid, self.name) from None
         try:
             verify_block(cid, block, source=self.name)

@@ -34,7 +34,7 @@ from etdb.sources.metadata import MAX_DATASET_TOML_BYTES
 
 if TYPE_CHECKING:
     from etdb.blocks import AddedFile
-    from etdb.publish import Recorded
+    from etdb.publish import DatasetEntry, Recorded
     from etdb.workspace import Workspace
 
 __all__ = ["deactivate", "edit", "register", "show_changes", "transfer"]
@@ -146,6 +146,11 @@ def transfer(context: Context, dataset: str, to_address: str, reason: str, asked
     """Give a published dataset to another key: from then on only that one can correct or withdraw it."""
     workspace = find_workspace(context)
     with indexed_records(context, workspace) as recorded:
+        address, found, _ = _looked_up(workspace, asked, recorded, dataset)
+        if found is not None and found.is_settled and found.owner == to_address != address:
+            context.out.document({"dataset_id": found.dataset_id, "owner": found.owner, "transactions_sent": 0})
+            context.out.say(printable(f"{found.sid} was transferred to {to_address} already"))
+            return
         known = _known(workspace, asked, recorded, dataset, ("transfer", reason))
         if known is None:
             _go_on(context, asked, recorded)
@@ -201,15 +206,22 @@ def _known(
     Raises:
         InputError: why not.
     """
+    address, known, newest = _looked_up(workspace, asked, recorded, dataset)
+    if newest is not None and newest.record and newest.state != "final" and (newest.kind, newest.reason) == message:
+        return None
+    return verify_may_act(known, address, dataset)
+
+
+def _looked_up(
+    workspace: Workspace, asked: Asked, recorded: Recorded, dataset: str
+) -> tuple[str, Known | None, DatasetEntry | None]:
+    """The address of the key, the dataset, and the journal's newest message about it."""
     address = workspace.keyring.show(key_name(workspace, asked.key)).address
     name = _whole_id(workspace, dataset)
     journal = Journal(workspace.journal_path) if workspace.journal_path.exists() else None
     try:
         known = find_known(journal, recorded, address, name)
-        newest = journal.find(address, known.sid) if journal and known else None
-        if newest is not None and newest.record and newest.state != "final" and (newest.kind, newest.reason) == message:
-            return None
-        return verify_may_act(known, address, dataset)
+        return address, known, journal.find(address, known.sid) if journal and known else None
     finally:
         if journal is not None:
             journal.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from etdb.cli.app import Context
 from etdb.cli.kept_ledger import kept_ledger_path, open_kept
 from etdb.cli.passphrase import ask_passphrase
 from etdb.durable import make_folder, storage_errors
-from etdb.errors import ConfigurationError, InputError, StorageError
+from etdb.errors import ConfigurationError, EtdbError, InputError, StorageError
 from etdb.flo import PrivateKey, network
 from etdb.ipfs import Cid
 from etdb.ledger import Ledger, Limits, LocalChain
@@ -168,6 +168,11 @@ def _open_chain(workspace: Workspace, *, writable: bool) -> Iterator[LocalChain]
             LocalChain.init(workspace.chain_folder)
     chain = LocalChain(ledger_folder(workspace), writable=writable, limits=ledger_limits(workspace))
     try:
+        if not writable and not workspace.settings.ledger and chain.bytes_behind_tip():
+            # A power cut took the index of a block whose publication was told. A writer at work, a disk that is only
+            # read and a damaged end change nothing for who reads.
+            with suppress(EtdbError):
+                LocalChain.init(workspace.chain_folder)
         yield chain
     finally:
         chain.close()

@@ -42,7 +42,7 @@ def push_command(context: Context, target: str | None) -> None:
     """Push every dataset whose record is final and that is not withdrawn.
 
     What is there already is not sent again; what was cut off is gone on with; each file gets its name there only when
-    it has the right hash. Nothing is ever removed there.
+    it has the right hash. Nothing whole is ever removed there.
     """
     out, workspace = context.out, find_workspace(context)
     with workspace.lock("stage"), open_target(workspace, target) as opened:

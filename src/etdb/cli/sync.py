@@ -163,6 +163,7 @@ def sync(
                 "files sent": staged.files_sent,
                 "left": len(staged.left),
             },
+            not_staged=staged.left,
         )
     place = store_report(workspace.reports_folder, report)
     out.document(report)
@@ -313,7 +314,7 @@ def _tell_if_somebody_is_needed(report: SyncReport) -> None:
     ]
     held = sum(len(source.held_back) for source in report.sources)
     refused = sum(len(source.refused) for source in report.sources)
-    counts = ((held, "held back"), (refused, "not understood"), (report.staged.get("left", 0), "not staged"))
+    counts = ((held, "held back"), (refused, "not understood"), (len(report.not_staged), "not staged"))
     told += [f"{count} of the datasets: {what}" for count, what in counts if count]
     if told:
         raise InputError("\n".join(told), hint="everything else is done; the report says more")

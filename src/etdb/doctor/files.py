@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final
 from etdb.blocks import FilesInPlace
 from etdb.catalogue import Catalogue, Tip
 from etdb.doctor.finding import Finding, Found, NotChecked, Patient, set_aside
+from etdb.durable import scratch_folder
 from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.flo import network
 from etdb.index import follow
@@ -125,8 +125,8 @@ def _differing(patient: Patient, ledger: Ledger, kept: Catalogue, height: int) -
     # As etdb index folds it: exported texts come without their transactions.
     given = UNPROVED if isinstance(ledger, LegacyLedger) else ()
     with (
-        tempfile.TemporaryDirectory(prefix="etdb-doctor-") as scratch,
-        Catalogue(Path(scratch) / "catalogue.sqlite", writable=True) as fresh,
+        scratch_folder("etdb-doctor-") as scratch,
+        Catalogue(scratch / "catalogue.sqlite", writable=True) as fresh,
     ):
         follow(ledger, fresh, network=flo_network, check_transactions=not given, given=given)
         with fresh.batch() as batch:

@@ -7,6 +7,7 @@ however that may be, the pipe closes and it ends too; when it stands still, it i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from etdb.durable import says_disk_full
 from etdb.errors import EtdbError
 from etdb.media.extras import import_extra
 
@@ -99,6 +101,7 @@ def write_movie(
     Raises:
         MovieError: ffmpeg refuses, fails or stands still; with its own words.
         MissingExtraError: it is not installed.
+        OSError: there is no room for it.
     """
     command = movie_command(ffmpeg_path(), size, frames_per_second, target)
     with tempfile.TemporaryFile() as words:
@@ -129,7 +132,10 @@ def write_movie(
         if status != 0 or guard.has_ended:
             with contextlib.suppress(OSError):
                 target.unlink(missing_ok=True)
-            raise MovieError(f"ffmpeg did not make {target.name}: {_said(words, status, guard)}")
+            said = _said(words, status, guard)
+            if says_disk_full(said):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            raise MovieError(f"ffmpeg did not make {target.name}: {said}")
 
 
 class _Guard:

@@ -9,7 +9,6 @@ with the next.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from etdb.blocks import FilesInPlace
-from etdb.durable import storage_errors, write_durably
+from etdb.durable import scratch_folder, storage_errors, write_durably
 from etdb.oip.tomogram import FileEntry
 from etdb.preview.making import MadeFile, Progress, make_product
 from etdb.preview.planning import Product
@@ -80,13 +79,8 @@ class PreviewKeeper:
         found = self._found(note)
         if found is not None:
             return found
-        scratch = self._scratch_folder / f"preview-{key}"
-        with storage_errors(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-            try:
-                kept = [self._take_up(one) for one in make_product(product, scratch, progress)]
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        with scratch_folder("preview-", self._scratch_folder) as scratch, storage_errors(scratch):
+            kept = [self._take_up(one) for one in make_product(product, scratch, progress)]
         write_durably(note, [msgspec.json.encode(_Note(made_of=made_of, files=tuple(kept)))])
         return [self._made(one) for one in kept]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -225,11 +225,17 @@ class Publisher:
         self._dispatch.add([entry])
         return self._finish([_Done(entry, None, "registered")], started)
 
-    def resume(self) -> PublishReport:
-        """Go on with what the journal holds signed or sent, without looking at the lab's files again."""
+    def resume(self, sids: Collection[str] | None = None) -> PublishReport:
+        """Go on with what the journal holds signed or sent, without looking at the lab's files again.
+
+        Args:
+            sids: only of these datasets; of all otherwise.
+        """
         started = self._clock()
-        self._dispatch.begin()
-        mine = open_datasets(self._journal, self.address)
+        before = open_datasets(self._journal, self.address)
+        self._dispatch.begin()  # it may bring some of them to their end
+        ids = dict.fromkeys(one.id for one in (*before, *open_datasets(self._journal, self.address)))
+        mine = [one for one in map(self._journal.dataset, ids) if sids is None or one.sid in sids]
         self._dispatch.add(mine)
         return self._finish([_Done(one, None, RESUMED[one.kind]) for one in mine], started)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from etdb.durable import make_folder, storage_errors, sync_folder
-from etdb.errors import SourceFileError
 from etdb.stage.layout import NAME
-from etdb.stage.port import Piece, Progress, WrongBytesError
+from etdb.stage.port import LEFT_OVER_DAYS, Piece, Progress, WrongBytesError, chunks_of, source_errors
 
 __all__ = ["FolderTarget"]
 
 _STEP: Final = 4 << 20
+_PART: Final = ".part"
 _FOLDER_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
 """Whoever serves is another user, who reads; what is staged is public."""
@@ -38,6 +40,7 @@ class FolderTarget:
     def present(self) -> dict[str, int]:
         """See :class:`~etdb.stage.port.StageTarget`."""
         found = {}
+        left_over_s = time.time() - LEFT_OVER_DAYS * 86_400
         with storage_errors(self._folder):
             for inside in ("content", "roots"):
                 if not (self._folder / inside).is_dir():
@@ -47,12 +50,15 @@ class FolderTarget:
                         name = f"{inside}/{entry.name}"
                         if NAME.fullmatch(name) and entry.is_file(follow_symlinks=False):
                             found[name] = entry.stat().st_size
+                        elif entry.name.endswith(_PART) and entry.stat(follow_symlinks=False).st_mtime < left_over_s:
+                            with suppress(OSError):  # another user's
+                                Path(entry.path).unlink()
         return found
 
     def put(self, piece: Piece, *, progress: Progress = lambda _count: None) -> None:
         """See :class:`~etdb.stage.port.StageTarget`."""
         target = self._folder / piece.name
-        part = target.with_name(f".{target.name}.part")
+        part = target.with_name(f".{target.name}{_PART}")
         with storage_errors(target):
             for folder in (self._folder, target.parent):
                 make_folder(folder)
@@ -75,19 +81,15 @@ class FolderTarget:
 
 
 def _copy(piece: Piece, part: Path, progress: Progress) -> None:
-    try:
+    with source_errors(piece):
         source = piece.path.open("rb")
-    except OSError as error:
-        raise SourceFileError(
-            f"{piece.path} cannot be read: {error.strerror}", hint="put it back where it was", path=str(piece.path)
-        ) from error
     with source, part.open("ab") as out:
         done = out.tell()
         if done > piece.size_bytes:
             out.truncate(done := 0)
         source.seek(done)
         progress(done)
-        while chunk := source.read(_STEP):
+        for chunk in chunks_of(piece, source, _STEP):
             out.write(chunk)
             progress(len(chunk))
         out.flush()

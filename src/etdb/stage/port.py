@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Final, Protocol, runtime_checkable
 
 import msgspec
 
-from etdb.errors import VerificationError
+from etdb.errors import SourceFileError, VerificationError
 from etdb.stage.layout import NAME
 
-__all__ = ["Piece", "StageTarget", "WrongBytesError"]
+__all__ = ["LEFT_OVER_DAYS", "Piece", "StageTarget", "WrongBytesError", "chunks_of", "source_errors"]
+
+LEFT_OVER_DAYS: Final = 7
+"""After so long what a try that was cut off left is gone on with by nobody: its dataset may be withdrawn."""
 
 Progress = Callable[[int], None]
 
@@ -34,6 +38,33 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         # It goes into a shell's words, a path and a URL of another machine.
         if not NAME.fullmatch(self.name):
             raise ValueError(f"not a name of a staged folder: {self.name!r}")
+
+
+@contextmanager
+def source_errors(piece: Piece) -> Iterator[None]:
+    """Where only the file here is read: its disk is at fault, and not the target's.
+
+    Raises:
+        SourceFileError: it cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SourceFileError(
+            f"{piece.path} cannot be read: {error.strerror or error}",
+            hint="put it back where it was; if it is there, look at the disk",
+            path=str(piece.path),
+        ) from error
+
+
+def chunks_of(piece: Piece, source: IO[bytes], step_bytes: int) -> Iterator[bytes]:
+    """The rest of an open file. Errors as :func:`source_errors`."""
+    while True:
+        with source_errors(piece):
+            chunk = source.read(step_bytes)
+        if not chunk:
+            return
+        yield chunk
 
 
 @runtime_checkable

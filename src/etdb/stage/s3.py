@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from etdb.errors import ConfigurationError, EtdbError, FormatError, SourceError, SourceFileError
 from etdb.stage.layout import NAME
-from etdb.stage.port import Piece, Progress, WrongBytesError
+from etdb.stage.port import Piece, Progress, WrongBytesError, source_errors
 
 __all__ = ["S3Target"]
 
@@ -196,14 +196,9 @@ class S3Target:
 
 
 def _read(piece: Piece, start: int, count: int) -> bytes:
-    try:
-        with piece.path.open("rb") as file:
-            file.seek(start)
-            data = file.read(count)
-    except OSError as error:
-        raise SourceFileError(
-            f"{piece.path} cannot be read: {error.strerror}", hint="put it back where it was", path=str(piece.path)
-        ) from error
+    with source_errors(piece), piece.path.open("rb") as file:
+        file.seek(start)
+        data = file.read(count)
     if len(data) != count:
         raise _changed(piece)
     return data

@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
-from etdb.errors import ConfigurationError, FormatError, SourceError, SourceFileError
+from etdb.durable import scratch_folder
+from etdb.errors import ConfigurationError, FormatError, SourceError
 from etdb.stage.layout import NAME
-from etdb.stage.port import Piece, Progress, WrongBytesError
+from etdb.stage.port import LEFT_OVER_DAYS, Piece, Progress, WrongBytesError, chunks_of, source_errors
 
 __all__ = ["SshTarget"]
 
@@ -34,7 +36,11 @@ MAX_SAID_BYTES: Final = 256 << 20
 _LOOK_S: Final = 0.1
 _WRONG, _NO_TOOL, _CUT_OFF = 65, 69, 75
 # `ls -n` says the size in its fifth column, by POSIX; our names have no spaces.
-_LIST: Final = "cd -- {folder} 2>/dev/null || exit 0; find content roots -type f -exec ls -ln {{}} + 2>/dev/null || :"
+_LIST: Final = (
+    "cd -- {folder} 2>/dev/null || exit 0; "
+    f"find content roots -type f -name '.*.part' -mtime +{LEFT_OVER_DAYS} -exec rm -f {{{{}}}} + 2>/dev/null; "
+    "find content roots -type f -exec ls -ln {{}} + 2>/dev/null || :"
+)
 _PUT: Final = """set -eu
 umask 022
 mkdir -p -- {folder}/content {folder}/roots
@@ -86,7 +92,8 @@ class SshTarget:
         self.name = f"ssh://{self._place}{f':{port}' if port else ''}{folder}"
         self._port = ["-p", str(port)] if port else []
         # A socket's path may have 107 letters: it lies in the system's own folder for such things.
-        self._sockets = tempfile.TemporaryDirectory(prefix="etdb-ssh-")
+        self._scratch = ExitStack()
+        self._sockets = self._scratch.enter_context(scratch_folder("etdb-ssh-"))
         self._parts: dict[str, int] = {}
         self._is_open = True
 
@@ -122,16 +129,12 @@ class SshTarget:
             size=piece.size_bytes,
             sha256=piece.sha256,
         )
-        try:
+        with source_errors(piece):
             source = piece.path.open("rb")
-        except OSError as error:
-            raise SourceFileError(
-                f"{piece.path} cannot be read: {error.strerror}", hint="put it back where it was", path=str(piece.path)
-            ) from error
         with source:
             source.seek(done)
             progress(done)
-            self._run(script, source, progress=progress, name=piece.name)
+            self._run(script, chunks_of(piece, source, _STEP), progress=progress, name=piece.name)
 
     def close(self) -> None:
         """See :class:`~etdb.stage.port.StageTarget`."""
@@ -144,15 +147,15 @@ class SshTarget:
                     timeout=30,
                     check=False,
                 )
-            self._sockets.cleanup()
+            self._scratch.close()
 
     def _sharing(self) -> list[str]:
-        return ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets.name}/%C", "-o", "ControlPersist=60"]
+        return ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets}/%C", "-o", "ControlPersist=60"]
 
     def _run(
         self,
         script: str,
-        source: IO[bytes] | None = None,
+        chunks: Iterator[bytes] | None = None,
         *,
         progress: Progress = lambda _count: None,
         name: str = "",
@@ -161,13 +164,13 @@ class SshTarget:
         # The connection that stays open keeps the standard error open too: a file does not wait for it.
         with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as out:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE if source else subprocess.DEVNULL, stdout=out, stderr=said
+                command, stdin=subprocess.PIPE if chunks else subprocess.DEVNULL, stdout=out, stderr=said
             )
             watch = _Watch(process, (said, out))
             try:
-                if source is not None and process.stdin is not None:
+                if chunks is not None and process.stdin is not None:
                     with suppress(BrokenPipeError), process.stdin as pipe:  # its status says why
-                        while chunk := source.read(_STEP):
+                        for chunk in chunks:
                             pipe.write(chunk)
                             progress(len(chunk))
                 status = process.wait()

@@ -36,7 +36,9 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """A source that was looked at: its datasets to publish, to leave and to withdraw.
 
     ``unsent`` were begun and never sent, and are not released any more; ``waiting`` are to be withdrawn when their
-    former message is final; of ``otherwise`` another message was begun, never sent, and is not meant any more.
+    former message is final; of ``otherwise`` another message was begun, never sent, and is not meant any more. Of
+    ``going`` a message was signed or sent and is not final yet, though nothing new is to be said: a withdrawal, or what
+    is not released any more.
     """
 
     outcome: SourceOutcome
@@ -45,6 +47,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     waiting: dict[str, str] = {}
     unsent: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
+    going: tuple[str, ...] = ()
 
 
 class _Looked(NamedTuple):
@@ -82,9 +85,14 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
         return [sid for source in self.sources for sid in source.otherwise]
 
     @property
+    def going(self) -> list[str]:
+        """Of these a message is on its way that a run before this one signed."""
+        return [sid for source in self.sources for sid in source.going]
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.submissions or self.withdrawals or self.unsent)
+        return not (self.submissions or self.withdrawals or self.unsent or self.going)
 
 
 class Sync:
@@ -187,6 +195,8 @@ class Sync:
             sids = [one.submission.tomogram.sid for one in source.ready]
             self._state.note(self._publisher, source.outcome.name, sids)
         reports: list[PublishReport] = []
+        if plan.going:  # a withdrawal whose run was cut off may be among them
+            reports.append(publisher.resume(plan.going))
         if plan.withdrawals:  # what must not be shown any longer comes first
             reports.append(publisher.deactivate(plan.withdrawals))
         held: dict[str, str] = {}
@@ -219,7 +229,8 @@ class Sync:
 
     def nothing_done(self, plan: SyncPlan, costs: PublishPlan) -> SyncReport:
         """The report of a run that only looked: what it would do, by the plan of publishing."""
-        planned = {
+        planned = {sid: Change(sid=sid, what="unchanged") for sid in plan.going}
+        planned |= {
             one.sid: Change(
                 sid=one.sid,
                 what=one.what,
@@ -277,6 +288,7 @@ class Sync:
         otherwise = [sid for sid in sids if self._is_otherwise(sid, withdrawing=False)]
         if not withdrawals.doubt:
             otherwise += [sid for sid in now if self._is_otherwise(sid, withdrawing=True)]
+        going = [sid for sid, found in known.items() if not found.is_settled and sid not in sids]
         return Prepared(
             outcome=outcome,
             ready=tuple(ready),
@@ -284,6 +296,7 @@ class Sync:
             waiting={} if withdrawals.doubt else waiting,
             unsent=tuple(sid for sid in unsent if sid not in listing.released and sid not in looked.elsewhere),
             otherwise=tuple(otherwise),
+            going=tuple(going),
         )
 
     def _known(self, sid: str) -> Known | None:
@@ -323,6 +336,7 @@ def _outcome(source: Prepared, changes: Mapping[str, Change], held: Mapping[str,
     of_source = [changes[sid] for sid in mine if sid in changes]
     done = [one for one in of_source if one.what != "unchanged"]
     done += [changes[sid] for sid in source.withdrawals.reasons if sid in changes and not source.withdrawals.doubt]
+    done += [changes[sid] for sid in source.going if sid in changes and sid not in source.waiting]
     done += [Change(sid=sid, what="waiting", reason=reason) for sid, reason in source.waiting.items()]
     return msgspec.structs.replace(
         source.outcome,

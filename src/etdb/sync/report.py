@@ -62,7 +62,10 @@ class SourceOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. ``is_dry`` means that nothing was done, and `changes` are what would be."""
+    """One run. ``is_dry`` means that nothing was done, and `changes` are what would be.
+
+    ``not_staged`` are datasets that could not be pushed, each with why.
+    """
 
     started: dt.datetime
     publisher: str
@@ -74,6 +77,7 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
     unfinished: int = 0
     seconds: float = 0
     staged: dict[str, int] = {}
+    not_staged: dict[str, str] = {}
 
     @property
     def changed(self) -> int:
@@ -128,6 +132,7 @@ def report_text(report: SyncReport, *, shown: int = 10) -> str:
         lines.append(f"{counted(report.unfinished, 'record')} not final yet: the next run goes on.")
     if report.staged:
         lines.append(f"Staged: {', '.join(f'{value} {key}' for key, value in report.staged.items())}.")
+    lines += few([f"{sid}: {why}" for sid, why in report.not_staged.items()])
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from etdb.blocks import AddedFile, FilesInPlace
 from etdb.blocks.reader import DagReader
-from etdb.durable import scratch_folder
+from etdb.durable import scratch_folder, storage_errors
 from etdb.errors import EtdbError, SourceFileError, VerificationError
 from etdb.ipfs import Cid, parse_cid
 from etdb.publish import SENT_STATES, Journal
@@ -175,7 +175,7 @@ def _put_root(target: StageTarget, one: Released, files: Mapping[str, Cid], size
             files={path: str(cid) for path, cid in files.items()},
         )
     )
-    with scratch_folder("etdb-root-") as folder:
+    with scratch_folder("etdb-root-") as folder, storage_errors(folder):
         path = folder / "root.json"
         path.write_bytes(text)
         digest = sha256(text).hexdigest()

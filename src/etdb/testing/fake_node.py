@@ -140,6 +140,11 @@ class FakeNode:
     def _getnetworkinfo(self) -> dict[str, Any]:
         return {"version": 150201, "subversion": "/FLOCore:0.15.2/", "protocolversion": 70015}
 
+    def _getmempoolinfo(self) -> dict[str, Any]:
+        waiting = self.chain.pending()
+        size_bytes = sum(len(raw) for raw in waiting)
+        return {"size": len(waiting), "bytes": size_bytes, "maxmempool": 300_000_000, "mempoolminfee": 0.0}
+
     def _getblockchaininfo(self) -> dict[str, Any]:
         tip = self.chain.tip()
         assert tip is not None

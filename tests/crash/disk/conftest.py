@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from disk_lab import Lab
 from disk_shim import Runner, compile_shim
+from disk_stories import told_story
+from disk_story import RecordedStory, StagedStory
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,15 @@ def runner(tmp_path_factory) -> Iterator[Runner]:
     runner.close()
 
 
-@pytest.fixture
-def lab(tmp_path, runner) -> Iterator[Lab]:
-    root = tmp_path / "lab"
-    root.mkdir()
-    yield Lab(root, runner)
-    shutil.rmtree(root)
+@pytest.fixture(scope="module")
+def recorded(request, runner) -> Iterator[RecordedStory]:
+    """The story that the test names as its parameter, with each call recorded."""
+    with told_story(request.param, runner) as story:
+        yield RecordedStory(story)
+
+
+@pytest.fixture(scope="module")
+def staged(request, runner) -> Iterator[StagedStory]:
+    """The same, with the disk before each command kept."""
+    with told_story(request.param, runner) as story:
+        yield StagedStory(story)

@@ -1,4 +1,4 @@
-"""A lab, a reader and the disk under both: the commands of a whole life, and what must be true after any accident."""
+"""The story of a workspace that is made, used and read: publish, index, download."""
 
 from __future__ import annotations
 
@@ -8,30 +8,45 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from disk_shim import Record, Runner, load_log
+from disk_shim import Runner
+from disk_story import PASSPHRASE, Case, Story, told
 
-from etdb.catalogue import Catalogue, Query
-from etdb.flo import REGTEST
-from etdb.index import follow
 from etdb.ledger import LocalChain
 from etdb.workspace import Workspace
 
-PASSPHRASE = "correct horse"
 TITLES = {"short": "A short record", "long": "A record in several parts"}
 BIG_BYTES = (2 << 20) + 12_345
+MADE_ONCE = {"init", "key", "reader"}
 
 
-class Lab:
-    """``data`` and ``pass`` lie on a disk that is never harmed, ``disk`` is the one that is."""
+class Lab(Story):
+    """``data`` lies on a disk that is never harmed."""
+
+    LIFE = ("init", "key", "publish-one", "publish-all", "reader", "index", "download")
+    CASES = (
+        # The lab's own files: the user's to put right.
+        Case("publish-one", "publish-one", "data/short/dataset.toml", (3,)),
+        Case("publish-one", "publish-one", "data/short/a.rawtlt", (3,)),
+        Case("publish-one", "publish-one", "data/short/sub/big.dat", (3,)),
+        # The workspace.
+        Case("publish-all", "publish-all", "ws/etdb.toml", (7,)),
+        Case("publish-all", "publish-all", "ws/keys/me.json", (7,)),
+        Case("publish-all", "publish-all", "ws/chain/blk00000.dat", (7,)),
+        Case("publish-all", "publish-all", "ws/chain/index.sqlite", (7,)),
+        Case("publish-all", "publish-all", "ws/journal.sqlite", (7,)),
+        Case("publish-all", "publish-all", "ws/digests.sqlite", (7,)),
+        Case("index", "index", "ws/chain/blk00000.dat", (7,)),
+        Case("download", "index", "ws/cache/catalogue.sqlite", (7,)),
+        # A download: another source may have what this disk does not give, so what is missing is a source's fault.
+        Case("download", "download", "ws/cache/catalogue.sqlite", (7,)),
+        Case("download", "download", "ws/content/", (5,), is_named=False),
+        Case("download", "download", "data/short/sub/big.dat", (5,)),
+        Case("download", "download", "got/", (7,), is_named=False),
+    )
 
     def __init__(self, root: Path, runner: Runner) -> None:
-        self.root, self.runner = root, runner
-        self.disk, self.data, self.log = root / "disk", root / "data", root / "log"
-        self.workspace, self.got = self.disk / "ws", self.disk / "got"
-        self.disk.mkdir()
-        secret = root / "pass"
-        secret.touch(mode=0o600)
-        secret.write_text(PASSPHRASE)
+        super().__init__(root, runner)
+        self.data, self.got = root / "data", self.disk / "got"
         for name, title in TITLES.items():
             folder = self.data / name
             folder.mkdir(parents=True)
@@ -42,60 +57,61 @@ class Lab:
             (folder / "a.rawtlt").write_text("0.0\n3.0\n")
         (self.data / "short" / "sub").mkdir()
         (self.data / "short" / "sub" / "big.dat").write_bytes(random.Random(1).randbytes(BIG_BYTES))
+        self._files = sum(path.is_file() for path in self.data.rglob("*")) - len(TITLES)  # without dataset.toml
 
-    def words(self, name: str) -> list[str]:
-        """The words of one command of the life."""
-        workspace, secret = ["-w", str(self.workspace)], ["--passphrase-file", str(self.root / "pass")]
+    def words(self, name: str) -> list[object]:
+        """See ``Story``."""
+        workspace, secret = ["-w", self.workspace], ["--passphrase-file", self.secret]
         publish = [*workspace, "--json", "publish", "--yes", *secret]
         return {
-            "init": ["init", str(self.workspace)],
+            "init": ["init", self.workspace],
             "key": [*workspace, "key", "new", "me", *secret],
-            "publish-one": [*publish, str(self.data / "short")],
-            "publish-all": [*publish, str(self.data)],
-            "reader": ["init", str(self.disk / "reader"), "--ledger", str(self.workspace / "chain"), "--gateway", "http://127.0.0.1:9"],
+            "publish-one": [*publish, self.data / "short"],
+            "publish-all": [*publish, self.data],
+            "reader": ["init", self.disk / "reader", "--ledger", self.workspace / "chain", "--gateway", "http://127.0.0.1:9"],
             "index": [*workspace, "--json", "index"],
-            "download": [*workspace, "--json", "download", "--query", "record", "-o", str(self.got)],
+            "download": [*workspace, "--json", "download", "--query", "record", "-o", self.got],
             "serve": [*workspace, "serve", "--port", "0"],
-            "fetch-again": [*workspace, "--json", "download", "--query", "record", "-o", str(self.root / "again")],
+            "fetch-again": [*workspace, "--json", "download", "--query", "record", "-o", self.root / "again"],
         }[name]  # fmt: skip
 
-    def run(
-        self,
-        name: str,
-        mode: str = "",
-        *,
-        at: int = 0,
-        match: str = "",
-        fails: int = 0,
-        output: Path | None = None,
-        seconds: float = 0,
-    ) -> tuple[int, str, str]:
-        """Run a command; with a mode its disk is recorded, full or unreadable, and ``records`` gives the log."""
-        self.log.unlink(missing_ok=True)
-        env = {}
-        if mode:
-            env = {
-                "ETDB_SHIM_MODE": mode,
-                "ETDB_SHIM_ROOT": str(self.root if mode == "eio" else self.disk),
-                "ETDB_SHIM_LOG": str(self.log),
-                "ETDB_SHIM_AT": str(at),
-                "ETDB_SHIM_FAILS": str(fails),
-                "ETDB_SHIM_MATCH": match,
-                "SQLITE_TMPDIR": str(self.disk),
-            }
-        return self.runner.run(self.words(name), output=output, seconds=seconds, **env)
+    def note(self, name: str, out: str) -> object:
+        """The ids of the datasets, of the commands that publish."""
+        return told(out) if name.startswith("publish") else {}
 
-    def records(self) -> list[Record]:
-        """What the shim noted of the last command."""
-        return load_log(self.log)
+    def first_again(self, _name: str) -> str:
+        """All of them: what was free is made again."""
+        return self.LIFE[0]
 
-    def succeed(self, name: str) -> str:
-        """Run a command that must end well; what it printed."""
-        status, out, err = self.run(name)
-        assert status == 0, (name, status, err)
-        return out
+    def is_done(self, name: str, status: int, err: str) -> bool:
+        """What is made once is there already."""
+        return name in MADE_ONCE and status == 3 and "already" in err
 
-    # -- what must be true
+    def assert_safe(self, ended: tuple[str, ...]) -> None:
+        """See ``Story``."""
+        kept = self.assert_files_are_right(self.got)
+        if "init" in ended:
+            Workspace(self.workspace)
+        if "key" in ended:
+            Workspace(self.workspace).keyring.unlock("me", PASSPHRASE)
+        if "reader" in ended:
+            assert Workspace(self.disk / "reader").settings.gateways
+        if "download" in ended:
+            assert kept >= self._files, "a download that was complete is not"
+
+    def assert_whole(self, ended: tuple[str, ...]) -> None:
+        """Every dataset once, the promised ones under their ids, and all bytes can be had."""
+        with closing(LocalChain(Workspace(self.workspace).chain_folder)) as chain:
+            found = {sid: view.dataset_id for sid, view in self.stranger_finds(chain).items()}
+        assert sorted(found) == sorted(TITLES)
+        promised = {sid: id_ for name in ended for sid, id_ in self.done[name].items()}
+        assert {sid: found[sid] for sid in promised} == promised, "what was published is not there any more"
+        assert json.loads(self.succeed("publish-all"))["transactions_sent"] == 0
+        shutil.rmtree(self.root / "again", ignore_errors=True)
+        self.succeed("fetch-again")
+        assert self.assert_files_are_right(self.root / "again") >= self._files
+        assert self.assert_files_are_right(self.got) >= self._files
+        self.assert_safe(self.LIFE)
 
     def assert_files_are_right(self, folder: Path) -> int:
         """Whatever lies under a file's own name has that file's bytes; the number of such files."""
@@ -108,31 +124,3 @@ class Lab:
                     assert copy.read_bytes() == source.read_bytes(), copy
                     count += 1
         return count
-
-    def found(self) -> dict[str, str]:
-        """What a stranger who reads the chain finds: each title once, as sid -> dataset id."""
-        path = self.root / "stranger.sqlite"
-        for old in self.root.glob("stranger.sqlite*"):
-            old.unlink()
-        with (
-            closing(LocalChain(Workspace(self.workspace).chain_folder)) as chain,
-            closing(Catalogue(path, writable=True)) as catalogue,
-        ):
-            follow(chain, catalogue, network=REGTEST, check_transactions=True)
-            views = catalogue.search(Query(limit=100)).results
-            assert not any(view.claims.failed for view in views)
-            assert len({view.tomogram.sid for view in views}) == len(views), "a dataset is there twice"
-            return {view.tomogram.sid: view.dataset_id for view in views}
-
-    def assert_whole(self, promised: dict[str, str]) -> None:
-        """After all commands: every dataset once, the promised ones under their ids, and all bytes can be had."""
-        found = self.found()
-        assert sorted(found) == sorted(TITLES)
-        assert {sid: found[sid] for sid in promised} == promised, "what was published is not there any more"
-        again = json.loads(self.succeed("publish-all"))
-        assert again["transactions_sent"] == 0
-        shutil.rmtree(self.root / "again", ignore_errors=True)
-        self.succeed("fetch-again")
-        files = sum(path.is_file() for path in self.data.rglob("*")) - len(TITLES)  # dataset.toml is not published
-        assert self.assert_files_are_right(self.root / "again") >= files
-        Workspace(self.workspace).keyring.unlock("me", PASSPHRASE)

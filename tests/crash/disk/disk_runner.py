@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 PRELOADED = (
     "etdb.cli.publish",
@@ -23,6 +24,11 @@ PRELOADED = (
     "etdb.cli.keys",
     "etdb.cli.workspace",
     "etdb.cli.serve",
+    "etdb.cli.sync",
+    "etdb.cli.stage",
+    "etdb.cli.correct",
+    "etdb.cli.ledger",
+    "etdb.preview",
 )
 STATUS_OF_TRACEBACK = 99
 
@@ -31,6 +37,7 @@ def run(request: dict) -> None:
     """In the child: become the command. What a user would see as a traceback ends with a status of its own."""
     from etdb.cli import main
 
+    Path(request["out"]).with_suffix(".pid").write_text(str(os.getpid()))
     for suffix, number in ((".out", 1), (".err", 2)):
         descriptor = os.open(request["out"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(descriptor, number)

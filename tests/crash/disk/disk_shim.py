@@ -59,8 +59,7 @@ def load_log(path: Path) -> list[Record]:
             Record(
                 op.decode(),
                 failed != b"\0",
-                os.fsdecode(parts[0]),
-                os.fsdecode(parts[1]),
+                *(os.path.normpath(os.fsdecode(part)) if part else "" for part in parts[:2]),
                 inode,
                 offset,
                 parts[2],

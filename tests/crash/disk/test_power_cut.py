@@ -1,4 +1,4 @@
-"""The power is cut while a workspace is made, used and read: the same commands go on, and what was said holds.
+"""The power is cut while stores are made, used and read: the same commands go on, and what was said holds.
 
 A sample; all that a longer run found is in ../results/power_cuts.json (``make powercuts``).
 """
@@ -6,36 +6,30 @@ A sample; all that a longer run found is in ../results/power_cuts.json (``make p
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Iterator
 
 import pytest
-from disk_power import LIFE, RecordedLife
 from disk_shim import Record
 from disk_states import Disk, plan_cuts
+from disk_stories import STORIES
 
 pytestmark = pytest.mark.crash
 
-SAMPLE = 9
+ANYWHERE = 5
 SEED = 20_261_123
 
 
-@pytest.fixture(scope="module")
-def life(tmp_path_factory, runner) -> Iterator[RecordedLife]:
-    root = tmp_path_factory.mktemp("life")
-    yield RecordedLife(root / "lab", runner)
-    shutil.rmtree(root)
-
-
-@pytest.mark.parametrize("name", LIFE)
-def test_what_a_command_said_holds_when_nothing_unsynced_is_left(life, name):
+@pytest.mark.parametrize("recorded", STORIES, indirect=True)
+def test_what_a_command_said_holds_when_nothing_unsynced_is_left(recorded):
     """The harshest disk, right behind the end of each command."""
-    life.check(life.ends[LIFE.index(name)], "strict", 0.0, 0)
+    for end in recorded.ends:
+        recorded.check(end, "strict", 0.0, 0)
 
 
-@pytest.mark.parametrize("number", range(SAMPLE))
-def test_a_cut_anywhere(life, number):
-    life.check(*plan_cuts(life.records, life.ends, SAMPLE, SEED)[number])
+@pytest.mark.parametrize("recorded", STORIES, indirect=True)
+def test_a_cut_anywhere(recorded):
+    cuts = plan_cuts(recorded.records, recorded.ends, 2 * ANYWHERE, SEED)
+    for cut in [one for one in cuts if one[0] not in recorded.ends][:ANYWHERE]:
+        recorded.check(*cut)
 
 
 # -- the judge itself: it must see what is wrong

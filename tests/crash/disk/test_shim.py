@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 import pytest
-from disk_power import LIFE
 from disk_shim import compile_shim, load_log
 from disk_states import Disk
+from disk_stories import told_story
 
 pytestmark = pytest.mark.crash
 
@@ -20,16 +20,14 @@ CHANGES = "write,pwrite64,writev,pwritev,pwritev2,ftruncate,truncate,fallocate,r
 CHANGES += "unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,sync_file_range,sendfile,copy_file_range,splice"
 
 
-def test_what_was_noted_makes_the_disk_as_it_is(lab):
-    records = []
-    for name in LIFE:
-        status, _, err = lab.run(name, "record")
-        assert status == 0, err
-        records += lab.records()
-    made = Disk(records).after_cut("ordered", 1.0, random.Random(0))
-    there = {
-        str(path.relative_to(lab.disk)): None if path.is_dir() else path.read_bytes() for path in lab.disk.rglob("*")
-    }
+def test_what_was_noted_makes_the_disk_as_it_is(runner):
+    with told_story("workspace", runner) as lab:
+        records = [record for name in lab.LIFE for record in lab.begin(name, "record")]
+        made = Disk(records).after_cut("ordered", 1.0, random.Random(0))
+        there = {
+            str(path.relative_to(lab.disk)): None if path.is_dir() else path.read_bytes()
+            for path in lab.disk.rglob("*")
+        }
     assert sorted(made) == sorted(there)
     for path, content in there.items():
         assert path.endswith("-shm") or made[path] == content, path

@@ -73,6 +73,20 @@ def test_wrong_bytes_go_neither_in_nor_out(tmp_path):
         cache.get(cid_of(block))
 
 
+def test_a_block_that_cannot_be_read_is_kept_anew(tmp_path):
+    cache = BlockCache(tmp_path, 1 << 20)
+    block = b"on a bad sector"
+    cid = cid_of(block)
+    cache.put(cid, block)
+    (path,) = (one for one in tmp_path.rglob("*") if one.is_file())
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # on Linux it opens, and gives EIO; elsewhere it is not there
+    with pytest.raises(NotFoundError):
+        cache.get(cid)
+    assert cache.put(cid, block)
+    assert cache.get(cid) == block
+
+
 def test_threads_hold_the_limit_together(tmp_path):
     cache, most = BlockCache(tmp_path, 20 * BLOCK), []
 

@@ -178,8 +178,16 @@ def test_a_transfer_is_for_the_new_owner(desk, tmp_path):
         assert (said.status, "no address" in said.err) == (3, True)
     said = desk.run("--json", "transfer", dataset_id, "--to", to, "--reason", "moved", *secret(desk))
     assert said.status == 0, said.err
-    indexed(desk)
+    again = ("transfer", dataset_id, "--to", to, "--reason", "moved", *secret(desk))
+    for _ in range(2):  # by the journal alone, and by the index
+        said = desk.run("--json", *again)
+        assert (said.status, said.document["owner"], said.document["transactions_sent"]) == (0, to, 0), said.err
+        assert "was transferred" in desk.run(*again).out
+        indexed(desk)
+    assert len(desk.transactions()) == 2
     assert desk.run("--json", "show", dataset_id).document["owner"] == to
+    third = ("transfer", dataset_id, "--to", "oQTTkTeg7tRNdPx3JDXNaDU3w3SZJvKCCL", "--reason", "x", *secret(desk))
+    assert desk.run(*third).status == 3  # another one is not done
     said = edit(desk, dataset_id, "--set", f"title={TITLE}")
     assert said.status == 3
     assert to in said.err

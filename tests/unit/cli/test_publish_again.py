@@ -25,6 +25,17 @@ def test_people_who_say_something_else_are_heard(desk):
     assert "has changed since: species" in said.err
 
 
+def test_a_block_that_only_the_block_file_knows_is_read_by_the_next_command(desk):
+    """A power cut takes what was not flushed of the chain's index; the block itself was."""
+    folder = desk.workspace.chain_folder
+    assert desk.publish().status == 0
+    before = (folder / "index.sqlite").read_bytes()
+    desk.dataset("cell", SAID)
+    assert desk.publish(desk.data / "cell").status == 0
+    (folder / "index.sqlite").write_bytes(before)
+    assert desk.run("--json", "index").document["records_new"] == 2
+
+
 def test_what_an_etdb_of_before_published_has_not_changed(tmp_path):
     (tmp_path / "dataset.toml").write_text(SAID)
     (tmp_path / "ts.st").write_bytes(mrc(5.4))

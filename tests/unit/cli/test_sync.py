@@ -285,7 +285,7 @@ from etdb.publish import Journal
 from etdb.cli import main
 made = Journal.__init__
 def die(name, when):
-    name == "sign" and when == "after" and os.kill(os.getpid(), signal.SIGKILL)
+    name == os.environ["KILLED_AFTER"] and when == "after" and os.kill(os.getpid(), signal.SIGKILL)
 def init(self, path, **_):
     made(self, path, observer=die)
 Journal.__init__ = init
@@ -293,9 +293,10 @@ main(sys.argv[1:])
 """
 
 
-def killed_after_signing(lab):
+def killed_after_signing(lab, transition="sign"):
     words = ["-w", lab.desk.workspace.root, "sync", "--yes", "--passphrase-file", lab.desk.secret]
-    ended = subprocess.run([sys.executable, "-c", CHILD, *map(str, words)], check=False, env=os.environ)
+    env = {**os.environ, "KILLED_AFTER": transition}
+    ended = subprocess.run([sys.executable, "-c", CHILD, *map(str, words)], check=False, env=env)
     assert ended.returncode == -signal.SIGKILL
 
 
@@ -329,6 +330,30 @@ def test_a_withdrawal_that_was_begun_and_is_not_meant_any_more_is_never_sent(lab
     assert lab.did() == {}
 
 
+@pytest.mark.parametrize("transition", ["prepare", "send"])
+def test_a_withdrawal_whose_run_was_cut_off_is_sent_by_the_next_one(lab, transition):
+    """Its transactions were stored: it is on its way, and nothing else is to be done that night."""
+    lab.have("a-1")
+    lab.have("b-1")
+    lab.sync()
+    lab.have("a-1", released="no", withheld_because="wrong sample")
+    killed_after_signing(lab, transition)
+    assert lab.did("--dry-run") == {"a-1": "unchanged"}
+    assert lab.did() == {"a-1": "deactivated"}
+    assert lab.messages()[-1] == ("a-1", "deactivate", "final")
+    assert lab.did() == {}
+
+
+def test_a_record_whose_run_was_cut_off_is_sent_and_then_withdrawn(lab):
+    lab.have("a-1")
+    killed_after_signing(lab, "prepare")
+    lab.have("b-1")
+    lab.have("a-1", released="no", withheld_because="wrong sample")
+    assert lab.did() == {"b-1": "new", "a-1": "waiting"}
+    assert ("a-1", "publish", "final") in lab.messages()
+    assert lab.did() == {"a-1": "deactivated"}
+
+
 def test_an_edit_that_was_begun_is_not_sent_when_the_dataset_is_withdrawn(lab):
     lab.have("a-1")
     lab.have("b-1")
@@ -339,6 +364,19 @@ def test_an_edit_that_was_begun_is_not_sent_when_the_dataset_is_withdrawn(lab):
     assert lab.did("--dry-run") == {"a-1": "deactivated"}
     assert lab.did() == {"a-1": "deactivated"}
     assert ("a-1", "edit", "final") not in lab.messages()
+
+
+def test_what_cannot_be_staged_is_named_in_the_report(lab, tmp_path):
+    lab.have("a-1")
+    folder = lab.have("b-1")
+    lab.sync()
+    (folder / "a.dat").rename(folder.parent / "away")
+    lab.have("b-1", acquired_on="never")  # held back: it stays published as it was
+    said = lab.sync("--yes", "--stage", tmp_path / "outside", status=3)
+    assert list(said["not_staged"]) == ["b-1"]
+    assert "a.dat" in said["not_staged"]["b-1"]
+    (text,) = [path for path in lab.desk.workspace.reports_folder.glob("*.txt") if "Staged" in path.read_text()]
+    assert "b-1: " in text.read_text().partition("Staged")[2]
 
 
 def test_staged_is_what_is_released_and_is_served_from_there(lab, tmp_path):

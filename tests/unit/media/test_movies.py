@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import struct
 import subprocess
@@ -81,6 +83,21 @@ def test_a_failure_says_why_and_leaves_nothing(tmp_path, frames):
 
     with pytest.raises(ValueError, match="went away"):
         write_movie(breaks(), (128, 96), 12, tmp_path / "b.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_is_told_apart_from_what_ffmpeg_cannot_do(tmp_path, monkeypatch):
+    """A dataset is not published for good without its movie because a disk was full for a night."""
+    command = movies.movie_command
+
+    def within_a_limit(*words):
+        return ["sh", "-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh", *command(*words)]
+
+    monkeypatch.setattr(movies, "movie_command", within_a_limit)
+    dice = np.random.default_rng(1)
+    noise = [dice.integers(0, 255, (96, 128), dtype=np.uint8) for _ in range(60)]
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        write_movie(iter(noise), (128, 96), 10, tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -57,7 +57,7 @@ def test_another_spacing_or_sid_makes_others(bench, keep):
     assert first[0].file != stated[0].file
 
 
-@pytest.mark.parametrize("damage", ["gone", "nonsense", "content"])
+@pytest.mark.parametrize("damage", ["gone", "nonsense", "unreadable", "content"])
 def test_a_lost_note_or_file_is_made_again(bench, keep, damage):
     bench.mrc("cell_rec.mrc", bench.noise((4, 64, 64)))
     first = keep()
@@ -68,6 +68,9 @@ def test_a_lost_note_or_file_is_made_again(bench, keep, damage):
             note.unlink()
         elif damage == "nonsense":
             note.write_bytes(b'{"files": 7}')
+        elif damage == "unreadable":
+            note.unlink()
+            note.symlink_to("/proc/self/mem")  # on Linux it opens, and gives EIO
     if damage == "content":
         first[0].file.unlink()
     again = keep()
