@@ -13,7 +13,7 @@ from etdb.blocks import FilesInPlace
 from etdb.cli.output import Output, printable, size_text
 from etdb.counting import counted
 from etdb.describe import Draft
-from etdb.errors import FormatError, InputError
+from etdb.errors import FormatError, InputError, SourceFileError
 from etdb.media import MovieError, has_modules, import_extra
 from etdb.preview import (
     MadeFile,
@@ -124,6 +124,7 @@ class PublishPreviews:
         What cannot be made is told, and the dataset is published without it.
 
         Raises:
+            SourceFileError: a file of the lab cannot be read now.
             StorageError: the workspace cannot be written.
         """
         keeper = PreviewKeeper(
@@ -141,6 +142,8 @@ class PublishPreviews:
             for product in plan.products if plan is not None else ():
                 try:
                     made += keeper.keep(product, lambda part, of: progress("make", part, of))
+                except SourceFileError:
+                    raise  # a disk may read again tomorrow, and what is published stays without them for good
                 except (FormatError, InputError, MovieError) as error:
                     note(f"{submission.tomogram.sid} is published without its {product.kind}: {error.message}")
                 done += 1

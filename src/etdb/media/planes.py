@@ -109,11 +109,13 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SourceFileError(
+        raise FormatError(
             f"{path} cannot be unpacked: {error}", hint="the file is damaged: copy it anew", path=str(path)
         ) from error
     except OSError as error:
-        raise SourceFileError(f"{path} cannot be read: {error.strerror or error}", path=str(path)) from error
+        raise SourceFileError(
+            f"{path} cannot be read: {error.strerror or error}", hint="look at the disk", path=str(path)
+        ) from error
 
 
 class _Mrc:

@@ -29,7 +29,7 @@ from disk_story import RecordedStory, StagedStory, Story
 
 RESULTS = Path(__file__).parent.parent / "results"
 NAMES = {"power": "power_cuts", "full": "full_disk", "reads": "read_errors"}
-Try = tuple[str, dict[str, Any], Callable[[], object]]
+Try = tuple[str, dict[str, Any], Callable[[], int | None]]
 """Of what kind, what exactly, and how."""
 
 
@@ -83,13 +83,15 @@ def run_story(name: str, runner: Runner, words: argparse.Namespace, seconds: flo
     begun = time.monotonic()
     tried: collections.Counter[str] = collections.Counter()
     failures: list[dict[str, Any]] = []
+    reads = 0
     with told_story(name, runner) as story:
         prepare = {"power": power_cuts, "full": full_disks, "reads": read_errors}[words.campaign]
         possible, each = prepare(story, words.tries, words.seed)
         for kind, what, act in each:
             tried[kind] += 1
             try:
-                act()
+                met = act()
+                reads += met if words.campaign == "reads" else 0
             except Exception as error:
                 shown = f"{type(error).__name__}: {error}".replace(str(story.root), "")
                 failures.append({"kind": kind, **what, "error": shown[:400]})
@@ -98,6 +100,7 @@ def run_story(name: str, runner: Runner, words: argparse.Namespace, seconds: flo
     return {
         "possible": possible,
         "tried": sum(tried.values()),
+        **({"reads_that_failed": reads} if words.campaign == "reads" else {}),
         "failed": len(failures),
         "failures": failures[:100],
         "tried_by_kind": dict(sorted(tried.items())),

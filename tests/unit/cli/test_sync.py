@@ -10,8 +10,13 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "media"))
+from volumes import noise, write_mrc
+
+from etdb.errors import SourceFileError
 from etdb.publish import Journal
 from etdb.sync import SyncState
 
@@ -364,6 +369,21 @@ def test_an_edit_that_was_begun_is_not_sent_when_the_dataset_is_withdrawn(lab):
     assert lab.did("--dry-run") == {"a-1": "deactivated"}
     assert lab.did() == {"a-1": "deactivated"}
     assert ("a-1", "edit", "final") not in lab.messages()
+
+
+def test_a_disk_that_cannot_be_read_publishes_nothing_without_its_previews(lab, monkeypatch):
+    """Published is for good; the disk may read again tomorrow."""
+    folder = lab.have("a-1")
+    write_mrc(folder / "rec.mrc", noise((4, 32, 32), np.int16))
+
+    def unreadable(product, *_):
+        raise SourceFileError("cannot be read", path=str(product.source.file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("etdb.preview.keeping.make_product", unreadable)
+        report = lab.sync("--yes", "--previews", "--validation", "skip", status=3)["sources"][0]
+    assert report["held_back"] == {"a-1": "cannot be read"}
+    assert lab.did("--yes", "--previews", "--validation", "skip") == {"a-1": "new"}
 
 
 def test_what_cannot_be_staged_is_named_in_the_report(lab, tmp_path):
