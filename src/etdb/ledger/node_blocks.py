@@ -20,12 +20,12 @@ __all__ = ["RpcBlocks"]
 
 _ASKED_BYTES: Final = 2 << 20
 """How much a request for blocks should bring; the blocks before say how many those are."""
-_LANES: Final = 12
+MAX_LANES: Final = 12
 """Requests under way at the same time. FLO Core works on four (``rpcthreads``) and lets sixteen wait; fcoin works on
 all, and with twelve gives a third more blocks in a second than with eight."""
 _PATIENCE_S: Final = 0.2
 """How long the end waits for each request that nobody wants any more."""
-_LANE_ANSWER_BYTES: Final = 10 << 20
+MAX_LANE_ANSWER_BYTES: Final = 10 << 20
 """Of one answer with blocks: what the largest block takes as hex, and some more."""
 _FEW_BLOCKS: Final = 16
 _MANY_BLOCKS: Final = 500
@@ -116,10 +116,10 @@ class RpcBlocks:
         asked = requests = 0
         share = _share(len(hashes))
         while asked < len(hashes) or coming:
-            while asked < len(hashes) and len(coming) < _LANES:
+            while asked < len(hashes) and len(coming) < MAX_LANES:
                 part = hashes[asked : asked + min(self._at_once, share)]
                 # The lane of the oldest request is free by now: they are waited for in turn.
-                lane = lanes[requests % _LANES]
+                lane = lanes[requests % MAX_LANES]
                 coming.append(Request(functools.partial(self._blocks, lane, part)))
                 asked, requests = asked + len(part), requests + 1
             raws = coming.popleft().result()
@@ -138,8 +138,8 @@ class RpcBlocks:
             lane.retire(_PATIENCE_S)
 
     def _open_lanes(self) -> list[RpcClient]:
-        while len(self._lanes) < _LANES:
-            self._lanes.append(self._rpc.another(max_answer_bytes=_LANE_ANSWER_BYTES))
+        while len(self._lanes) < MAX_LANES:
+            self._lanes.append(self._rpc.another(max_answer_bytes=MAX_LANE_ANSWER_BYTES))
         return self._lanes
 
     def _spread(self, calls: Sequence[Call]) -> list[Any]:
@@ -268,4 +268,4 @@ class RpcBlocks:
 
 def _share(count: int) -> int:
     """Of so many, how many a lane gets."""
-    return -(-count // _LANES)
+    return -(-count // MAX_LANES)
