@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 from tests.browser.conftest import check_axe
-from tests.browser.viewer.viewing import Lab, opened, portal_of
+from tests.browser.viewer.viewing import CLOSE, SAMPLE, Lab, opened, portal_of
 from tests.browser.viewer.volumes import known_dataset, ramps
 
 from etdb.em.contrast import Levels, to_grey
@@ -19,15 +19,8 @@ from etdb.em.contrast import Levels, to_grey
 pytestmark = pytest.mark.browser
 
 LOOK = "view:v=0,x=30,y=66,z=15,b=0,w=10000"
-CLOSE = 7  # grey levels that JPEG may change where values are smooth
 READY = "(() => { const r = document.querySelector('[data-viewer]');"
 READY += " return Boolean(r && r.dataset.sharp && r.viewer.source.busy.size === 0); })()"
-SAMPLE = """([h, v]) => {
-  const pane = document.querySelector('[data-viewer]').viewer.panes.xy;
-  const x = pane.canvas.width / 2 + (h + 0.5 - pane.middle[0]) * pane.scale;
-  const y = pane.canvas.height / 2 + (pane.extent[1] - v - 0.5 - pane.middle[1]) * pane.scale * pane.aspect;
-  return [...pane.context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data].slice(0, 3);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +99,7 @@ def test_the_viewer_draws_in_a_frame_of_another_site(browser, lab, portal, line_
             frame = embedded(page, foreign)
             assert frame.url.startswith(portal)
             for h, v in [(5, 5), (120, 40), (5, 80), (120, 90), (35, 72)]:
-                red, green, blue = frame.evaluate(SAMPLE, [h, v])
+                red, green, blue = frame.evaluate(SAMPLE, ["xy", h, v])
                 assert red == green == blue
                 assert abs(red - int(to_grey(np.array([ramps()[15, v, h]]), levels)[0])) <= CLOSE, (h, v)
             sizes = "[document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight]"

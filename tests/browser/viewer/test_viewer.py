@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from tests.browser.viewer.viewing import Lab, opened, portal_of
+from tests.browser.viewer.viewing import CLOSE, SAMPLE, Lab, opened, portal_of
 from tests.browser.viewer.volumes import CUBE, known_dataset, ramps, write_large, write_mrc
 
 from etdb.em.contrast import Levels, to_grey
@@ -19,14 +19,7 @@ pytestmark = pytest.mark.browser
 
 WIDE = "b=0,w=10000"
 LEVELS = Levels(0.0, 10_000.0)
-CLOSE = 7  # grey levels that JPEG may change where values are smooth
 ROOT = "document.querySelector('[data-viewer]')"
-SAMPLE = """([name, h, v]) => {
-  const pane = document.querySelector('[data-viewer]').viewer.panes[name];
-  const x = pane.canvas.width / 2 + (h + 0.5 - pane.middle[0]) * pane.scale;
-  const y = pane.canvas.height / 2 + (pane.extent[1] - v - 0.5 - pane.middle[1]) * pane.scale * pane.aspect;
-  return [...pane.context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data].slice(0, 3);
-}"""
 
 
 @pytest.fixture(scope="module")

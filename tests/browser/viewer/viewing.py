@@ -12,6 +12,15 @@ from etdb.web.portal import Portal
 from etdb.web.serving import serving
 from etdb.workspace import PortalSettings
 
+CLOSE = 7  # grey levels that JPEG may change where values are smooth
+SAMPLE = """([name, h, v]) => {
+  const pane = document.querySelector('[data-viewer]').viewer.panes[name];
+  const x = pane.canvas.width / 2 + (h + 0.5 - pane.middle[0]) * pane.scale;
+  const y = pane.canvas.height / 2 + (pane.extent[1] - v - 0.5 - pane.middle[1]) * pane.scale * pane.aspect;
+  return [...pane.context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data].slice(0, 3);
+}"""
+"""The colour that a pane shows at a place of the volume."""
+
 
 @contextmanager
 def opened(browser, **options):
