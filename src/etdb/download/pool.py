@@ -178,11 +178,6 @@ class SourcePool:
             finally:
                 self._set.release(source)
 
-    @property
-    def has_gathered(self) -> bool:
-        """Whether anything was brought by :meth:`gather`."""
-        return bool(self._gathered)
-
     def forget(self) -> None:
         """Let go of what was gathered."""
         self._gathered.clear()
