@@ -14,9 +14,7 @@ from etdb.web.volumes import SliceRequest, cut_slice, multiscale
 from etdb.web.volumes.zarrchunks import decode_chunk, index_entry, parse_layout
 
 zarr = pytest.importorskip("zarr", reason="left out: zarr is not installed (etdb[previews])")
-numcodecs = pytest.importorskip(
-    "numcodecs", reason="left out: numcodecs is not installed (etdb[previews])"
-)
+numcodecs = pytest.importorskip("numcodecs", reason="left out: numcodecs is not installed (etdb[previews])")
 WIDE = Levels(-30000.0, 30000.0)
 
 
